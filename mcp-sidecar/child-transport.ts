@@ -1,0 +1,157 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import { endGroup } from "./process-group.ts";
+import type { ProcessLedger } from "./process-ledger.ts";
+import { MessageReader } from "./read-messages.ts";
+import type { Executable } from "./resolve-command.ts";
+
+const STDERR_BYTES = 16 * 1024;
+
+/** What a child process is made from. */
+export interface ChildOptions {
+  executable: Executable;
+  env: Record<string, string>;
+  maxMessageBytes: number;
+  ledger: ProcessLedger;
+}
+
+/** MCP over the standard input and output of a process that leads its own process group. */
+export class ChildTransport implements Transport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: (message: JSONRPCMessage) => void;
+  /** Lines of standard output that were no messages. */
+  noiseLines = 0;
+  readonly #options: ChildOptions;
+  #child: ChildProcess | null = null;
+  #stderr = Buffer.alloc(0);
+  #ending: Promise<void> | null = null;
+  #exit: string | null = null;
+  #delivered: Promise<void> = Promise.resolve();
+
+  constructor(options: ChildOptions) {
+    this.#options = options;
+  }
+
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  /** How the process ended, such as `exit code 1`, or null while it runs. */
+  get exit(): string | null {
+    return this.#exit;
+  }
+
+  /** The last output on standard error, at most 16 KB. */
+  get stderrTail(): string {
+    return this.#stderr
+      .toString("utf8")
+      .replace(/^\uFFFD+/, "")
+      .trim();
+  }
+
+  async start(): Promise<void> {
+    const { executable, env, ledger } = this.#options;
+    const child = spawn(executable.file, executable.args, {
+      env,
+      shell: false,
+      detached: true,
+      stdio: ["pipe", "pipe", "pipe"],
+      windowsHide: true,
+    });
+    this.#child = child;
+    this.#readOutput(child);
+    child.once("exit", (code, signal) => void this.#finish(child, signal === null ? `exit code ${code}` : `signal ${signal}`));
+    await new Promise<void>((resolve, reject) => {
+      child.once("spawn", resolve);
+      child.once("error", reject);
+    });
+    child.on("error", (error) => this.onerror?.(error));
+    if (child.pid !== undefined) ledger.add(child.pid);
+  }
+
+  #readOutput(child: ChildProcess): void {
+    const reader = new MessageReader(this.#options.maxMessageBytes, {
+      message: (message) => this.#deliver(message as JSONRPCMessage),
+      noise: (line) => {
+        this.noiseLines += 1;
+        // A server that dies while it starts often says why on the wrong stream.
+        this.#keepOutput(Buffer.from(`${line.slice(0, 1_000)}\n`));
+      },
+      tooLarge: (id) => this.#refuse(id),
+    });
+    child.stdout?.on("data", (chunk: Buffer) => reader.read(chunk));
+    child.stderr?.on("data", (chunk: Buffer) => this.#keepOutput(chunk));
+    for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.on("error", (error) => this.onerror?.(error));
+  }
+
+  /**
+   * One message at a time, each in a turn of its own: the SDK handles notifications a turn late and answers at once, so
+   * that progress which comes in one piece with the answer would be lost.
+   */
+  #deliver(message: JSONRPCMessage): void {
+    this.#delivered = this.#delivered
+      .then(() => this.onmessage?.(message))
+      .catch((error: unknown) => this.onerror?.(error instanceof Error ? error : new Error(String(error))));
+  }
+
+  #keepOutput(chunk: Buffer): void {
+    this.#stderr = Buffer.concat([this.#stderr, chunk]).subarray(-STDERR_BYTES);
+  }
+
+  /** Fails the request whose answer was dropped; where it cannot be told which, nobody may wait for ever: the server ends. */
+  #refuse(id: number | undefined): void {
+    const message = `the answer is larger than ${this.#options.maxMessageBytes} bytes`;
+    if (id !== undefined) this.#deliver({ jsonrpc: "2.0", id, error: { code: -32603, message } });
+    else {
+      this.#keepOutput(Buffer.from(`\n[ended by the sidecar: a message was larger than ${this.#options.maxMessageBytes} bytes]\n`));
+      void this.close();
+    }
+  }
+
+  async send(message: JSONRPCMessage): Promise<void> {
+    const input = this.#child?.stdin;
+    if (!input?.writable) throw new Error("The MCP server takes no more input.");
+    if (input.write(`${JSON.stringify(message)}\n`)) return;
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        input.off("drain", done);
+        input.off("close", done);
+        resolve();
+      };
+      input.once("drain", done);
+      input.once("close", done);
+    });
+  }
+
+  /** Ends the whole process group, and resolves when it is gone. */
+  async close(): Promise<void> {
+    const child = this.#child;
+    if (child?.pid === undefined) return;
+    this.#ending ??= this.#end(child, child.pid);
+    await this.#ending;
+  }
+
+  async #end(child: ChildProcess, pid: number): Promise<void> {
+    child.stdin?.end();
+    await endGroup(pid);
+    this.#options.ledger.remove(pid);
+  }
+
+  async #finish(child: ChildProcess, exit: string): Promise<void> {
+    this.#exit = exit;
+    // What it wrote before it ended may still be on its way; but a descendant that holds the pipe may hold it for ever.
+    const closed = (stream: Readable | null) =>
+      stream === null || stream.closed ? Promise.resolve() : new Promise<void>((resolve) => stream.once("close", () => resolve()));
+    const drained = Promise.all([closed(child.stdout), closed(child.stderr)]);
+    await Promise.race([drained, sleep(250)]);
+    await this.#delivered;
+    this.onclose?.();
+    await this.close();
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  }
+}

@@ -1,0 +1,48 @@
+import { Hono, type Context } from "hono";
+import { ApiError } from "./openai/api-error.ts";
+import type { RequestScope } from "./platform.ts";
+import { adminConversations } from "./routes/admin-conversations.ts";
+import { adminKeys } from "./routes/admin-keys.ts";
+import { adminSession, requireAdmin } from "./routes/admin-session.ts";
+import { adminTools } from "./routes/admin-tools.ts";
+import { chatCompletions } from "./routes/chat-completions.ts";
+import { allowAnyOrigin, answerPreflight } from "./routes/cross-origin.ts";
+import { health } from "./routes/health.ts";
+import { passthrough } from "./routes/passthrough.ts";
+import { renderError } from "./routes/render-error.ts";
+
+/** What both runtimes serve: `fetch(request, scope)`. Every route, authentication and error rendering is on this page. */
+export function createApp(): Hono<{ Bindings: RequestScope }> {
+  const app = new Hono<{ Bindings: RequestScope }>();
+
+  app.use(async (context, next) => {
+    await next();
+    // Answers of the proxy routes have it already: setting it here would cost them their fast path.
+    if (!context.res.headers.has("x-proxy-request-id")) context.res.headers.set("x-proxy-request-id", context.env.requestId);
+  });
+  app.get("/health", health);
+
+  app.options("/v1/*", answerPreflight);
+  app.use("/v1/*", allowAnyOrigin);
+  app.post("/v1/chat/completions", chatCompletions);
+  app.all("/v1/*", passthrough);
+
+  app.use("/api/admin/*", requireAdmin);
+  app.route("/api/admin", adminSession());
+  app.route("/api/admin/api-keys", adminKeys());
+  app.route("/api/admin/tools", adminTools());
+  app.route("/api/admin/conversations", adminConversations());
+
+  app.notFound((context) =>
+    renderNamed(context, new ApiError("not_found", `There is nothing at ${context.req.method} ${context.req.path}.`)),
+  );
+  app.onError((error, context) => renderNamed(context, error));
+  return app;
+}
+
+/** An error as a response that names its request. */
+function renderNamed({ env }: Context<{ Bindings: RequestScope }>, error: unknown): Response {
+  const response = renderError(error, env.platform.logger);
+  response.headers.set("x-proxy-request-id", env.requestId);
+  return response;
+}

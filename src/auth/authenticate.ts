@@ -1,0 +1,139 @@
+import { ApiError } from "../openai/api-error.ts";
+import type { Memory, RequestScope } from "../platform.ts";
+import { findKeyByHash } from "../store/keys.ts";
+import type { ResolvedKey } from "../store/resolved-key.ts";
+import { SealError, sealOf } from "../store/seal.ts";
+import { API_KEY_PREFIX, hashApiKey } from "./api-key-format.ts";
+import { describeError } from "../store/describe-error.ts";
+
+/** A key whose own upstream credential, where it has one, is open. */
+export interface AuthenticatedKey extends ResolvedKey {
+  upstreamApiKey: string | null;
+}
+
+interface CachedKey {
+  /** Null: there is no such key. */
+  key: AuthenticatedKey | null;
+  /** When the database was last asked, or failed to answer, in milliseconds since 1970. */
+  askedAt: number;
+  loading: Promise<AuthenticatedKey | null> | null;
+}
+
+/** A revoked key stops within 5 s: an answer is fresh for 2 s, then usable while it is renewed until 4.5 s. */
+const FRESH_MS = 2000;
+const USABLE_MS = 4500;
+/** A database that hangs must not hang a request with a known key. */
+const LOOKUP_LIMIT_MS = 2500;
+const MAX_CACHED_KEYS = 10_000;
+
+const cacheOf = (memory: Memory) => memory.get("key-cache", () => new Map<string, CachedKey>());
+
+/** Makes the next request of every key ask the database. Called after each change of keys or tools. */
+export function forgetKeys(memory: Memory): void {
+  for (const cached of cacheOf(memory).values()) cached.askedAt = 0;
+}
+
+/** How many keys could be served now if the database were away. */
+export function knownKeyCount(memory: Memory): number {
+  let count = 0;
+  for (const cached of cacheOf(memory).values()) if (cached.key !== null) count++;
+  return count;
+}
+
+async function loadKey({ platform }: RequestScope, secret: string): Promise<AuthenticatedKey | null> {
+  const key = await findKeyByHash(platform.database, await hashApiKey(secret));
+  if (key === null) return null;
+  return { ...key, upstreamApiKey: key.openaiApiKey === null ? null : await sealOf(platform).open(key.openaiApiKey) };
+}
+
+function withinLimit<T>(promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`The database did not answer within ${LOOKUP_LIMIT_MS} ms`)), LOOKUP_LIMIT_MS);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/** Asks the database and notes the answer; a failure keeps the old answer and is thrown. */
+async function renew(scope: RequestScope, secret: string): Promise<AuthenticatedKey | null> {
+  const cache = cacheOf(scope.platform.memory);
+  const before = cache.get(secret);
+  // On workerd a promise belongs to the request that made it, so that nobody else may wait for it.
+  if (before?.loading && scope.platform.sharesConnections) return before.loading;
+  const startedAt = Date.now();
+  const loading = withinLimit(loadKey(scope, secret));
+  if (before) before.loading = loading;
+  try {
+    const key = await loading;
+    cache.delete(secret);
+    if (cache.size >= MAX_CACHED_KEYS) evict(cache);
+    cache.set(secret, { key, askedAt: startedAt, loading: null });
+    return key;
+  } catch (error) {
+    if (before) Object.assign(before, { askedAt: Date.now() - FRESH_MS, loading: null });
+    throw error;
+  }
+}
+
+/** Unknown keys go first: a flood of guesses must not push out the keys that work. */
+function evict(cache: Map<string, CachedKey>): void {
+  let victim: string | undefined;
+  for (const [secret, cached] of cache) {
+    victim ??= secret;
+    if (cached.key === null) {
+      victim = secret;
+      break;
+    }
+  }
+  if (victim !== undefined) cache.delete(victim);
+}
+
+async function lookUp(scope: RequestScope, secret: string): Promise<AuthenticatedKey | null> {
+  const cached = cacheOf(scope.platform.memory).get(secret);
+  const age = cached ? Date.now() - cached.askedAt : Infinity;
+  if (cached && age < FRESH_MS) return cached.key;
+  const renewal = renew(scope, secret).catch((error: unknown) => {
+    scope.platform.logger.warn("A key could not be looked up", { error: describeError(error) });
+    if (cached?.key) return cached.key;
+    if (error instanceof SealError)
+      throw new ApiError("not_configured", `The upstream credential of this key cannot be read. ${error.message}`, { cause: error });
+    throw new ApiError("database_unavailable", "The proxy's database is not available, so this key cannot be checked. Try again shortly.", {
+      retryAfter: 2,
+      cause: error,
+    });
+  });
+  if (!cached?.key || age >= USABLE_MS) return renewal;
+  scope.waitUntil(renewal.catch(() => null));
+  return cached.key;
+}
+
+function bearerToken(headers: Headers): string {
+  const header = headers.get("authorization");
+  const token = header === null ? undefined : /^Bearer +(\S+)\s*$/i.exec(header)?.[1];
+  if (token !== undefined) return token;
+  throw new ApiError("missing_api_key", "This request has no API key. Send it as a header: Authorization: Bearer sk-proxy-…", {
+    param: "authorization",
+  });
+}
+
+/**
+ * The key that a request may use.
+ * @throws ApiError 401 where there is no usable key, 503 where an unknown key cannot be checked
+ */
+export async function authenticate(scope: RequestScope, headers: Headers): Promise<AuthenticatedKey> {
+  const secret = bearerToken(headers);
+  const key = secret.startsWith(API_KEY_PREFIX) ? await lookUp(scope, secret) : null;
+  if (key === null) {
+    throw new ApiError(
+      "invalid_api_key",
+      "This API key is not known here. Use a key that the operator of this proxy made (it starts with sk-proxy-).",
+    );
+  }
+  if (!key.isActive) throw new ApiError("invalid_api_key", "This API key was switched off by the operator of this proxy.");
+  if (key.expiresAt !== null && key.expiresAt.getTime() <= Date.now()) {
+    throw new ApiError(
+      "expired_api_key",
+      `This API key expired on ${key.expiresAt.toISOString()}. Ask the operator of this proxy for a new one.`,
+    );
+  }
+  return key;
+}

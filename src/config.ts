@@ -1,0 +1,191 @@
+/** Every environment variable that the product reads, by name. `NAME_FILE` is read for those marked `secret`. */
+export const VARIABLES = {
+  PORT: { secret: false },
+  HOST: { secret: false },
+  NODE_ENV: { secret: false },
+  DATABASE_URL: { secret: true },
+  DATABASE_HOST: { secret: false },
+  DATABASE_PORT: { secret: false },
+  DATABASE_NAME: { secret: false },
+  DATABASE_USER: { secret: false },
+  DATABASE_PASSWORD: { secret: true },
+  DATA_DIR: { secret: false },
+  JWT_SECRET: { secret: true },
+  ADMIN_PASSWORD: { secret: true },
+  ENCRYPTION_KEY: { secret: true },
+  OPENAI_API_KEY: { secret: true },
+  OPENAI_BASE_URL: { secret: false },
+  MODEL: { secret: false },
+  MCP_SIDECAR_URL: { secret: false },
+  MCP_SIDECAR_TOKEN: { secret: true },
+  TOOL_MAX_ROUNDS: { secret: false },
+  MAX_BODY_BYTES: { secret: false },
+  LOG_LEVEL: { secret: false },
+} as const;
+
+type VariableName = keyof typeof VARIABLES;
+
+/** The environment as strings, after `NAME_FILE` and secret bindings were resolved by the runtime's entry. */
+export type Environment = Partial<Record<VariableName, string | undefined>>;
+
+const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+
+/** The checked configuration of one process (Node) or isolate (workerd). */
+export interface Config {
+  /** TCP port, 0–65535 (0: any free one). Node only. */
+  port: number;
+  /** Address to listen on. Node only. */
+  host: string;
+  /** `development` permits weak secrets on loopback; every other value is treated as production. */
+  environment: string;
+  /** A `postgres://` URL, or null: the embedded database under `dataDir`. */
+  databaseUrl: string | null;
+  /** Directory of the embedded database and of the log spool. Node only. */
+  dataDir: string;
+  jwtSecret: string;
+  adminPassword: string;
+  /** Secret from which the AES-256-GCM key for stored credentials is derived. */
+  encryptionKey: string;
+  /** Upstream credential for keys that have none of their own; null sends no authorization header. */
+  openaiApiKey: string | null;
+  /** Upstream base URL without a trailing slash, e.g. `https://api.openai.com/v1`. */
+  openaiBaseUrl: string;
+  /** Default model of the MCP router. */
+  model: string;
+  /** A sidecar that runs elsewhere; null: the Node server starts one itself. */
+  sidecarUrl: string | null;
+  sidecarToken: string | null;
+  /** Upstream calls with tools that one turn may make before tools are withdrawn. */
+  toolMaxRounds: number;
+  /** Largest request body that is read into memory, in bytes. Bodies that only pass through have no limit. */
+  maxBodyBytes: number;
+  logLevel: (typeof LOG_LEVELS)[number];
+  /** Sentences for the operator, e.g. that a default password is in use. */
+  warnings: string[];
+}
+
+/** Thrown by {@link readConfig}: one message that lists every fault and what to do about it. */
+export class ConfigError extends Error {
+  readonly faults: string[];
+  constructor(faults: string[]) {
+    super(
+      `The configuration has ${faults.length === 1 ? "a fault" : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`,
+    );
+    this.name = "ConfigError";
+    this.faults = faults;
+  }
+}
+
+/** Values that ship as defaults, so that everyone knows them. */
+const WEAK_SECRETS = [
+  { name: "JWT_SECRET", weak: "secret", advice: "set it to a long random string, for example the output of: openssl rand -base64 32" },
+  { name: "ADMIN_PASSWORD", weak: "admin123", advice: "set it to a password of your own" },
+] as const;
+
+const LOOPBACK_HOSTS = new Set(["127.0.0.1", "::1", "[::1]", "localhost"]);
+
+/** Whether a host name or address reaches this machine only. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK_HOSTS.has(host) || host.startsWith("127.");
+}
+
+/** Empty strings count as unset, as compose files write them for variables that are not in `.env`. */
+function value(env: Environment, name: VariableName): string | undefined {
+  const text = env[name]?.trim();
+  return text === "" ? undefined : text;
+}
+
+type Faults = string[];
+
+function integer(env: Environment, name: VariableName, rule: { fallback: number; min: number; max: number; faults: Faults }): number {
+  const text = value(env, name);
+  if (text === undefined) return rule.fallback;
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= rule.min && number <= rule.max) return number;
+  rule.faults.push(`${name} is "${text}": it must be a whole number from ${rule.min} to ${rule.max}.`);
+  return rule.fallback;
+}
+
+function url(env: Environment, name: VariableName, rule: { protocols: string[]; faults: Faults }): string | null {
+  const text = value(env, name);
+  if (text === undefined) return null;
+  const parsed = URL.canParse(text) ? new URL(text) : null;
+  if (parsed && rule.protocols.includes(parsed.protocol)) return text.replace(/\/+$/, "");
+  rule.faults.push(`${name} is not a URL that starts with ${rule.protocols.map((protocol) => `${protocol}//`).join(" or ")}.`);
+  return null;
+}
+
+function oneOf<T extends string>(env: Environment, name: VariableName, rule: { values: readonly T[]; fallback: T; faults: Faults }): T {
+  const text = value(env, name);
+  if (text === undefined) return rule.fallback;
+  const found = rule.values.find((candidate) => candidate === text);
+  if (found === undefined) rule.faults.push(`${name} is "${text}": it must be one of ${rule.values.join(", ")}.`);
+  return found ?? rule.fallback;
+}
+
+/** `DATABASE_URL`, or the URL that the `DATABASE_*` parts make, or null when neither is set. */
+function databaseUrl(env: Environment, faults: Faults): string | null {
+  const whole = url(env, "DATABASE_URL", { protocols: ["postgres:", "postgresql:"], faults });
+  if (whole !== null || value(env, "DATABASE_URL") !== undefined) return whole;
+  const host = value(env, "DATABASE_HOST");
+  if (host === undefined) return null;
+  const port = integer(env, "DATABASE_PORT", { fallback: 5432, min: 1, max: 65_535, faults });
+  const user = encodeURIComponent(value(env, "DATABASE_USER") ?? "postgres");
+  const password = encodeURIComponent(value(env, "DATABASE_PASSWORD") ?? "password");
+  const name = encodeURIComponent(value(env, "DATABASE_NAME") ?? "openai_proxy");
+  return `postgres://${user}:${password}@${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}/${name}`;
+}
+
+/** Well-known secrets are a warning in development on loopback, and a fault anywhere else. */
+function checkSecrets(config: Config, report: { loopback: boolean; faults: Faults }): void {
+  const values = { JWT_SECRET: config.jwtSecret, ADMIN_PASSWORD: config.adminPassword };
+  for (const { name, weak, advice } of WEAK_SECRETS) {
+    if (values[name] !== weak) continue;
+    if (config.environment === "development" && report.loopback) {
+      config.warnings.push(
+        `${name} has its well-known default "${weak}". This is accepted in development on a loopback address only; ${advice}.`,
+      );
+    } else {
+      report.faults.push(
+        `${name} has its well-known default "${weak}", which is accepted in development on a loopback address only: ${advice}.`,
+      );
+    }
+  }
+}
+
+/**
+ * Checks the environment.
+ * @param env strings by name; empty strings count as unset
+ * @param runtime `host`: where the server is reachable, when the runtime knows better than `HOST` (workerd: the request's host name)
+ * @throws ConfigError with every fault at once
+ */
+export function readConfig(env: Environment, runtime: { host?: string } = {}): Config {
+  const faults: Faults = [];
+  const http = { protocols: ["http:", "https:"], faults };
+  const jwtSecret = value(env, "JWT_SECRET") ?? "secret";
+  const config: Config = {
+    port: integer(env, "PORT", { fallback: 3000, min: 0, max: 65_535, faults }),
+    host: runtime.host ?? value(env, "HOST") ?? "127.0.0.1",
+    environment: value(env, "NODE_ENV") ?? "development",
+    databaseUrl: databaseUrl(env, faults),
+    dataDir: value(env, "DATA_DIR") ?? "./data",
+    jwtSecret,
+    adminPassword: value(env, "ADMIN_PASSWORD") ?? "admin123",
+    encryptionKey: value(env, "ENCRYPTION_KEY") ?? jwtSecret,
+    openaiApiKey: value(env, "OPENAI_API_KEY") ?? null,
+    openaiBaseUrl: url(env, "OPENAI_BASE_URL", http) ?? "https://api.openai.com/v1",
+    model: value(env, "MODEL") ?? "gpt-4.1-mini",
+    sidecarUrl: url(env, "MCP_SIDECAR_URL", http),
+    sidecarToken: value(env, "MCP_SIDECAR_TOKEN") ?? null,
+    toolMaxRounds: integer(env, "TOOL_MAX_ROUNDS", { fallback: 10, min: 1, max: 100, faults }),
+    maxBodyBytes: integer(env, "MAX_BODY_BYTES", { fallback: 64 * 1024 * 1024, min: 1024, max: 1024 ** 3, faults }),
+    logLevel: oneOf(env, "LOG_LEVEL", { values: LOG_LEVELS, fallback: "info", faults }),
+    warnings: [],
+  };
+  if (config.sidecarUrl !== null && config.sidecarToken === null) {
+    faults.push("MCP_SIDECAR_URL is set and MCP_SIDECAR_TOKEN is not: the sidecar accepts no request without its token.");
+  }
+  checkSecrets(config, { loopback: isLoopback(config.host), faults });
+  if (faults.length > 0) throw new ConfigError(faults);
+  return config;
+}

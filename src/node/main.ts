@@ -1,0 +1,52 @@
+/** `npm start`: reads the configuration, opens everything, listens, and ends in order on SIGTERM and SIGINT. */
+import { existsSync } from "node:fs";
+import { ConfigError, readConfig, type Config } from "../config.ts";
+import { createLogger } from "./create-logger.ts";
+import { openNodePlatform } from "./platform.ts";
+import { readEnvironment } from "./read-environment.ts";
+import { startServer } from "./serve.ts";
+import { messageOf } from "../openai/error-message.ts";
+
+const DRAIN_MS = 10_000;
+
+function readConfigOrExit(): Config {
+  try {
+    if (existsSync(".env")) process.loadEnvFile(".env");
+    return readConfig(readEnvironment(process.env));
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    console.error(error.message);
+    return process.exit(1);
+  }
+}
+
+async function main(): Promise<void> {
+  const config = readConfigOrExit();
+  const logger = createLogger(config.logLevel);
+  for (const warning of config.warnings) logger.warn(warning);
+  const open = await openNodePlatform(config, logger);
+  const server = await startServer(open.platform).catch(async (error: unknown) => {
+    await open.close();
+    throw error;
+  });
+  logger.info(`Listening on ${server.url}`, { environment: config.environment });
+
+  let ending = false;
+  const end = (signal: string) => {
+    // A second signal means now.
+    if (ending) process.exit(1);
+    ending = true;
+    logger.info("Ending: running requests are let finish", { signal });
+    void server
+      .drain(DRAIN_MS)
+      .then(() => open.close())
+      .then(() => process.exit(0));
+  };
+  process.on("SIGTERM", () => end("SIGTERM"));
+  process.on("SIGINT", () => end("SIGINT"));
+}
+
+main().catch((error: unknown) => {
+  console.error(`The proxy could not start: ${messageOf(error)}`);
+  process.exit(1);
+});

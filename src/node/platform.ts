@@ -1,0 +1,62 @@
+import { fetch as undiciFetch, Agent } from "undici";
+import type { Config } from "../config.ts";
+import type { Logger, Memory, Platform } from "../platform.ts";
+import { createFunctionSandbox } from "./function-sandbox.ts";
+import { openDatabase } from "./database/open-database.ts";
+import { openRecordKeeper } from "./keep-records.ts";
+import { createSendUpstream } from "./send-upstream.ts";
+import { startSidecar } from "./sidecar-process.ts";
+
+/** What one process has, and how it is given up in order. */
+export interface NodePlatform {
+  platform: Platform;
+  close(): Promise<void>;
+}
+
+/** How long the last records may take to reach the database at the end; what does not stays in the spool. */
+const LAST_RECORDS_MS = 5000;
+const MAX_UNREAD_BYTES = 64 * 1024;
+/** Threads that are kept ready for function tools; more are started while calls have to wait. */
+const FUNCTION_THREADS = 2;
+
+function createMemory(): Memory {
+  const things = new Map<string, unknown>();
+  return {
+    get: <T>(name: string, create: () => T): T => {
+      if (!things.has(name)) things.set(name, create());
+      return things.get(name) as T;
+    },
+  };
+}
+
+/** Opens everything that the proxy needs on Node: database, spool, sandbox, sidecar, upstream connections. */
+export async function openNodePlatform(config: Config, logger: Logger): Promise<NodePlatform> {
+  const open = await openDatabase(config, logger);
+  const records = openRecordKeeper({ dataDir: config.dataDir, connection: open.connection, logger });
+  const sandbox = createFunctionSandbox({ threads: FUNCTION_THREADS });
+  const sidecar = startSidecar(config, logger);
+  const upstream = createSendUpstream();
+  const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  const platform: Platform = {
+    config,
+    logger,
+    database: open.database,
+    send: upstream.send,
+    fetch: ((input: string | URL, init?: RequestInit) =>
+      undiciFetch(input, { ...(init as object), dispatcher: agent })) as unknown as typeof globalThis.fetch,
+    sandbox,
+    sidecar: () => sidecar.endpoint(),
+    sharesConnections: true,
+    maxUnreadBytes: MAX_UNREAD_BYTES,
+    keepRecord: records.keep,
+    partHealth: async () => ({ sidecar: await sidecar.health(), records: records.health() }),
+    memory: createMemory(),
+  };
+  return {
+    platform,
+    close: async () => {
+      await Promise.all([records.close(LAST_RECORDS_MS), sidecar.close(), sandbox.close(), upstream.close(), agent.destroy()]);
+      await open.close();
+    },
+  };
+}

@@ -1,0 +1,198 @@
+/**
+ * The thread that moves records from the spool into the database. It parses and writes beside the thread that serves
+ * requests, so that no response waits for the record, however large it is.
+ */
+import { appendFileSync, closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parentPort, workerData } from "node:worker_threads";
+import { parseJson } from "../openai/json.ts";
+import type { TurnRecord } from "../record/turn-record.ts";
+import { readTurn } from "../record/turn-rows.ts";
+import { writeTurns, type TurnToWrite } from "../store/write-turns.ts";
+import { connectDatabase, type ConnectionOptions } from "./database/connect-database.ts";
+import { describeError } from "../store/describe-error.ts";
+
+/** What the thread is started with. */
+export interface RecordWriterData {
+  connection: ConnectionOptions;
+  /** Where records go that the database refuses for what they hold. */
+  rejectedDirectory: string;
+}
+
+/** From the main thread: more lines in a segment, a segment that is complete, or the wish to finish. */
+export type ToRecordWriter = { type: "grown" | "closed"; path: string } | { type: "finish" };
+
+/** To the main thread: how far the writing is. */
+export interface RecordWriterState {
+  /** Segments that are not in the database yet. */
+  segments: number;
+  writtenTurns: number;
+  rejectedTurns: number;
+  /** Why the database could not be written just now, or null. */
+  lastError: string | null;
+  idle: boolean;
+  /** A segment that is wholly in the database, and deleted. */
+  done: string | null;
+}
+
+const READ_BYTES = 1024 * 1024;
+const MAX_BATCH = 100;
+const MAX_WAIT_MS = 10_000;
+/** Lines are gathered this long, so that a busy proxy writes batches and a quiet one is still up to date. */
+const GATHER_MS = 50;
+
+interface Segment {
+  path: string;
+  offset: number;
+  closed: boolean;
+}
+
+const { connection, rejectedDirectory } = workerData as RecordWriterData;
+const port = parentPort;
+if (port === null) throw new Error("record-writer.ts runs as a worker thread only");
+const { database, close } = connectDatabase(connection, { max: 1 });
+const segments = new Map<string, Segment>();
+const state: RecordWriterState = { segments: 0, writtenTurns: 0, rejectedTurns: 0, lastError: null, idle: true, done: null };
+const control = { wake: () => {}, finishing: false };
+
+port.on("message", (message: ToRecordWriter) => {
+  if (message.type === "finish") control.finishing = true;
+  else {
+    const segment = segments.get(message.path) ?? { path: message.path, offset: 0, closed: false };
+    if (message.type === "closed") segment.closed = true;
+    // A segment that was finished before this thread was started again is not there any more.
+    if (existsSync(message.path)) segments.set(message.path, segment);
+  }
+  control.wake();
+});
+
+const report = (change: Partial<RecordWriterState>) =>
+  port.postMessage(Object.assign(state, { done: null }, change, { segments: segments.size }));
+
+/** Complete lines from the offset on, and the offset after them. A line longer than one read is read whole. */
+function readLines(segment: Segment): { lines: string[]; end: number } {
+  const descriptor = openSync(segment.path, "r");
+  try {
+    const size = statSync(segment.path).size;
+    for (let length = READ_BYTES; ; length *= 4) {
+      const bytes = Buffer.alloc(Math.min(length, size - segment.offset));
+      const read = readSync(descriptor, bytes, 0, bytes.byteLength, segment.offset);
+      const last = bytes.subarray(0, read).lastIndexOf(10);
+      const isAll = segment.offset + read >= size;
+      if (last === -1 && !isAll) continue;
+      return takeLines(segment, bytes.subarray(0, last === -1 ? 0 : last + 1));
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function takeLines(segment: Segment, bytes: Buffer): { lines: string[]; end: number } {
+  const lines: string[] = [];
+  let start = 0;
+  while (start < bytes.byteLength && lines.length < MAX_BATCH) {
+    const end = bytes.indexOf(10, start);
+    lines.push(bytes.toString("utf8", start, end));
+    start = end + 1;
+  }
+  return { lines, end: segment.offset + start };
+}
+
+/** Keeps what the database will never take, with the reason, in a file for the operator. */
+function reject(line: string, reason: string): void {
+  appendFileSync(join(rejectedDirectory, "rejected.ndjson"), `${JSON.stringify({ reason, line })}\n`, { mode: 0o600 });
+  report({ rejectedTurns: state.rejectedTurns + 1 });
+}
+
+/** SQLSTATE classes that mean the data is at fault: trying again would not help. */
+const DATA_FAULT = /^(22|23|54)/;
+
+function sqlState(error: unknown): string {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const code = (cause as { code?: unknown }).code;
+    if (typeof code === "string") return code;
+  }
+  return "";
+}
+
+/** Tries until the database takes it. Resolves to the data's fault where it never will. */
+async function writeUntilDone(turns: TurnToWrite[]): Promise<Error | null> {
+  for (let wait = 250; ; wait = Math.min(wait * 2, MAX_WAIT_MS)) {
+    try {
+      await writeTurns(database, turns);
+      report({ writtenTurns: state.writtenTurns + turns.length, lastError: null });
+      return null;
+    } catch (error) {
+      if (error instanceof Error && DATA_FAULT.test(sqlState(error))) return error;
+      report({
+        lastError: describeError(error)
+          .map(({ message }) => message)
+          .join(": "),
+      });
+      await sleep(wait);
+    }
+  }
+}
+
+function readRecord(line: string): TurnToWrite | null {
+  const record = parseJson(line) as TurnRecord | undefined;
+  return record === undefined ? null : { record, read: readTurn(record) };
+}
+
+async function writeLines(lines: string[]): Promise<void> {
+  const turns: { line: string; turn: TurnToWrite }[] = [];
+  for (const line of lines) {
+    const turn = readRecord(line);
+    if (turn === null) reject(line, "The line is no JSON: the process was ended while it wrote.");
+    else turns.push({ line, turn });
+  }
+  if (turns.length === 0 || (await writeUntilDone(turns.map(({ turn }) => turn))) === null) return;
+  // One of them is at fault: the others must not suffer for it.
+  for (const { line, turn } of turns) {
+    const fault = await writeUntilDone([turn]);
+    if (fault !== null)
+      reject(
+        line,
+        describeError(fault)
+          .map(({ message }) => message)
+          .join(": "),
+      );
+  }
+}
+
+/** Writes what a segment has; true where there was something. */
+async function writeSegment(segment: Segment): Promise<boolean> {
+  const { lines, end } = readLines(segment);
+  if (lines.length > 0) await writeLines(lines);
+  segment.offset = end;
+  const rest = statSync(segment.path).size - end;
+  if (lines.length === 0 && segment.closed) {
+    if (rest > 0)
+      reject(`(${rest} bytes at the end of ${segment.path})`, "The last line is incomplete: the process was ended while it wrote.");
+    rmSync(segment.path);
+    segments.delete(segment.path);
+    report({ done: segment.path });
+  }
+  return lines.length > 0;
+}
+
+async function run(): Promise<void> {
+  for (;;) {
+    let busy = false;
+    for (const segment of Array.from(segments.values())) busy = (await writeSegment(segment)) || busy;
+    if (busy) continue;
+    report({ idle: true });
+    if (control.finishing) return;
+    await new Promise<void>((resolve) => {
+      control.wake = resolve;
+    });
+    control.wake = () => {};
+    if (!control.finishing) await sleep(GATHER_MS);
+    report({ idle: false });
+  }
+}
+
+await run();
+await close();
+port.close();

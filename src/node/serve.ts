@@ -1,0 +1,77 @@
+import { serve, type ServerType } from "@hono/node-server";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { v7 as uuidv7 } from "uuid";
+import { createApp } from "../app.ts";
+import type { Platform, RequestScope } from "../platform.ts";
+import { describeError } from "../store/describe-error.ts";
+
+/** A server that listens. */
+export interface RunningServer {
+  url: string;
+  /** Takes no new connections, lets running requests end within the limit, then breaks them off. */
+  drain(limitMs: number): Promise<void>;
+}
+
+/** Fires when the connection ends before the response does. */
+function clientGone(outgoing: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  outgoing.once("close", () => {
+    if (!outgoing.writableFinished) gone.abort(new Error("The client has gone away"));
+  });
+  return gone.signal;
+}
+
+/** What is left of a turn after its response is awaited before the process ends. */
+function createBackground(platform: Platform) {
+  const running = new Set<Promise<unknown>>();
+  return {
+    waitUntil: (promise: Promise<unknown>) => {
+      const settled = promise.catch((error: unknown) => platform.logger.error("Work behind a response failed", { error: describeError(error) }));
+      running.add(settled);
+      void settled.finally(() => running.delete(settled));
+    },
+    settled: () => Promise.all(running),
+  };
+}
+
+function closed(server: ServerType): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** Listens, and gives each request what the core needs to know of its connection: Node's side of `fetch(request, env, ctx)`. */
+export function startServer(platform: Platform): Promise<RunningServer> {
+  const app = createApp();
+  const background = createBackground(platform);
+  const handle = (request: Request, { incoming, outgoing }: { incoming: IncomingMessage; outgoing: ServerResponse }) => {
+    const scope: RequestScope = {
+      platform,
+      requestId: uuidv7(),
+      clientGone: clientGone(outgoing),
+      clientAddress: incoming.socket.remoteAddress ?? "unknown",
+      waitUntil: background.waitUntil,
+    };
+    return app.fetch(request, scope);
+  };
+  return new Promise((resolve, reject) => {
+    const { host, port } = platform.config;
+    // Requests may take as long as their upstream: only the wait for a request's headers has a limit.
+    const server = serve(
+      { fetch: handle as Parameters<typeof serve>[0]["fetch"], hostname: host, port, serverOptions: { requestTimeout: 0, keepAliveTimeout: 65_000 } },
+      (address: AddressInfo) => {
+        const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+        resolve({
+          url: `http://${name}:${address.port}`,
+          drain: async (limitMs) => {
+            const ended = closed(server);
+            const timer = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), limitMs);
+            await ended;
+            clearTimeout(timer);
+            await background.settled();
+          },
+        });
+      },
+    );
+    server.once("error", reject);
+  });
+}

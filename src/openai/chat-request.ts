@@ -1,0 +1,50 @@
+/** The fields of a chat completion request that the proxy acts on. Everything else stays in the text. */
+import { isObject, objectsOf, parseJson, type JsonObject } from "./json.ts";
+
+export interface ChatRequest {
+  /** The body as the client spelled it. */
+  text: string;
+  model: string | null;
+  stream: boolean;
+  /** `stream_options.include_usage` */
+  includeUsage: boolean;
+  /** How many answers are asked for. */
+  n: number;
+  toolChoice: unknown;
+  /** Names of the client's own tools. */
+  clientTools: Set<string>;
+  /** Whether it uses the deprecated `functions` or `function_call`. */
+  usesFunctions: boolean;
+  /** Whether the answer must be JSON, so that nothing may be put between the texts of two rounds. */
+  wantsJson: boolean;
+  streamOptions: JsonObject;
+}
+
+function toolName(tool: JsonObject): string | undefined {
+  const definition = tool[typeof tool["type"] === "string" ? tool["type"] : "function"];
+  return isObject(definition) && typeof definition["name"] === "string" ? definition["name"] : undefined;
+}
+
+/** Reads a request body, or null where it is not a JSON object: upstream will say what is wrong with it. */
+export function readChatRequest(text: string): ChatRequest | null {
+  const body = parseJson(text);
+  if (!isObject(body)) return null;
+  const format = isObject(body["response_format"]) ? body["response_format"]["type"] : undefined;
+  const streamOptions = isObject(body["stream_options"]) ? body["stream_options"] : {};
+  return {
+    text,
+    model: typeof body["model"] === "string" ? body["model"] : null,
+    stream: body["stream"] === true,
+    includeUsage: streamOptions["include_usage"] === true,
+    n: typeof body["n"] === "number" ? body["n"] : 1,
+    toolChoice: body["tool_choice"],
+    clientTools: new Set(
+      objectsOf(body["tools"])
+        .map(toolName)
+        .filter((name) => name !== undefined),
+    ),
+    usesFunctions: body["functions"] !== undefined || body["function_call"] !== undefined,
+    wantsJson: format === "json_object" || format === "json_schema",
+    streamOptions,
+  };
+}

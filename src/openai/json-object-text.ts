@@ -1,0 +1,102 @@
+/**
+ * Edits of a JSON object that leave every other member as it was spelled: `1.0` stays `1.0`, a 20-digit seed keeps its
+ * digits, unknown members and their order stay. A re-serialised body would not. The text must be valid JSON.
+ */
+const [QUOTE, BACKSLASH, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, COMMA] = [34, 92, 123, 125, 91, 93, 44];
+
+interface Member {
+  name: string;
+  /** `"name"` as spelled. */
+  key: string;
+  /** The value as spelled. */
+  value: string;
+}
+
+/** The index after the string that opens at `start`. */
+function afterString(text: string, start: number): number {
+  let end = start;
+  for (;;) {
+    end = text.indexOf('"', end + 1);
+    if (end === -1) throw new SyntaxError("unterminated string");
+    let backslashes = 0;
+    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++;
+    if (backslashes % 2 === 0) return end + 1;
+  }
+}
+
+const isSpace = (code: number) => code === 32 || code === 10 || code === 13 || code === 9;
+
+function afterSpace(text: string, start: number): number {
+  let index = start;
+  while (isSpace(text.charCodeAt(index))) index++;
+  return index;
+}
+
+/** The index after the object or array that opens at `start`. */
+function afterContainer(text: string, start: number): number {
+  let depth = 0;
+  for (let index = start; index < text.length;) {
+    const code = text.charCodeAt(index);
+    if (code === QUOTE) {
+      index = afterString(text, index);
+      continue;
+    }
+    index++;
+    if (code === OPEN_BRACE || code === OPEN_BRACKET) depth++;
+    else if ((code === CLOSE_BRACE || code === CLOSE_BRACKET) && --depth === 0) return index;
+  }
+  throw new SyntaxError("unterminated object or array");
+}
+
+function afterValue(text: string, start: number): number {
+  const code = text.charCodeAt(start);
+  if (code === QUOTE) return afterString(text, start);
+  if (code === OPEN_BRACE || code === OPEN_BRACKET) return afterContainer(text, start);
+  let index = start;
+  for (; index < text.length; index++) {
+    const end = text.charCodeAt(index);
+    if (end === COMMA || end === CLOSE_BRACE || end === CLOSE_BRACKET || isSpace(end)) break;
+  }
+  return index;
+}
+
+function readMembers(text: string): Member[] {
+  const members: Member[] = [];
+  let index = afterSpace(text, text.indexOf("{") + 1);
+  while (text.charCodeAt(index) === QUOTE) {
+    const keyEnd = afterString(text, index);
+    const key = text.slice(index, keyEnd);
+    const start = afterSpace(text, text.indexOf(":", keyEnd) + 1);
+    const end = afterValue(text, start);
+    members.push({ name: String(JSON.parse(key)), key, value: text.slice(start, end) });
+    const next = afterSpace(text, end);
+    index = text.charCodeAt(next) === COMMA ? afterSpace(text, next + 1) : next;
+  }
+  return members;
+}
+
+/**
+ * The object with some members set. Where the text has a member twice, the last one counted, and one remains.
+ * @param changes JSON text by member name; undefined removes the member
+ */
+export function setMembers(text: string, changes: Record<string, string | undefined>): string {
+  const members = new Map<string, Member>();
+  for (const member of readMembers(text)) members.set(member.name, member);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === undefined) members.delete(name);
+    else members.set(name, { name, key: members.get(name)?.key ?? JSON.stringify(name), value });
+  }
+  return `{${[...members.values()].map(({ key, value }) => `${key}:${value}`).join(",")}}`;
+}
+
+/** The text of one member's value as it was spelled, or undefined. */
+export function memberText(text: string, name: string): string | undefined {
+  return readMembers(text).findLast((member) => member.name === name)?.value;
+}
+
+/** An array's text with further elements (JSON texts) at its end. */
+export function appendElements(arrayText: string, elements: string[]): string {
+  if (elements.length === 0) return arrayText;
+  const inside = arrayText.slice(arrayText.indexOf("[") + 1, arrayText.lastIndexOf("]"));
+  return `[${inside.trim() === "" ? "" : `${inside},`}${elements.join(",")}]`;
+}

@@ -1,0 +1,137 @@
+/**
+ * What a runtime must supply: types only. `src/node/platform.ts` and `workers/platform.ts` are the two implementations,
+ * `test/helpers` has a third of small fakes. Nothing else in the core knows which runtime it is on.
+ */
+import type { Config } from "./config.ts";
+import type { TurnRecord } from "./record/turn-record.ts";
+import type { Database } from "./store/database.ts";
+
+/** A request to a configured upstream. */
+export interface UpstreamRequest {
+  method: string;
+  /** Absolute URL, query included, sent as it stands. */
+  url: string;
+  /** Header names in lower case. `content-length`, where known, is among them. */
+  headers: Record<string, string>;
+  body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
+  /** Aborts the call, before or after its first byte. */
+  signal: AbortSignal;
+}
+
+/** What upstream answered. */
+export interface UpstreamResponse {
+  status: number;
+  /** Header names in lower case; a repeated header is joined by ", ", except `set-cookie`, which is left out. */
+  headers: Record<string, string>;
+  /** Bytes when the whole body was at hand at once, a stream otherwise, null where there can be none. */
+  body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
+}
+
+/**
+ * Sends a request to an upstream that the operator configured. Resolves when the response's headers are there.
+ * Bodies are as upstream sent them: still compressed where `content-encoding` says so, unless the runtime has
+ * decoded them and taken that header away.
+ * @throws UpstreamFailure when no response came
+ */
+export type SendUpstream = (request: UpstreamRequest) => Promise<UpstreamResponse>;
+
+/** Why no response came from upstream. */
+export class UpstreamFailure extends Error {
+  readonly reason: "unreachable" | "timeout" | "aborted";
+  constructor(reason: "unreachable" | "timeout" | "aborted", message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "UpstreamFailure";
+    this.reason = reason;
+  }
+}
+
+/** One call of an operator's JavaScript. */
+export interface FunctionCall {
+  /** Body of an async function of `args`. */
+  implementation: string;
+  /** JSON text of the arguments object. */
+  args: string;
+  /** Wall-clock limit in milliseconds. */
+  timeoutMs: number;
+}
+
+/** What became of a function call. `logs` are the lines of `console.*`, oldest first. */
+export type FunctionOutcome =
+  | { ok: true; /** JSON text of the returned value; `null` for undefined. */ result: string; logs: string[] }
+  | { ok: false; kind: FunctionFailureKind; message: string; logs: string[] };
+
+/**
+ * `error`: the code threw. `timeout`: it ran over its time. `memory`, `stack`: over its limits. `pending`: it awaits a
+ * promise that nothing can settle. `cancelled`: the caller's signal fired. `crash`: the sandbox itself died.
+ */
+export type FunctionFailureKind = "error" | "timeout" | "memory" | "stack" | "pending" | "cancelled" | "crash";
+
+/** Runs untrusted JavaScript where it can reach nothing of the host. */
+export interface FunctionSandbox {
+  run(call: FunctionCall, signal: AbortSignal): Promise<FunctionOutcome>;
+  /** The syntax error of an implementation, or null when it parses. The code is not run. */
+  check(implementation: string): Promise<string | null>;
+}
+
+/** Where the MCP sidecar listens and what it wants to see. */
+export interface SidecarEndpoint {
+  url: string;
+  token: string;
+}
+
+/** The state of one part, as `/health` shows it. */
+export interface PartHealth {
+  status: "ok" | "degraded" | "down" | "unconfigured";
+  /** What is wrong and what to do, where something is. */
+  message?: string;
+  [detail: string]: unknown;
+}
+
+/** Structured log lines. `fields` never hold secrets or message content. */
+export interface Logger {
+  error(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+  debug(message: string, fields?: Record<string, unknown>): void;
+}
+
+/** What lives as long as the process (Node) or the isolate (workerd), and is shared by its requests. */
+export interface Memory {
+  get<T>(name: string, create: () => T): T;
+}
+
+export interface Platform {
+  config: Config;
+  logger: Logger;
+  /** The database, through one driver. On workerd its connection belongs to the current request. */
+  database: Database;
+  send: SendUpstream;
+  /** The Fetch API, for MCP servers and other addresses that an operator configured. */
+  fetch: typeof globalThis.fetch;
+  sandbox: FunctionSandbox;
+  /** Null when there is none: `mcp` tools that need a command then fail with a message that says so. */
+  sidecar(): Promise<SidecarEndpoint | null>;
+  /** Whether a connection opened in one request may be used by another (Node), or not (workerd). */
+  sharesConnections: boolean;
+  /** Bytes that a response stream may run ahead of its client before the producer waits. Infinity: it never waits. */
+  maxUnreadBytes: number;
+  /** Puts a finished turn where it cannot be lost; resolves as soon as it is safe there. Never throws. */
+  keepRecord(record: TurnRecord): void | Promise<void>;
+  /** Health of what only the runtime knows (sidecar process, spool), by part name. */
+  partHealth(): Promise<Record<string, PartHealth>>;
+  /** Caches and counters that outlive a request. */
+  memory: Memory;
+}
+
+/** One client connection's side of a request: what Hono's `c.env` holds. */
+export interface RequestScope {
+  platform: Platform;
+  /** UUID version 7: the `x-proxy-request-id`, and the id of the turn where one is recorded. */
+  requestId: string;
+  /** Fires when the client goes away before the response has ended. */
+  clientGone: AbortSignal;
+  /** The client's network address, for throttling. */
+  clientAddress: string;
+  /** Keeps the runtime alive until the promise has settled. */
+  waitUntil(promise: Promise<unknown>): void;
+}

@@ -1,0 +1,66 @@
+import { v7 as uuidv7 } from "uuid";
+import type { Platform } from "../platform.ts";
+import type { TurnRecord, TurnStatus } from "./turn-record.ts";
+
+/** A turn that is going on. */
+export interface OpenTurn {
+  id: string;
+  conversationId: string;
+  /** Filled in while the turn goes on. */
+  record: TurnRecord;
+  /** Notes the time of the first byte of an answer; later calls change nothing. */
+  firstToken(): void;
+  /** Keeps the record. The first cause wins: later calls change nothing. */
+  end(end: { status: TurnStatus; httpStatus?: number; error?: string | null }): void | Promise<void>;
+}
+
+interface TurnStart {
+  id: string;
+  endpoint: string;
+  apiKey: { id: string; name: string };
+}
+
+/** Opens the record of a turn. Nothing is kept before it ends. */
+export function openTurn(platform: Pick<Platform, "keepRecord">, start: TurnStart): OpenTurn {
+  const record: TurnRecord = {
+    id: start.id,
+    conversationId: uuidv7(),
+    apiKeyId: start.apiKey.id,
+    apiKeyName: start.apiKey.name,
+    endpoint: start.endpoint,
+    model: null,
+    streamed: false,
+    status: "completed",
+    httpStatus: 200,
+    error: null,
+    finishReason: null,
+    loopStopReason: null,
+    startedAt: Date.now(),
+    durationMs: 0,
+    timeToFirstTokenMs: null,
+    request: null,
+    response: null,
+    produced: [],
+    usage: null,
+    rounds: [],
+    toolExecutions: [],
+    toolsOffered: [],
+    toolsShadowed: [],
+  };
+  let ended = false;
+  return {
+    id: record.id,
+    conversationId: record.conversationId,
+    record,
+    firstToken: () => {
+      record.timeToFirstTokenMs ??= Date.now() - record.startedAt;
+    },
+    end: ({ status, httpStatus, error }) => {
+      if (ended) return;
+      ended = true;
+      Object.assign(record, { status, error: error ?? null, durationMs: Date.now() - record.startedAt });
+      if (httpStatus !== undefined) record.httpStatus = httpStatus;
+      return platform.keepRecord(record);
+    },
+  };
+}

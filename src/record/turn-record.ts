@@ -1,0 +1,82 @@
+/**
+ * One turn, as it is kept: everything between a client's request and the end of its response.
+ * It is plain JSON, because it waits in a file (Node) or in a queue (workerd) until the database has it.
+ */
+import type { Usage } from "../openai/usage.ts";
+
+export type TurnStatus = "completed" | "failed" | "cancelled";
+
+export interface RoundRecord {
+  /** From 1. */
+  round: number;
+  status: TurnStatus;
+  usage: Usage | null;
+  timeToFirstTokenMs: number | null;
+  durationMs: number;
+  finishReason: string | null;
+  error: string | null;
+}
+
+interface ToolExecutionRecord {
+  id: string;
+  toolId: string;
+  toolName: string;
+  type: "function" | "mcp";
+  toolCallId: string;
+  round: number;
+  /** JSON text as the model wrote it. */
+  arguments: string;
+  /** What the model was given, or null where the call failed. */
+  result: string | null;
+  error: string | null;
+  /** Lines of `console.*`. */
+  logs: string[];
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  durationMs: number;
+}
+
+/** A message that the client did not send. */
+export interface ProducedMessage {
+  /** The message in the wire format of chat completions. */
+  message: Record<string, unknown>;
+  round: number;
+  /** Whether the client saw it. */
+  hidden: boolean;
+}
+
+export interface TurnRecord {
+  /** UUID version 7; also the `x-proxy-request-id`. Writing a record twice has no effect. */
+  id: string;
+  conversationId: string;
+  apiKeyId: string;
+  apiKeyName: string;
+  /** Path, e.g. `/v1/chat/completions`. */
+  endpoint: string;
+  model: string | null;
+  streamed: boolean;
+  status: TurnStatus;
+  /** Status of the response that the client got. */
+  httpStatus: number;
+  error: string | null;
+  finishReason: string | null;
+  /** Why the tool loop ended: `answered`, `client_calls`, `max_rounds`, …; null where no tools were offered. */
+  loopStopReason: string | null;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  durationMs: number;
+  timeToFirstTokenMs: number | null;
+  /** The client's request body as text, or null where it could not be read as text. */
+  request: string | null;
+  /** The raw response body where no tool loop read it: its text and content type. The messages are read from it later. */
+  response: { contentType: string; text: string; truncated: boolean } | null;
+  /** Messages that the tool loop produced, oldest first. Empty where `response` is set. */
+  produced: ProducedMessage[];
+  /** Sum over rounds. Null where upstream sent none, or where it is still inside `response`. */
+  usage: Usage | null;
+  rounds: RoundRecord[];
+  toolExecutions: ToolExecutionRecord[];
+  /** Names of the server tools that were offered, and of those that a client tool shadowed. */
+  toolsOffered: string[];
+  toolsShadowed: string[];
+}

@@ -1,0 +1,88 @@
+/** What every admin route does with its input: size, JSON, fields, ids, pages. */
+import { zValidator } from "@hono/zod-validator";
+import { bodyLimit } from "hono/body-limit";
+import { createMiddleware } from "hono/factory";
+import { z } from "zod";
+import { ApiError } from "../openai/api-error.ts";
+import { isUuid } from "../store/uuid.ts";
+
+/** A tool's code and schema fit many times. */
+const MAX_BODY_BYTES = 1024 * 1024;
+
+const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
+
+const limitBody = bodyLimit({
+  maxSize: MAX_BODY_BYTES,
+  onError: () => {
+    throw new ApiError("body_too_large", `The request body is larger than ${MAX_BODY_BYTES} bytes.`);
+  },
+});
+
+/** Refuses bodies that are no JSON by their own account, and bodies that are too large. For routes that read one. */
+export const expectJson = createMiddleware(async (context, next) => {
+  if (!JSON_TYPE.test(context.req.header("content-type") ?? "")) {
+    throw new ApiError("bad_request", "The request body must be JSON, with the header content-type: application/json.", {
+      param: "content-type",
+    });
+  }
+  return limitBody(context, next);
+});
+
+function sentenceOf(issue: z.core.$ZodIssue): { message: string; param?: string } {
+  const path = issue.path.join(".");
+  if (issue.code === "unrecognized_keys") {
+    const names = issue.keys.map((key) => (path === "" ? key : `${path}.${key}`));
+    return {
+      message: `There is no field ${names.map((name) => `"${name}"`).join(", ")} here.`,
+      ...(names[0] === undefined ? {} : { param: names[0] }),
+    };
+  }
+  const reason = issue.message.endsWith("received undefined") ? "is missing" : issue.message.replace(/\.$/, "");
+  return path === "" ? { message: `The request body: ${reason}.` } : { message: `${path}: ${reason}.`, param: path };
+}
+
+function refuse(result: { success: boolean; error?: { issues: readonly z.core.$ZodIssue[] } }): void {
+  if (result.success) return;
+  const faults = (result.error?.issues ?? []).map(sentenceOf);
+  const param = faults[0]?.param;
+  throw new ApiError("invalid_value", faults.map(({ message }) => message).join(" "), param === undefined ? {} : { param });
+}
+
+/** The body, checked against a schema. @throws ApiError 400 that names the field and the reason */
+export const jsonOf = <Schema extends z.ZodType>(schema: Schema) => zValidator("json", schema, refuse);
+
+/** The query, checked against a schema. @throws ApiError 400 that names the parameter and the reason */
+export const queryOf = <Schema extends z.ZodType>(schema: Schema) => zValidator("query", schema, refuse);
+
+/** `?limit=&cursor=` of every list. */
+export const pageQuery = z.object({
+  limit: z.coerce.number("must be a whole number from 1 to 200").int().min(1).max(200).default(50),
+  cursor: z.string().optional(),
+});
+
+/** A text that PostgreSQL can hold: all but NUL. */
+export const plainText = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    .refine((text) => !text.includes("\0"), "must not contain a NUL character");
+
+/** An http or https URL that `fetch` accepts. */
+export const httpUrl = () =>
+  plainText(2000)
+    .trim()
+    .refine((text) => {
+      const url = URL.canParse(text) ? new URL(text) : null;
+      return url !== null && ["http:", "https:"].includes(url.protocol) && url.username === "" && url.password === "";
+    }, "must be a URL that starts with http:// or https://, without a user name or password in it");
+
+/** @throws ApiError 404 for `what`, where the id cannot be one */
+export function idOf(text: string, what: string): string {
+  if (isUuid(text)) return text.toLowerCase();
+  throw notFound(what);
+}
+
+/** The 404 of admin routes. */
+export function notFound(what: string): ApiError {
+  return new ApiError("not_found", `There is no such ${what}.`);
+}

@@ -1,0 +1,79 @@
+import { Hono, type Context } from "hono";
+import { deleteCookie, getCookie, setCookie } from "hono/cookie";
+import { createMiddleware } from "hono/factory";
+import { z } from "zod";
+import { requireSession, SESSION_SECONDS, signIn } from "../auth/admin-session.ts";
+import { ApiError } from "../openai/api-error.ts";
+import type { RequestScope } from "../platform.ts";
+import { expectJson, jsonOf } from "./admin-input.ts";
+
+type AdminContext = Context<{ Bindings: RequestScope }>;
+
+const COOKIE = "admin_session";
+/** Where a session begins and ends, so that none is needed. */
+const OPEN_ROUTES = new Set(["POST /api/admin/login", "POST /api/admin/logout"]);
+const READING_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
+
+const loginBody = z.strictObject({ password: z.string().max(1000) });
+
+/** As the browser sees it: a proxy in front says so where it speaks https and we do not. */
+function isHttps(context: AdminContext): boolean {
+  const forwarded = context.req.header("x-forwarded-proto")?.split(",")[0]?.trim();
+  return (forwarded ?? new URL(context.req.url).protocol.replace(":", "")) === "https";
+}
+
+const cookieRules = (context: AdminContext) => ({ path: "/", httpOnly: true, sameSite: "Strict" as const, secure: isHttps(context) });
+
+function bearerToken(context: AdminContext): string | null {
+  const header = context.req.header("authorization");
+  if (header === undefined) return null;
+  return /^Bearer +(\S+)\s*$/i.exec(header)?.[1] ?? "";
+}
+
+/**
+ * A cookie travels with requests that other sites make, a bearer token does not. SameSite keeps those of other sites
+ * away, this those of other hosts of one site. A proxy in front may have changed the host; a page cannot set that header.
+ */
+function requireSameOrigin(context: AdminContext): void {
+  const origin = context.req.header("origin");
+  if (origin === undefined || READING_METHODS.has(context.req.method)) return;
+  const hosts = [new URL(context.req.url).host, context.req.header("host"), context.req.header("x-forwarded-host")];
+  if (URL.canParse(origin) && hosts.includes(new URL(origin).host)) return;
+  throw new ApiError("forbidden_origin", "A page of another origin must not change anything here with the operator's cookie.", {
+    param: "origin",
+  });
+}
+
+/**
+ * Lets only the operator through: by `Authorization: Bearer`, or by the page's cookie.
+ * @throws ApiError 401 without a session, 403 where another origin uses the cookie
+ */
+export const requireAdmin = createMiddleware<{ Bindings: RequestScope }>(async (context, next) => {
+  if (!OPEN_ROUTES.has(`${context.req.method} ${context.req.path}`)) {
+    const bearer = bearerToken(context);
+    await requireSession(context.env.platform.config, bearer ?? getCookie(context, COOKIE) ?? null);
+    if (bearer === null) requireSameOrigin(context);
+  }
+  await next();
+  context.res.headers.set("cache-control", "no-store");
+});
+
+/** `POST login {password}` → `{token, expiresAt}` and the page's cookie; `POST logout` → 204 and no cookie. */
+export function adminSession(): Hono<{ Bindings: RequestScope }> {
+  const app = new Hono<{ Bindings: RequestScope }>();
+
+  app.post("/login", expectJson, jsonOf(loginBody), async (context) => {
+    const { platform, clientAddress } = context.env;
+    const { token, expiresAt } = await signIn(platform, { address: clientAddress, password: context.req.valid("json").password });
+    setCookie(context, COOKIE, token, { ...cookieRules(context), maxAge: SESSION_SECONDS });
+    return context.json({ token, expiresAt });
+  });
+
+  app.post("/logout", (context) => {
+    requireSameOrigin(context);
+    deleteCookie(context, COOKIE, cookieRules(context));
+    return context.body(null, 204);
+  });
+
+  return app;
+}

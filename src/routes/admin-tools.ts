@@ -1,0 +1,134 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import { forgetKeys } from "../auth/authenticate.ts";
+import { isObject, parseJson } from "../openai/json.ts";
+import type { Platform, RequestScope } from "../platform.ts";
+import { sealOf, SealError } from "../store/seal.ts";
+import { createTool, deleteTool, findTool, listTools, updateTool, type StoredTool, type ToolColumns } from "../store/tools.ts";
+import { checkTool, withoutOtherType } from "../tools/check-tool.ts";
+import { expectJson, httpUrl, idOf, jsonOf, notFound, pageQuery, plainText, queryOf } from "./admin-input.ts";
+
+const TOOL = "tool";
+
+const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const MAX_TIMEOUT_MS = 600_000;
+
+const changeableFields = {
+  description: plainText(20_000).optional(),
+  parameters: z.record(z.string(), z.unknown(), "must be a JSON Schema of an object").optional(),
+  implementation: plainText(500_000).nullish(),
+  mcpServerCommand: plainText(10_000).trim().nullish(),
+  mcpServerUrl: httpUrl().nullish(),
+  mcpToolName: plainText(256).min(1, "must not be empty").nullish(),
+  env: z.record(z.string().regex(ENV_NAME, "must be the name of an environment variable"), plainText(50_000)).nullish(),
+  timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).nullish(),
+  isActive: z.boolean().optional(),
+};
+const name = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, "must be 1 to 64 letters, digits, _ or -");
+const type = z.enum(["function", "mcp"], 'must be "function" or "mcp"');
+
+const newToolBody = z.strictObject({ name, type, ...changeableFields });
+const toolChangesBody = z.strictObject({ name: name.optional(), type: type.optional(), ...changeableFields });
+
+const DEFAULTS = {
+  description: "",
+  parameters: JSON.stringify({ type: "object", properties: {} }),
+  implementation: null,
+  mcpServerCommand: null,
+  mcpServerUrl: null,
+  mcpToolName: null,
+  env: null,
+  timeoutMs: null,
+  isActive: true,
+};
+
+/** Names of the sealed variables, or null where ENCRYPTION_KEY was changed: a list must not fail over one tool. */
+async function envNamesOf(platform: Platform, env: string | null): Promise<string[] | null> {
+  if (env === null) return [];
+  try {
+    const variables = parseJson(await sealOf(platform).open(env));
+    return isObject(variables) ? Object.keys(variables) : null;
+  } catch (error) {
+    if (error instanceof SealError) return null;
+    throw error;
+  }
+}
+
+/** A tool as the operator sees it: names of variables, never their values. */
+async function showTool(platform: Platform, tool: StoredTool) {
+  const { env, parameters, createdAt, updatedAt, ...rest } = tool;
+  return { ...rest, parameters: parseJson(parameters), envNames: await envNamesOf(platform, env), createdAt, updatedAt };
+}
+
+/** The fields that were given, as columns: `parameters` as text, `env` sealed. */
+async function toColumns(platform: Platform, { parameters, env, ...fields }: z.infer<typeof toolChangesBody>) {
+  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<ToolColumns>;
+  if (parameters !== undefined) given.parameters = JSON.stringify(parameters);
+  if (env !== undefined)
+    given.env = env === null || Object.keys(env).length === 0 ? null : await sealOf(platform).seal(JSON.stringify(env));
+  return given;
+}
+
+/** The name at the server is fixed when the tool is made, so that renaming the tool does not lose its server's tool. */
+function withServerToolName<Columns extends ToolColumns>(tool: Columns): Columns {
+  return tool.type === "mcp" ? { ...tool, mcpToolName: tool.mcpToolName ?? tool.name } : tool;
+}
+
+/** The columns that change when a body is applied to a stored tool. @throws ApiError 400 where the result cannot be a tool */
+async function changesOf(platform: Platform, stored: StoredTool, body: z.infer<typeof toolChangesBody>): Promise<Partial<ToolColumns>> {
+  const isNewType = body.type !== undefined && body.type !== stored.type;
+  const changes: Partial<ToolColumns> = {
+    ...(isNewType ? withoutOtherType(body.type ?? stored.type) : {}),
+    ...(await toColumns(platform, body)),
+  };
+  const merged = withServerToolName({ ...stored, ...changes });
+  await checkTool(platform, merged);
+  return { ...changes, mcpToolName: merged.mcpToolName };
+}
+
+/** `/api/admin/tools`. */
+export function adminTools(): Hono<{ Bindings: RequestScope }> {
+  const app = new Hono<{ Bindings: RequestScope }>();
+
+  app.get("/", queryOf(pageQuery), async (context) => {
+    const { platform } = context.env;
+    const { data, nextCursor } = await listTools(platform.database, context.req.valid("query"));
+    return context.json({ data: await Promise.all(data.map((tool) => showTool(platform, tool))), nextCursor });
+  });
+
+  app.post("/", expectJson, jsonOf(newToolBody), async (context) => {
+    const { platform } = context.env;
+    const body = context.req.valid("json");
+    const tool = withServerToolName({ ...DEFAULTS, ...(await toColumns(platform, body)), name: body.name, type: body.type });
+    await checkTool(platform, tool);
+    const created = await createTool(platform.database, tool);
+    forgetKeys(platform.memory);
+    return context.json(await showTool(platform, created), 201);
+  });
+
+  app.get("/:id", async (context) => {
+    const tool = await findTool(context.env.platform.database, idOf(context.req.param("id"), TOOL));
+    if (tool === null) throw notFound(TOOL);
+    return context.json(await showTool(context.env.platform, tool));
+  });
+
+  app.patch("/:id", expectJson, jsonOf(toolChangesBody), async (context) => {
+    const { platform } = context.env;
+    const stored = await findTool(platform.database, idOf(context.req.param("id"), TOOL));
+    if (stored === null) throw notFound(TOOL);
+    const changes = await changesOf(platform, stored, context.req.valid("json"));
+    const tool = await updateTool(platform.database, stored.id, changes);
+    if (tool === null) throw notFound(TOOL);
+    forgetKeys(platform.memory);
+    return context.json(await showTool(platform, tool));
+  });
+
+  app.delete("/:id", async (context) => {
+    const { platform } = context.env;
+    if (!(await deleteTool(platform.database, idOf(context.req.param("id"), TOOL)))) throw notFound(TOOL);
+    forgetKeys(platform.memory);
+    return context.body(null, 204);
+  });
+
+  return app;
+}

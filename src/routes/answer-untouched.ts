@@ -1,0 +1,94 @@
+import { ApiError } from "../openai/api-error.ts";
+import { isObject, parseJson } from "../openai/json.ts";
+import type { RequestScope, UpstreamResponse } from "../platform.ts";
+import type { OpenTurn } from "../record/open-turn.ts";
+import { createResponseText } from "../record/response-text.ts";
+import type { ReadBody } from "../stream/read-body.ts";
+import { relay, type RelayEnd } from "../stream/relay.ts";
+import { dataEvent } from "../stream/write-chat-chunks.ts";
+import { callUpstream } from "../upstream/call-upstream.ts";
+import type { Upstream } from "../upstream/pick-upstream.ts";
+import { writeResponse } from "./write-response.ts";
+import { messageOf } from "../openai/error-message.ts";
+
+interface UntouchedTurn {
+  scope: RequestScope;
+  request: Request;
+  body: ReadBody;
+  upstream: Upstream;
+  turn: OpenTurn;
+}
+
+/** Sends the body as it came, and the answer as it comes, and reads along for the record. */
+export async function answerUntouched({ scope, request, body, upstream, turn }: UntouchedTurn): Promise<Response> {
+  const cancel = new AbortController();
+  scope.clientGone.addEventListener("abort", () => cancel.abort(), { once: true });
+  await noteRequest(turn, body);
+  // The record reads along, so the answer should not be compressed.
+  const call = { upstream, request, body: body.bytes, signal: cancel.signal, headers: { "accept-encoding": "identity" } };
+  const response = await callUpstream(scope.platform, call).catch(async (error: unknown) => {
+    const failure = error instanceof ApiError ? error : null;
+    await turn.end({
+      status: scope.clientGone.aborted ? "cancelled" : "failed",
+      httpStatus: failure?.status ?? 500,
+      error: messageOf(error),
+    });
+    throw error;
+  });
+  const ids = { "x-proxy-conversation-id": turn.conversationId };
+  turn.record.httpStatus = response.status;
+  return writeResponse(scope, { ...response, body: await readAlong({ scope, turn, response, cancel }) }, ids);
+}
+
+/** The request as text. One that cannot be read is upstream's to refuse, and recorded without its content. */
+async function noteRequest(turn: OpenTurn, body: ReadBody): Promise<void> {
+  turn.record.request = await body.text().catch(() => null);
+}
+
+interface Reading {
+  scope: RequestScope;
+  turn: OpenTurn;
+  response: UpstreamResponse;
+  cancel: AbortController;
+}
+
+async function readAlong({ scope, turn, response, cancel }: Reading): Promise<UpstreamResponse["body"]> {
+  const contentType = response.headers["content-type"] ?? "";
+  const kept = createResponseText(response.headers["content-encoding"] ? "" : contentType);
+  const end = (status: RelayEnd): void | Promise<void> => {
+    turn.record.response = kept.result();
+    if (status.status === "completed" && response.status >= 400) return turn.end({ status: "failed", error: errorMessage(turn) });
+    return turn.end({ status: status.status, error: status.status === "failed" ? messageOf(status.error) : null });
+  };
+  if (!(response.body instanceof ReadableStream)) {
+    if (response.body !== null) kept.add(response.body);
+    turn.firstToken();
+    await end({ status: "completed" });
+    return response.body;
+  }
+  const isEventStream = contentType.toLowerCase().startsWith("text/event-stream");
+  const { readable, done } = relay(response.body, {
+    maxUnreadBytes: scope.platform.maxUnreadBytes,
+    cancelUpstream: () => cancel.abort(),
+    failureNotice: () =>
+      isEventStream ? dataEvent(new ApiError("upstream_unreachable", "The upstream API broke off its answer. Try again.").body) : null,
+    tap: {
+      onChunk: (bytes) => {
+        turn.firstToken();
+        kept.add(bytes);
+      },
+      onEnd: end,
+    },
+  });
+  scope.waitUntil(done);
+  return readable;
+}
+
+/** What upstream said in its error, for the record. */
+function errorMessage({ record }: OpenTurn): string {
+  const body = parseJson(record.response?.text ?? "");
+  const error = isObject(body) ? body["error"] : undefined;
+  return isObject(error) && typeof error["message"] === "string"
+    ? error["message"]
+    : `The upstream API answered with status ${record.httpStatus}.`;
+}

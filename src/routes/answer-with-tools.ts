@@ -1,0 +1,116 @@
+import { v7 as uuidv7 } from "uuid";
+import { UpstreamRefusal } from "../loop/ask-model.ts";
+import { openStreamedTurn, runStreamedChatTurn, runWholeChatTurn, type ChatTurn } from "../loop/run-chat-turn.ts";
+import type { ToolCall } from "../loop/run-tool-loop.ts";
+import { ApiError } from "../openai/api-error.ts";
+import type { ChatRequest } from "../openai/chat-request.ts";
+import type { RequestScope } from "../platform.ts";
+import type { OpenTurn } from "../record/open-turn.ts";
+import { openClientStream } from "../stream/client-stream.ts";
+import { callTool } from "../tools/call-tool.ts";
+import { spellTool, type ToolOffer } from "../tools/resolve-tools.ts";
+import { callUpstream } from "../upstream/call-upstream.ts";
+import type { Upstream } from "../upstream/pick-upstream.ts";
+import { withoutBodyHeaders, writeResponse } from "./write-response.ts";
+import { messageOf } from "../openai/error-message.ts";
+
+interface ToolTurn {
+  scope: RequestScope;
+  request: Request;
+  chat: ChatRequest;
+  offer: ToolOffer;
+  upstream: Upstream;
+  turn: OpenTurn;
+}
+
+/** Headers of a round: the body is ours, and we have to read the answer. */
+const ROUND_HEADERS = { "accept-encoding": "identity", "content-encoding": "", "content-type": "application/json" };
+
+/** Runs one call and puts it on record. */
+async function runRecorded(
+  parts: ToolTurn,
+  call: ToolCall & { round: number; signal: AbortSignal },
+): Promise<{ text: string; failed: boolean }> {
+  const { scope, offer, turn } = parts;
+  const tool = offer.owners.get(call.name);
+  if (tool === undefined) throw new Error(`No server tool is called ${call.name}`);
+  const startedAt = Date.now();
+  const result = await callTool(scope.platform, { tool, argumentsText: call.arguments, signal: call.signal });
+  turn.record.toolExecutions.push({
+    id: uuidv7(),
+    toolId: tool.id,
+    toolName: tool.name,
+    type: tool.type,
+    toolCallId: call.id,
+    round: call.round,
+    arguments: call.arguments,
+    result: result.error === null ? result.text : null,
+    error: call.signal.aborted ? "cancelled" : result.error,
+    logs: result.logs,
+    startedAt,
+    durationMs: Date.now() - startedAt,
+  });
+  return { text: result.text, failed: result.error !== null };
+}
+
+function chatTurn(parts: ToolTurn, signal: AbortSignal): ChatTurn {
+  const { scope, request, chat, offer, upstream, turn } = parts;
+  const encoder = new TextEncoder();
+  return {
+    request: chat,
+    offered: new Map([...offer.owners].map(([name, tool]) => [name, spellTool(tool)])),
+    maxRounds: scope.platform.config.toolMaxRounds,
+    maxBytes: scope.platform.config.maxBodyBytes,
+    signal,
+    send: (body) => callUpstream(scope.platform, { upstream, request, body: encoder.encode(body), signal, headers: ROUND_HEADERS }),
+    run: (call, round) => runRecorded(parts, { ...call, round, signal }),
+    turn,
+  };
+}
+
+/** Runs the tool loop, and answers the way the client asked: streamed or whole. */
+export async function answerWithTools(parts: ToolTurn): Promise<Response> {
+  const { chat, offer, turn } = parts;
+  Object.assign(turn.record, {
+    request: chat.text,
+    model: chat.model,
+    streamed: chat.stream,
+    toolsOffered: [...offer.owners.keys()],
+    toolsShadowed: offer.shadowed,
+  });
+  try {
+    return await (chat.stream ? answerStreamed(parts) : answerWhole(parts));
+  } catch (error) {
+    return endWithError(parts, error);
+  }
+}
+
+async function answerWhole(parts: ToolTurn): Promise<Response> {
+  const { completion, headers } = await runWholeChatTurn(chatTurn(parts, parts.scope.clientGone));
+  await parts.turn.end({ status: "completed" });
+  const body = new TextEncoder().encode(JSON.stringify(completion));
+  const response = { status: 200, headers: { ...withoutBodyHeaders(headers), "content-type": "application/json" }, body };
+  return writeResponse(parts.scope, response, { "x-proxy-conversation-id": parts.turn.conversationId });
+}
+
+async function answerStreamed(parts: ToolTurn): Promise<Response> {
+  const { scope, turn } = parts;
+  const client = openClientStream(scope.platform.maxUnreadBytes);
+  const chat = chatTurn(parts, AbortSignal.any([scope.clientGone, client.gone]));
+  const first = await openStreamedTurn(chat);
+  scope.waitUntil(runStreamedChatTurn(chat, client, first));
+  const headers = { ...withoutBodyHeaders(first.headers), "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" };
+  return writeResponse(scope, { status: 200, headers, body: client.readable }, { "x-proxy-conversation-id": turn.conversationId });
+}
+
+/** An error of upstream keeps its own status and body; any other is ours to render. */
+async function endWithError({ scope, turn }: ToolTurn, error: unknown): Promise<Response> {
+  const ids = { "x-proxy-conversation-id": turn.conversationId };
+  if (error instanceof UpstreamRefusal) {
+    await turn.end({ status: "failed", httpStatus: error.response.status, error: error.message });
+    return writeResponse(scope, error.response, ids);
+  }
+  const httpStatus = error instanceof ApiError ? error.status : 500;
+  await turn.end({ status: scope.clientGone.aborted ? "cancelled" : "failed", httpStatus, error: messageOf(error) });
+  throw error;
+}

@@ -1,0 +1,27 @@
+import type { Context } from "hono";
+import { authenticate } from "../auth/authenticate.ts";
+import { checkModel } from "../auth/check-model.ts";
+import { readChatRequest } from "../openai/chat-request.ts";
+import type { RequestScope } from "../platform.ts";
+import { openTurn } from "../record/open-turn.ts";
+import { readBody } from "../stream/read-body.ts";
+import { resolveTools } from "../tools/resolve-tools.ts";
+import { pickUpstream } from "../upstream/pick-upstream.ts";
+import { answerUntouched } from "./answer-untouched.ts";
+import { answerWithTools } from "./answer-with-tools.ts";
+
+/** `POST /v1/chat/completions`: with the key's tools where it has some, byte for byte where it has none. */
+export async function chatCompletions(context: Context<{ Bindings: RequestScope }>): Promise<Response> {
+  const [scope, request] = [context.env, context.req.raw];
+  const { config } = scope.platform;
+  const key = await authenticate(scope, request.headers);
+  const body = await readBody(request, config.maxBodyBytes);
+  const mustRead = key.tools.length > 0 || key.allowedModels !== null;
+  const chat = mustRead ? readChatRequest(await body.text()) : null;
+  checkModel(key, chat?.model ?? null);
+  const offer = chat === null ? null : resolveTools(key.tools, chat, request.headers.get("x-proxy-tools"));
+  const upstream = pickUpstream(config, key);
+  const turn = openTurn(scope.platform, { id: scope.requestId, endpoint: "/v1/chat/completions", apiKey: key });
+  if (chat === null || offer === null) return answerUntouched({ scope, request, body, upstream, turn });
+  return answerWithTools({ scope, request, chat, offer, upstream, turn });
+}

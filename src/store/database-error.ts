@@ -1,0 +1,82 @@
+import { DrizzleQueryError } from "drizzle-orm/errors";
+import type { PgTransactionConfig } from "drizzle-orm/pg-core";
+import { ApiError } from "../openai/api-error.ts";
+import { isObject } from "../openai/json.ts";
+import type { Database, Transaction } from "./database.ts";
+
+/** Errors of postgres.js and of Node's sockets that mean: nobody answered, or the connection was lost. */
+const CONNECTION_ERRORS = new Set([
+  "CONNECT_TIMEOUT",
+  "CONNECTION_CLOSED",
+  "CONNECTION_DESTROYED",
+  "CONNECTION_ENDED",
+  "EAI_AGAIN",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOENT",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+]);
+
+/**
+ * SQLSTATEs of a server that cannot serve now: connection exceptions (08), insufficient resources (53), shutdown, crash,
+ * start-up and idle limits (57P01–57P05). https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+const UNAVAILABLE_STATE = /^(?:08...|53...|57P0[1-5])$/;
+
+/**
+ * What workerd's sockets say, which have no codes. With the server gone a plain URL gives the first and a Hyperdrive the
+ * second (measured 2026-11 with wrangler 4.124); the others are of a connection or a Hyperdrive pool that is lost later.
+ */
+const SOCKET_MESSAGE =
+  /cannot connect to the specified address|connection attempt failed|network connection lost|stream was cancelled|acquire a connection/i;
+
+/** The error, then its cause, and so on. */
+export function causesOf(error: unknown): unknown[] {
+  const chain: unknown[] = [];
+  for (
+    let cause = error;
+    cause !== undefined && cause !== null && !chain.includes(cause);
+    cause = isObject(cause) ? cause["cause"] : undefined
+  ) {
+    chain.push(cause);
+  }
+  return chain;
+}
+
+const codeOf = (error: unknown) => (isObject(error) && typeof error["code"] === "string" ? error["code"] : null);
+
+function isConnectionFailure(error: unknown): boolean {
+  // Their messages hold values and texts of users, which may say anything.
+  if (error instanceof DrizzleQueryError || error instanceof ApiError) return false;
+  const code = codeOf(error);
+  if (code !== null) return CONNECTION_ERRORS.has(code) || UNAVAILABLE_STATE.test(code);
+  return error instanceof Error && SOCKET_MESSAGE.test(error.message);
+}
+
+/** Whether an error, or a cause of it, is that the database cannot be asked now. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  const causes = causesOf(error);
+  // Only what came out of a query: an MCP server's refused connection is not the database's.
+  const query = causes.findIndex((cause) => cause instanceof DrizzleQueryError);
+  return query !== -1 && causes.slice(query + 1).some(isConnectionFailure);
+}
+
+/** Runs a transaction. The driver itself begins and ends it, so that a connection lost there is named as a query's here. */
+export function inTransaction<Result>(
+  database: Database,
+  work: (transaction: Transaction) => Promise<Result>,
+  rules?: PgTransactionConfig,
+): Promise<Result> {
+  return database.transaction(work, rules).catch((error: unknown) => {
+    throw error instanceof Error && isConnectionFailure(error) ? new DrizzleQueryError("transaction", [], error) : error;
+  });
+}
+
+/** Whether a row was refused because a unique column has its value already. */
+export function isUniqueViolation(error: unknown): boolean {
+  return causesOf(error).some((cause) => codeOf(cause) === "23505");
+}

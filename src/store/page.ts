@@ -1,0 +1,83 @@
+import { desc, sql, type SQL } from "drizzle-orm";
+import type { PgColumn } from "drizzle-orm/pg-core";
+import { base64url } from "jose";
+import { ApiError } from "../openai/api-error.ts";
+import { parseJson } from "../openai/json.ts";
+import { isUuid } from "./uuid.ts";
+
+/** Which part of a list is wanted. */
+export interface PageRequest {
+  /** 1–200 rows. */
+  limit: number;
+  /** `nextCursor` of the page before. */
+  cursor?: string | undefined;
+}
+
+/** Part of a list, newest first. */
+export interface Page<Row> {
+  data: Row[];
+  /** Opaque; null on the last page. */
+  nextCursor: string | null;
+}
+
+interface Position {
+  id: string;
+  createdAt: Date;
+}
+
+interface Ordered {
+  id: PgColumn;
+  createdAt: PgColumn;
+}
+
+function encodeCursor({ createdAt, id }: Position): string {
+  return base64url.encode(JSON.stringify([createdAt.toISOString(), id]));
+}
+
+/** @throws ApiError 400 where the text is no cursor of ours */
+function decodeCursor(cursor: string): Position {
+  const [time, id] = readCursor(cursor);
+  if (typeof time === "string" && !Number.isNaN(Date.parse(time)) && typeof id === "string" && isUuid(id))
+    return { createdAt: new Date(time), id };
+  throw new ApiError(
+    "invalid_value",
+    "This cursor is not valid. Take nextCursor of the page before as it stands, or begin without a cursor.",
+    {
+      param: "cursor",
+    },
+  );
+}
+
+function readCursor(cursor: string): unknown[] {
+  const value = parseJson(decodeText(cursor));
+  return Array.isArray(value) ? value : [];
+}
+
+/** The text, or an empty one where there is none. */
+function decodeText(cursor: string): string {
+  try {
+    return new TextDecoder().decode(base64url.decode(cursor));
+  } catch (error) {
+    if (error instanceof TypeError) return "";
+    throw error;
+  }
+}
+
+/** Newest first; the id decides between rows of one millisecond. */
+export function newestFirst(table: Ordered): SQL[] {
+  return [desc(table.createdAt), desc(table.id)];
+}
+
+/** The condition for rows that come after the cursor's, in the order of {@link newestFirst}. */
+export function afterCursor(table: Ordered, { cursor }: PageRequest): SQL | undefined {
+  if (cursor === undefined) return undefined;
+  const { createdAt, id } = decodeCursor(cursor);
+  return sql`(${table.createdAt}, ${table.id}) < (${createdAt.toISOString()}::timestamptz, ${id}::uuid)`;
+}
+
+/** A page of rows that were selected with `limit + 1`, so that it is known whether more follow. */
+export function toPage<Row extends Position>(rows: Row[], { limit }: PageRequest): Page<Row> {
+  const data = rows.slice(0, limit);
+  const last = data.at(-1);
+  return { data, nextCursor: rows.length > limit && last !== undefined ? encodeCursor(last) : null };
+}

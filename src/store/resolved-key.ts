@@ -1,0 +1,33 @@
+/** A tool as the loop needs it: active, parsed, secrets still sealed. */
+export interface ResolvedTool {
+  id: string;
+  name: string;
+  description: string;
+  type: "function" | "mcp";
+  /** JSON Schema of the arguments object. */
+  parameters: Record<string, unknown>;
+  implementation: string | null;
+  mcpServerCommand: string | null;
+  mcpServerUrl: string | null;
+  /** The tool's name at its MCP server. */
+  mcpToolName: string | null;
+  /** Sealed JSON object of environment variables, or null. */
+  env: string | null;
+  /** Milliseconds, or null for the type's default. */
+  timeoutMs: number | null;
+}
+
+/** A proxy key with everything that serving one of its requests needs, so that one lookup is enough. */
+export interface ResolvedKey {
+  id: string;
+  name: string;
+  isActive: boolean;
+  expiresAt: Date | null;
+  /** Sealed upstream key of its own, or null. */
+  openaiApiKey: string | null;
+  openaiBaseUrl: string | null;
+  /** Null: all models. */
+  allowedModels: string[] | null;
+  /** Active tools only, ordered by name. */
+  tools: ResolvedTool[];
+}

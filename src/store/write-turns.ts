@@ -1,0 +1,210 @@
+import { eq, sql } from "drizzle-orm";
+import type { AnyPgColumn } from "drizzle-orm/pg-core";
+import { v7 as uuidv7 } from "uuid";
+import { conversations, messageBodies, messages, rounds, toolExecutionBodies, toolExecutions, turns } from "../../drizzle/schema.ts";
+import { addUsage, type Usage } from "../openai/usage.ts";
+import type { ReadTurn } from "../record/turn-rows.ts";
+import type { TurnRecord } from "../record/turn-record.ts";
+import { inTransaction } from "./database-error.ts";
+import type { Database, Transaction } from "./database.ts";
+
+/** A record and what was read of it. */
+export interface TurnToWrite {
+  record: TurnRecord;
+  read: ReadTurn;
+}
+
+/** PostgreSQL's text cannot hold NUL, which models and clients do send in names and errors. JSON text has it escaped. */
+const plain = <T extends string | null>(text: T): T => (text === null ? text : (text.replaceAll("\0", "") as T));
+
+const tokenColumns = (usage: Usage | null) => ({
+  promptTokens: usage?.prompt_tokens ?? null,
+  completionTokens: usage?.completion_tokens ?? null,
+  totalTokens: usage?.total_tokens ?? null,
+});
+
+/** PostgreSQL takes at most 65,535 parameters in a statement. */
+const ROWS_PER_INSERT = 2000;
+
+async function insertAll<Row>(rows: Row[], insert: (part: Row[]) => PromiseLike<unknown>): Promise<void> {
+  for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) await insert(rows.slice(start, start + ROWS_PER_INSERT));
+}
+
+/** A conversation's row with the figures of its turns in this batch. The latest turn names its state. */
+function conversationRow(batch: TurnToWrite[]): typeof conversations.$inferInsert {
+  const [first, last] = [batch[0], batch.at(-1)];
+  if (first === undefined || last === undefined) throw new Error("A conversation has at least one turn");
+  const { record, read } = first;
+  return {
+    id: record.conversationId,
+    apiKeyId: record.apiKeyId,
+    apiKeyName: plain(record.apiKeyName),
+    endpoint: record.endpoint,
+    title: plain(read.title),
+    model: plain(last.read.model),
+    status: last.record.status,
+    ...tokenColumns(batch.reduce<Usage | null>((sum, turn) => addUsage(sum, turn.read.usage), null)),
+    messageCount: sum(batch, (turn) => turn.read.messages.length),
+    toolExecutionCount: sum(batch, (turn) => turn.record.toolExecutions.length),
+    durationMs: sum(batch, (turn) => turn.record.durationMs),
+    createdAt: new Date(record.startedAt),
+    updatedAt: new Date(last.record.startedAt + last.record.durationMs),
+  };
+}
+
+const sum = (batch: TurnToWrite[], count: (turn: TurnToWrite) => number) => batch.reduce((total, turn) => total + count(turn), 0);
+
+function turnRow({ record, read }: TurnToWrite): typeof turns.$inferInsert {
+  return {
+    id: record.id,
+    conversationId: record.conversationId,
+    model: plain(read.model),
+    streamed: read.streamed,
+    status: record.status,
+    httpStatus: record.httpStatus,
+    error: plain(record.error),
+    finishReason: plain(read.finishReason),
+    loopStopReason: record.loopStopReason,
+    ...tokenColumns(read.usage),
+    timeToFirstTokenMs: record.timeToFirstTokenMs,
+    durationMs: record.durationMs,
+    toolsOffered: record.toolsOffered.map(plain),
+    toolsShadowed: record.toolsShadowed.map(plain),
+    startedAt: new Date(record.startedAt),
+  };
+}
+
+function messageRows({ record, read }: TurnToWrite): {
+  rows: (typeof messages.$inferInsert)[];
+  bodies: (typeof messageBodies.$inferInsert)[];
+} {
+  const stored = read.messages.map((message) => ({ id: uuidv7(), message }));
+  return {
+    rows: stored.map(({ id, message }, position) => ({
+      id,
+      conversationId: record.conversationId,
+      turnId: record.id,
+      position,
+      role: plain(message.role),
+      toolCallId: plain(message.toolCallId),
+      hidden: message.hidden,
+      round: message.round,
+      createdAt: new Date(message.round === null ? record.startedAt : record.startedAt + record.durationMs),
+    })),
+    bodies: stored.map(({ id, message }) => ({ messageId: id, content: message.content, toolCalls: message.toolCalls })),
+  };
+}
+
+function executionRows({ record }: TurnToWrite): {
+  rows: (typeof toolExecutions.$inferInsert)[];
+  bodies: (typeof toolExecutionBodies.$inferInsert)[];
+} {
+  return {
+    rows: record.toolExecutions.map((execution) => ({
+      id: execution.id,
+      conversationId: record.conversationId,
+      turnId: record.id,
+      toolId: execution.toolId,
+      toolName: plain(execution.toolName),
+      type: execution.type,
+      toolCallId: plain(execution.toolCallId),
+      round: execution.round,
+      failed: execution.error !== null,
+      startedAt: new Date(execution.startedAt),
+      durationMs: execution.durationMs,
+    })),
+    bodies: record.toolExecutions.map((execution) => ({
+      toolExecutionId: execution.id,
+      arguments: plain(execution.arguments),
+      result: plain(execution.result),
+      error: plain(execution.error),
+      logs: JSON.stringify(execution.logs),
+    })),
+  };
+}
+
+function roundRows({ record, read }: TurnToWrite): (typeof rounds.$inferInsert)[] {
+  return read.rounds.map((round) => ({
+    turnId: record.id,
+    round: round.round,
+    status: round.status,
+    ...tokenColumns(round.usage),
+    timeToFirstTokenMs: round.timeToFirstTokenMs,
+    durationMs: round.durationMs,
+    finishReason: plain(round.finishReason),
+    error: plain(round.error),
+  }));
+}
+
+/** Adds the figures of further turns to a conversation that was there already. */
+async function addToConversation(transaction: Transaction, batch: TurnToWrite[]): Promise<void> {
+  const {
+    id,
+    apiKeyId: _id,
+    apiKeyName: _name,
+    endpoint: _endpoint,
+    title: _title,
+    createdAt: _createdAt,
+    ...row
+  } = conversationRow(batch);
+  const add = (column: AnyPgColumn, more: number | null | undefined) =>
+    more === null || more === undefined ? sql`${column}` : sql`coalesce(${column}, 0) + ${more}`;
+  const figures = {
+    messageCount: add(conversations.messageCount, row.messageCount),
+    toolExecutionCount: add(conversations.toolExecutionCount, row.toolExecutionCount),
+    durationMs: add(conversations.durationMs, row.durationMs),
+    promptTokens: add(conversations.promptTokens, row.promptTokens),
+    completionTokens: add(conversations.completionTokens, row.completionTokens),
+    totalTokens: add(conversations.totalTokens, row.totalTokens),
+  };
+  await transaction
+    .update(conversations)
+    .set({ ...row, ...figures })
+    .where(eq(conversations.id, id));
+}
+
+function byConversation(batch: TurnToWrite[]): Map<string, TurnToWrite[]> {
+  const groups = new Map<string, TurnToWrite[]>();
+  for (const turn of batch) groups.set(turn.record.conversationId, [...(groups.get(turn.record.conversationId) ?? []), turn]);
+  return groups;
+}
+
+/**
+ * Writes turns, each exactly once: a turn that is there already is left alone, with everything that belongs to it.
+ * All of the batch is written, or nothing.
+ */
+export async function writeTurns(database: Database, batch: TurnToWrite[]): Promise<void> {
+  const wanted = [...new Map(batch.map((turn) => [turn.record.id, turn])).values()];
+  await inTransaction(database, async (transaction) => {
+    const [created, inserted] = [new Set<string>(), new Set<string>()];
+    await insertAll([...byConversation(wanted).values()].map(conversationRow), async (rows) => {
+      const written = await transaction.insert(conversations).values(rows).onConflictDoNothing().returning({ id: conversations.id });
+      for (const { id } of written) created.add(id);
+    });
+    await insertAll(wanted.map(turnRow), async (rows) => {
+      const written = await transaction.insert(turns).values(rows).onConflictDoNothing().returning({ id: turns.id });
+      for (const { id } of written) inserted.add(id);
+    });
+    const fresh = wanted.filter((turn) => inserted.has(turn.record.id));
+    const [sent, executed] = [fresh.map(messageRows), fresh.map(executionRows)];
+    await insertAll(fresh.flatMap(roundRows), (rows) => transaction.insert(rounds).values(rows));
+    await insertAll(
+      sent.flatMap(({ rows }) => rows),
+      (rows) => transaction.insert(messages).values(rows),
+    );
+    await insertAll(
+      sent.flatMap(({ bodies }) => bodies),
+      (rows) => transaction.insert(messageBodies).values(rows),
+    );
+    await insertAll(
+      executed.flatMap(({ rows }) => rows),
+      (rows) => transaction.insert(toolExecutions).values(rows),
+    );
+    await insertAll(
+      executed.flatMap(({ bodies }) => bodies),
+      (rows) => transaction.insert(toolExecutionBodies).values(rows),
+    );
+    // A conversation that this batch created has the figures of its turns already.
+    for (const [id, more] of byConversation(fresh)) if (!created.has(id)) await addToConversation(transaction, more);
+  });
+}

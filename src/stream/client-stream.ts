@@ -1,0 +1,60 @@
+/** A response body that a producer writes, and that ends exactly once. */
+export interface ClientStream {
+  readable: ReadableStream<Uint8Array>;
+  /** Fires when the client has gone away. */
+  gone: AbortSignal;
+  /** Resolves when the client has taken enough for more to be written. Does nothing once the client is gone. */
+  write(bytes: Uint8Array): Promise<void> | void;
+  close(): void;
+  /** Ends the response in a way that the client notices: its connection breaks. */
+  fail(error: unknown): void;
+}
+
+/**
+ * @param maxUnreadBytes how far the producer may run ahead of the client, in bytes. On workerd it is unlimited: a
+ * producer that waits there for a client which has left is killed as hung, and the record with it (seen 2026-11).
+ */
+export function openClientStream(maxUnreadBytes: number): ClientStream {
+  const gone = new AbortController();
+  let controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  let resume: (() => void) | null = null;
+  const wake = () => {
+    resume?.();
+    resume = null;
+  };
+  const readable = new ReadableStream<Uint8Array>(
+    {
+      start: (own) => {
+        controller = own;
+      },
+      pull: wake,
+      cancel: (reason) => {
+        controller = null;
+        gone.abort(reason);
+        wake();
+      },
+    },
+    // Counted in bytes: with a count of chunks an empty chunk would be pulled for ever.
+    { highWaterMark: Math.min(maxUnreadBytes, Number.MAX_SAFE_INTEGER), size: (chunk) => chunk.byteLength },
+  );
+  const end = (how: (open: ReadableStreamDefaultController<Uint8Array>) => void) => {
+    const open = controller;
+    controller = null;
+    if (open) how(open);
+    wake();
+  };
+  return {
+    readable,
+    gone: gone.signal,
+    write: (bytes) => {
+      if (controller === null || bytes.byteLength === 0) return;
+      controller.enqueue(bytes);
+      if ((controller.desiredSize ?? 0) > 0) return;
+      return new Promise<void>((resolve) => {
+        resume = resolve;
+      });
+    },
+    close: () => end((open) => open.close()),
+    fail: (error) => end((open) => open.error(error)),
+  };
+}

@@ -1,0 +1,53 @@
+import { openClientStream } from "./client-stream.ts";
+
+/** What a relay reads along. */
+interface RelayTap {
+  /** Each chunk, before the client has it. */
+  onChunk(bytes: Uint8Array): void;
+  /** How it ended; resolves before the client sees the end, so that what must be kept is kept. */
+  onEnd(end: RelayEnd): void | Promise<void>;
+}
+
+/** `failed`: upstream broke off. `cancelled`: the client went away. */
+export type RelayEnd = { status: "completed" } | { status: "failed"; error: unknown } | { status: "cancelled" };
+
+interface RelayOptions {
+  maxUnreadBytes: number;
+  /** Called when the client goes away: cancels upstream. */
+  cancelUpstream: () => void;
+  /** Bytes that tell the client of a failure of upstream, where the format has a place for it. */
+  failureNotice: (error: unknown) => Uint8Array | null;
+  tap: RelayTap;
+}
+
+/** Passes a stream on, chunk by chunk, unchanged, and reads along. The producer's promise is for `waitUntil`. */
+export function relay(
+  source: ReadableStream<Uint8Array>,
+  options: RelayOptions,
+): { readable: ReadableStream<Uint8Array>; done: Promise<void> } {
+  const client = openClientStream(options.maxUnreadBytes);
+  client.gone.addEventListener("abort", options.cancelUpstream);
+  const pump = async (): Promise<void> => {
+    const reader = source.getReader();
+    try {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (client.gone.aborted) return await options.tap.onEnd({ status: "cancelled" });
+        if (done) break;
+        options.tap.onChunk(value);
+        const room = client.write(value);
+        if (room) await room;
+      }
+    } catch (error) {
+      if (client.gone.aborted) return await options.tap.onEnd({ status: "cancelled" });
+      await options.tap.onEnd({ status: "failed", error });
+      const notice = options.failureNotice(error);
+      if (notice === null) return client.fail(error);
+      void client.write(notice);
+      return client.close();
+    }
+    await options.tap.onEnd({ status: "completed" });
+    client.close();
+  };
+  return { readable: client.readable, done: pump() };
+}

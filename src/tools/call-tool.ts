@@ -1,0 +1,39 @@
+import type { JsonObject } from "../openai/json.ts";
+import type { Platform } from "../platform.ts";
+import type { ResolvedTool } from "../store/resolved-key.ts";
+import { runFunction } from "./run-function.ts";
+import { runMcpTool } from "./run-mcp-tool.ts";
+import { checkArguments } from "./tool-schema.ts";
+import { failedResult, type ToolResult } from "./tool-result.ts";
+import { messageOf } from "../openai/error-message.ts";
+
+interface Run {
+  tool: ResolvedTool;
+  args: JsonObject;
+  signal: AbortSignal;
+}
+
+/** How each type of tool is run. */
+const RUNNERS: Record<ResolvedTool["type"], (platform: Platform, run: Run) => Promise<ToolResult>> = {
+  function: runFunction,
+  mcp: runMcpTool,
+};
+
+/**
+ * Runs one call. Never throws: whatever goes wrong is a result that says so.
+ * @param call `argumentsText`: JSON text as the model wrote it
+ */
+export async function callTool(
+  platform: Platform,
+  call: { tool: ResolvedTool; argumentsText: string; signal: AbortSignal },
+): Promise<ToolResult> {
+  const { tool, signal } = call;
+  const checked = checkArguments(tool, call.argumentsText);
+  if ("violation" in checked) return failedResult(checked.violation);
+  try {
+    return await RUNNERS[tool.type](platform, { tool, args: checked.args, signal });
+  } catch (error) {
+    platform.logger.warn("A tool call failed", { tool: tool.name, error: messageOf(error) });
+    return failedResult(messageOf(error));
+  }
+}

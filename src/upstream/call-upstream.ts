@@ -1,0 +1,49 @@
+import { ApiError } from "../openai/api-error.ts";
+import { UpstreamFailure, type Platform, type UpstreamRequest, type UpstreamResponse } from "../platform.ts";
+import { crossingHeaders } from "./headers.ts";
+import { upstreamUrl, type Upstream } from "./pick-upstream.ts";
+
+interface UpstreamCall {
+  upstream: Upstream;
+  /** The client's request: method, URL and headers are taken from it. */
+  request: Request;
+  body: UpstreamRequest["body"];
+  signal: AbortSignal;
+  /** Headers that replace the client's; an empty value removes one. */
+  headers?: Record<string, string>;
+}
+
+const FAILURES = {
+  unreachable: [
+    "upstream_unreachable",
+    "The upstream API could not be reached. Try again; if it stays so, the operator should check OPENAI_BASE_URL.",
+  ],
+  timeout: ["upstream_timeout", "The upstream API did not answer in time. Try again, or ask for less in one request."],
+  aborted: ["upstream_unreachable", "The request to the upstream API was cancelled."],
+} as const;
+
+/** Turns a failed send into the error that a client sees. */
+function upstreamError(error: unknown): unknown {
+  if (!(error instanceof UpstreamFailure)) return error;
+  const [name, message] = FAILURES[error.reason];
+  return new ApiError(name, message, { cause: error });
+}
+
+/**
+ * One call to upstream with the client's headers, without what must not cross, as the upstream's own credential.
+ * @throws ApiError 502 or 504 where no response came
+ */
+export async function callUpstream(platform: Pick<Platform, "send">, call: UpstreamCall): Promise<UpstreamResponse> {
+  const headers = { ...crossingHeaders(call.request.headers, "request"), ...call.headers };
+  for (const [name, value] of Object.entries(headers)) if (value === "") delete headers[name];
+  if (call.upstream.apiKey !== null) headers["authorization"] = `Bearer ${call.upstream.apiKey}`;
+  if (call.body instanceof Uint8Array) headers["content-length"] = String(call.body.byteLength);
+  else if (call.body === null) delete headers["content-length"];
+  const { upstream, request, body, signal } = call;
+  try {
+    const response = await platform.send({ method: request.method, url: upstreamUrl(upstream, request.url), headers, body, signal });
+    return { ...response, headers: crossingHeaders(Object.entries(response.headers), "response") };
+  } catch (error) {
+    throw upstreamError(error);
+  }
+}

@@ -1,0 +1,34 @@
+import type { Config } from "../config.ts";
+import { ApiError } from "../openai/api-error.ts";
+
+/** Where a key's requests go, and as whom. */
+export interface Upstream {
+  /** Without a trailing slash; stands for the proxy's `/v1`. */
+  baseUrl: string;
+  /** Null: the upstream wants none, as local model servers do. */
+  apiKey: string | null;
+}
+
+/**
+ * The key's own upstream, and for what it leaves open the configured one.
+ * @throws ApiError 503 where OpenAI itself would be asked without a credential
+ */
+export function pickUpstream(config: Config, key: { openaiBaseUrl: string | null; upstreamApiKey: string | null }): Upstream {
+  const upstream = {
+    baseUrl: (key.openaiBaseUrl ?? config.openaiBaseUrl).replace(/\/+$/, ""),
+    apiKey: key.upstreamApiKey ?? config.openaiApiKey,
+  };
+  if (upstream.apiKey === null && new URL(upstream.baseUrl).hostname === "api.openai.com") {
+    throw new ApiError(
+      "not_configured",
+      "The proxy has no OpenAI API key: its operator has to set OPENAI_API_KEY, or an upstream key for this proxy key.",
+    );
+  }
+  return upstream;
+}
+
+/** The upstream URL for a proxy URL: what follows `/v1`, query included, as the client spelled it. */
+export function upstreamUrl(upstream: Upstream, requestUrl: string): string {
+  const path = requestUrl.slice(requestUrl.indexOf("/", requestUrl.indexOf("://") + 3));
+  return upstream.baseUrl + path.slice("/v1".length);
+}

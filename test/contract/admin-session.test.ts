@@ -1,0 +1,157 @@
+import { request } from "node:http";
+import { SignJWT } from "jose";
+import { describe, expect, it } from "vitest";
+import { proxy } from "../helpers/proxy.ts";
+import { ADMIN_PASSWORD } from "../helpers/start-target.ts";
+
+const tools = () => `${proxy.url}/api/admin/tools`;
+
+interface Answer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: string;
+}
+
+/** A sign-in from an address of its own, so that its failures count against no other test. */
+function signInFrom(lastByte: number, body: string): Promise<Answer> {
+  const options = {
+    method: "POST",
+    // Node sees the first, workerd is told the second, as Cloudflare tells it.
+    localAddress: `127.0.0.${lastByte}`,
+    headers: { "content-type": "application/json", "cf-connecting-ip": `192.0.2.${lastByte}` },
+  };
+  return new Promise((resolve, reject) => {
+    const outgoing = request(`${proxy.url}/api/admin/login`, options, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("end", () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() }),
+      );
+    });
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+}
+
+const password = (text: string) => JSON.stringify({ password: text });
+
+async function signIn(): Promise<{ token: string; expiresAt: string; cookie: string }> {
+  const { status, headers, body } = await signInFrom(2, password(ADMIN_PASSWORD));
+  expect(status, body).toBe(200);
+  const [cookie = ""] = headers["set-cookie"] ?? [];
+  return { ...(JSON.parse(body) as { token: string; expiresAt: string }), cookie };
+}
+
+async function codeOf(answer: Response): Promise<[number, string]> {
+  const { error } = (await answer.json()) as { error: { code: string } };
+  return [answer.status, error.code];
+}
+
+describe("signing in", () => {
+  it("gives a token for twelve hours, which opens the admin API", async () => {
+    const { token, expiresAt } = await signIn();
+    expect(expiresAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    expect(Math.abs(Date.parse(expiresAt) - Date.now() - 12 * 3600 * 1000)).toBeLessThan(60_000);
+    const answer = await fetch(tools(), { headers: { authorization: `Bearer ${token}` } });
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("cache-control")).toBe("no-store");
+  });
+
+  it("is refused with a wrong password, and with none", async () => {
+    const wrong = await signInFrom(3, password("not the password"));
+    expect(wrong.status).toBe(401);
+    expect(JSON.parse(wrong.body)).toEqual({
+      error: { message: expect.any(String), type: "invalid_request_error", param: "password", code: "wrong_password" },
+    });
+    for (const body of ["{}", "", "{", password(ADMIN_PASSWORD).replace("}", ',"user":"x"}'), '{"password":1}']) {
+      const { status, body: text } = await signInFrom(3, body);
+      expect(status, `${body} → ${text}`).toBe(400);
+    }
+  });
+
+  it("is stopped after ten wrong passwords from one address, however many come at the same time, and from that address only", async () => {
+    const lastByte = 10 + Math.floor(Math.random() * 200);
+    const attempts = await Promise.all(Array.from({ length: 15 }, (_, index) => signInFrom(lastByte, password(`guess ${index}`))));
+    const statuses = attempts.map(({ status }) => status).toSorted((a, b) => a - b);
+    expect(statuses).toEqual([...Array<number>(10).fill(401), ...Array<number>(5).fill(429)]);
+    const stopped = await signInFrom(lastByte, password(ADMIN_PASSWORD));
+    expect(stopped.status).toBe(429);
+    expect(Number(stopped.headers["retry-after"])).toBeGreaterThan(0);
+    expect(Number(stopped.headers["retry-after"])).toBeLessThanOrEqual(300);
+    expect((await signInFrom(lastByte === 99 ? 98 : 99, password(ADMIN_PASSWORD))).status).toBe(200);
+  });
+
+  it("forgets wrong passwords after a right one", async () => {
+    for (let round = 0; round < 3; round++) {
+      for (let guess = 0; guess < 5; guess++) expect((await signInFrom(4, password("wrong"))).status).toBe(401);
+      expect((await signInFrom(4, password(ADMIN_PASSWORD))).status).toBe(200);
+    }
+  });
+});
+
+describe("the admin API", () => {
+  it("is closed without a session: every path, with an error that says how to get one", async () => {
+    for (const path of ["/api-keys", "/tools", "/conversations", "/nothing", "/api-keys/x/tools"]) {
+      const answer = await fetch(`${proxy.url}/api/admin${path}`);
+      expect(await codeOf(answer), path).toEqual([401, "admin_session_required"]);
+    }
+    expect(await codeOf(await fetch(`${proxy.url}/api/admin/api-keys`, { method: "POST" }))).toEqual([401, "admin_session_required"]);
+  });
+
+  it("takes no other token: forged, unsigned, expired, for another purpose, or a proxy key", async () => {
+    const { token } = await signIn();
+    const [header, payload, signature = ""] = token.split(".");
+    const none = btoa('{"alg":"none","typ":"JWT"}').replaceAll("=", "");
+    const { key } = await proxy.createKey();
+    const foreign = (secret: string) =>
+      new SignJWT({ sub: "admin" })
+        .setProtectedHeader({ alg: "HS256" })
+        .setIssuedAt()
+        .setExpirationTime("1h")
+        .sign(new TextEncoder().encode(secret));
+    const forged = [
+      `${header}.${payload}.${signature.replace(/^./, (first) => (first === "A" ? "B" : "A"))}`,
+      `${none}.${payload}.`,
+      `${none}.${payload}.${signature}`,
+      await foreign("some other secret"),
+      await foreign("a secret for tests, long enough"),
+      key,
+      "x",
+    ];
+    for (const bad of forged) {
+      expect(await codeOf(await fetch(tools(), { headers: { authorization: `Bearer ${bad}` } })), bad).toEqual([
+        401,
+        "admin_session_required",
+      ]);
+    }
+    expect(await codeOf(await fetch(tools(), { headers: { authorization: `Basic ${token}` } }))).toEqual([401, "admin_session_required"]);
+  });
+
+  it("is open to the page by a cookie that scripts and other sites cannot use", async () => {
+    const { cookie, token } = await signIn();
+    expect(cookie).toContain(`admin_session=${token}`);
+    expect(cookie).toMatch(/; HttpOnly/i);
+    expect(cookie).toMatch(/; SameSite=Strict/i);
+    expect(cookie).toMatch(/; Path=\//i);
+    const headers = { cookie: `admin_session=${token}` };
+    expect((await fetch(tools(), { headers })).status).toBe(200);
+
+    const change = (origin: string | null) =>
+      fetch(`${proxy.url}/api/admin/api-keys`, {
+        method: "POST",
+        headers: { ...headers, "content-type": "application/json", ...(origin === null ? {} : { origin }) },
+        body: JSON.stringify({ name: "from the page" }),
+      });
+    expect((await change(new URL(proxy.url).origin)).status).toBe(201);
+    expect((await change(null)).status).toBe(201);
+    for (const origin of ["https://evil.example", "null", "http://127.0.0.1:1"]) {
+      expect(await codeOf(await change(origin)), origin).toEqual([403, "forbidden_origin"]);
+    }
+  });
+
+  it("ends the page's session on request", async () => {
+    const answer = await fetch(`${proxy.url}/api/admin/logout`, { method: "POST" });
+    expect(answer.status).toBe(204);
+    expect(answer.headers.get("set-cookie")).toMatch(/^admin_session=;.*Max-Age=0/i);
+  });
+});

@@ -1,0 +1,55 @@
+/** On Node only: workerd learns of a client that has left when it writes to it, and here there is nothing to write. */
+import { describe, expect, it } from "vitest";
+import { adminCall, dataDirectory } from "../helpers/own-proxy.ts";
+import { chunk, startUpstream } from "../helpers/upstream.ts";
+
+interface List {
+  data: { status: string; title: string }[];
+}
+
+describe("a client that goes away", () => {
+  it("cancels upstream at once, before the first byte, in a quiet stream, and behind a plain pass-through", async () => {
+    const upstream = await startUpstream((request, response) => {
+      if (request.url !== "/v1/chat/completions" || request.json()["stream"] !== true) return;
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(`data: ${JSON.stringify(chunk({ role: "assistant", content: "and then" }))}\n\n`);
+    });
+    const proxy = await dataDirectory().start();
+    const tool = await adminCall<{ id: string }>(proxy.captured, "/tools", {
+      name: "noop",
+      description: "",
+      type: "function",
+      parameters: { type: "object" },
+      implementation: "return 1;",
+    });
+    const plain = await adminCall<{ key: string }>(proxy.captured, "/api-keys", { name: "plain", openaiBaseUrl: upstream.url });
+    const armed = await adminCall<{ key: string }>(proxy.captured, "/api-keys", {
+      name: "armed",
+      openaiBaseUrl: upstream.url,
+      toolIds: [tool.id],
+    });
+    const cases = [plain, armed].flatMap(({ key }, index) => [
+      { key, path: "/v1/chat/completions", body: { stream: false, messages: [{ role: "user", content: `whole ${index}` }] } },
+      { key, path: "/v1/chat/completions", body: { stream: true, messages: [{ role: "user", content: `streamed ${index}` }] } },
+    ]);
+    for (const { key, path, body } of [...cases, { key: plain.key, path: "/v1/embeddings", body: {} }]) {
+      const leave = new AbortController();
+      const count = upstream.requests.length;
+      const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+      const sent = fetch(`${proxy.captured}${path}`, { method: "POST", headers, body: JSON.stringify(body), signal: leave.signal });
+      const gone = sent.then((response) => response.text()).catch(() => "gone");
+      await expect.poll(() => upstream.requests.length).toBe(count + 1);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      leave.abort();
+      await upstream.requests.at(-1)?.aborted;
+      expect(await gone).toBe("gone");
+    }
+    await expect
+      .poll(
+        async () =>
+          (await adminCall<List>(proxy.captured, "/conversations")).data.map(({ title, status }) => `${title}: ${status}`).toSorted(),
+        { timeout: 5000 },
+      )
+      .toEqual(["streamed 0: cancelled", "streamed 1: cancelled", "whole 0: cancelled", "whole 1: cancelled"]);
+  });
+});

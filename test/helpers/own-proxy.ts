@@ -1,0 +1,44 @@
+/** A proxy of a test's own, to be ended, killed and started again. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished } from "vitest";
+import { ADMIN_PASSWORD, startNodeProxy, type StartedProcess } from "./start-target.ts";
+
+/** Calls the admin API of a proxy. */
+export async function adminCall<T>(url: string, path: string, json?: unknown): Promise<T> {
+  const headers = { "content-type": "application/json" };
+  const signedIn = await fetch(`${url}/api/admin/login`, { method: "POST", headers, body: JSON.stringify({ password: ADMIN_PASSWORD }) });
+  const { token } = (await signedIn.json()) as { token: string };
+  const init = json === undefined ? {} : { method: "POST", body: JSON.stringify(json) };
+  const answer = await fetch(`${url}/api/admin${path}`, { ...init, headers: { ...headers, authorization: `Bearer ${token}` } });
+  expect(answer.ok, `${path}: ${answer.status}`).toBe(true);
+  return (await answer.json()) as T;
+}
+
+/** Starts proxies on one data directory, which is removed when the test has finished. */
+export function dataDirectory(): { path: string; start(env?: Record<string, string>): Promise<StartedProcess> } {
+  const path = mkdtempSync(join(tmpdir(), "proxy-own-"));
+  const started: StartedProcess[] = [];
+  onTestFinished(async () => {
+    for (const proxy of started) await proxy.stop("SIGKILL");
+    rmSync(path, { recursive: true, force: true });
+  });
+  return {
+    path,
+    start: async (env = {}) => {
+      const proxy = await startNodeProxy({ DATA_DIR: path, ...env });
+      started.push(proxy);
+      return proxy;
+    },
+  };
+}
+
+/** Asks for a chat completion with plain fetch. */
+export function chat(url: string, key: string, content = "hello"): Promise<Response> {
+  return fetch(`${url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+    body: JSON.stringify({ model: "gpt-test", messages: [{ role: "user", content }] }),
+  });
+}

@@ -1,0 +1,144 @@
+/** Starts, once for each vitest project, the place where its contract tests run. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import type { TestProject } from "vitest/node";
+import { startPostgres } from "./postgres-server.ts";
+
+export const ADMIN_PASSWORD = "a password for tests";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    proxyUrl: string;
+    target: Target;
+  }
+}
+
+export type Target = "node-pglite" | "node-postgres" | "workerd";
+type Stop = () => Promise<void>;
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const SETTINGS = {
+  NODE_ENV: "production",
+  JWT_SECRET: "a secret for tests, long enough",
+  ADMIN_PASSWORD,
+  OPENAI_API_KEY: "sk-upstream-default",
+  LOG_LEVEL: "info",
+};
+
+/** A child process that has printed the line it was waited for. */
+export interface StartedProcess {
+  child: ChildProcess;
+  /** What the line's pattern captured. */
+  captured: string;
+  output: string[];
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+/** Starts a Node program of ours, and waits for a line of its output. */
+export function startProcess(args: string[], options: { env: Record<string, string>; ready: RegExp }): Promise<StartedProcess> {
+  const { PATH, HOME } = process.env;
+  const child = spawn(process.execPath, args, {
+    cwd: ROOT,
+    env: { PATH, HOME, ...process.env, ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const output: string[] = [];
+  const exited = new Promise<void>((done) => child.once("exit", () => done()));
+  const stop = async (signal: NodeJS.Signals = "SIGTERM") => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    await exited;
+  };
+  return new Promise((started, failed) => {
+    const read = (line: string) => {
+      output.push(line);
+      const match = options.ready.exec(line);
+      if (match) started({ child, captured: match[1] ?? "", output, stop });
+    };
+    createInterface(child.stdout).on("line", read);
+    createInterface(child.stderr).on("line", read);
+    void exited.then(() => failed(new Error(`${args.join(" ")} ended before it was ready:\n${output.join("\n")}`)));
+  });
+}
+
+/** Starts the proxy on Node as `npm start` does, on any free port. */
+export function startNodeProxy(env: Record<string, string>): Promise<StartedProcess> {
+  return startProcess(["src/node/main.ts"], {
+    env: { ...SETTINGS, HOST: "127.0.0.1", PORT: "0", ...env },
+    ready: /Listening on (http:\/\/[^\s"]+)/,
+  });
+}
+
+async function startNode(databaseUrl: string | null, stops: Stop[]): Promise<string> {
+  const dataDir = mkdtempSync(join(tmpdir(), "proxy-test-"));
+  stops.push(async () => rmSync(dataDir, { recursive: true, force: true }));
+  const started = await startNodeProxy({ DATA_DIR: dataDir, ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }) });
+  stops.push(started.stop);
+  return started.captured;
+}
+
+/** The Worker's configuration with the Hyperdrive block that a deployment would have. */
+function hyperdriveConfig(directory: string, databaseUrl: string): string {
+  const config = readFileSync(join(ROOT, "wrangler.toml"), "utf8").replace('main = "', `main = "${ROOT}/`);
+  const path = join(directory, "wrangler.toml");
+  const withPassword = new URL(databaseUrl);
+  // Hyperdrive insists on one; the test server does not look at it.
+  withPassword.password ||= "password";
+  writeFileSync(path, `${config}\n[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "test"\nlocalConnectionString = "${withPassword.href}"\n`);
+  return path;
+}
+
+async function startWorker(databaseUrl: string, stops: Stop[]): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), "proxy-worker-"));
+  stops.push(async () => rmSync(directory, { recursive: true, force: true }));
+  await (await startProcess(["src/node/migrate.ts"], { env: { ...SETTINGS, DATABASE_URL: databaseUrl }, ready: /migrat/i })).stop();
+  const token = "a token for tests";
+  const sidecar = await startProcess(["mcp-sidecar/main.ts"], { env: { PORT: "0", MCP_SIDECAR_TOKEN: token }, ready: /"port":(\d+)/ });
+  stops.push(sidecar.stop);
+  const vars = { ...SETTINGS, MCP_SIDECAR_URL: `http://127.0.0.1:${sidecar.captured}`, MCP_SIDECAR_TOKEN: token };
+  // `wrangler dev`, as its users start it: wrangler's own test harness sends a Worker's fetches through Node, which hides
+  // redirects, broken connections and cancellation.
+  const wrangler = [
+    "node_modules/wrangler/bin/wrangler.js",
+    "dev",
+    `--config=${hyperdriveConfig(directory, databaseUrl)}`,
+    "--ip=127.0.0.1",
+    "--port=0",
+    "--inspector-port=0",
+    "--show-interactive-dev-session=false",
+    "--log-level=log",
+    ...Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]),
+  ];
+  const env = { WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false", NO_COLOR: "1" };
+  const worker = await startProcess(wrangler, { env, ready: /Ready on (http:\/\/[^\s"]+)/ });
+  stops.push(worker.stop);
+  return worker.captured;
+}
+
+/** Starts the project's target; `stops` hears of each part as soon as it runs, so that a failed start leaves nothing behind. */
+async function startTarget(target: Target, stops: Stop[]): Promise<string> {
+  if (target === "node-pglite") return startNode(null, stops);
+  const postgres = await startPostgres();
+  stops.push(postgres.stop);
+  const start = target === "workerd" ? startWorker : startNode;
+  return start(await postgres.createDatabase(), stops);
+}
+
+/** Vitest calls this before the first test of a project. */
+export default async function setup(project: TestProject): Promise<Stop> {
+  const target = project.name as Target;
+  const stops: Stop[] = [];
+  const stopAll = async () => {
+    for (const stop of stops.toReversed()) await stop();
+  };
+  try {
+    project.provide("proxyUrl", await startTarget(target, stops));
+    project.provide("target", target);
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+  return stopAll;
+}

@@ -1,0 +1,113 @@
+/** Starts real sidecars for the tests, and counts what they leave behind. */
+import { fork, type ChildProcess } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll } from "vitest";
+import type { SidecarEndpoint } from "../../src/platform.ts";
+
+export const TOKEN = "a-token-for-tests";
+const MAIN = fileURLToPath(new URL("../../mcp-sidecar/main.ts", import.meta.url));
+export const FAULTY_SERVER = fileURLToPath(new URL("fixtures/faulty-server", import.meta.url));
+export const UVX_CLOCK = fileURLToPath(new URL("fixtures/uvx-clock", import.meta.url));
+
+type TestInit = Omit<RequestInit, "headers"> & { headers?: Record<string, string> };
+
+export interface RunningSidecar extends SidecarEndpoint {
+  child: ChildProcess;
+  stateDir: string;
+  /** A request with the token. */
+  request(path: string, init?: TestInit): Promise<Response>;
+  /** The sidecar's view of its servers. */
+  servers(): Promise<Record<string, unknown>[]>;
+  end(signal?: NodeJS.Signals): Promise<void>;
+}
+
+const workplaces: string[] = [];
+afterAll(() => {
+  for (const directory of workplaces.splice(0)) rmSync(directory, { recursive: true, force: true });
+});
+
+/** A directory in which `npx faulty-server` finds the fixture as an installed package. */
+export function makeWorkplace(): string {
+  const directory = mkdtempSync(join(tmpdir(), "sidecar-test-"));
+  mkdirSync(join(directory, "node_modules"));
+  workplaces.push(directory);
+  symlinkSync(FAULTY_SERVER, join(directory, "node_modules", "faulty-server"));
+  return directory;
+}
+
+/** Starts `node mcp-sidecar/main.ts` on a free port, in a workplace of its own. */
+export async function runSidecar(env: Record<string, string> = {}): Promise<RunningSidecar> {
+  const stateDir = env["MCP_SIDECAR_STATE_DIR"] ?? join(makeWorkplace(), "state");
+  const child = fork(MAIN, [], {
+    cwd: makeWorkplace(),
+    env: { ...process.env, PORT: "0", MCP_SIDECAR_TOKEN: TOKEN, LOG_LEVEL: "silent", MCP_SIDECAR_STATE_DIR: stateDir, ...env },
+    execArgv: [],
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
+  let printed = "";
+  child.stderr?.on("data", (chunk: Buffer) => (printed += chunk.toString()));
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once("message", (message: { listening: number }) => resolve(message.listening));
+    child.once("exit", (code) => reject(new Error(`The sidecar ended with code ${code}: ${printed}`)));
+  });
+  const url = `http://127.0.0.1:${port}`;
+  const request = (path: string, init: TestInit = {}) =>
+    fetch(url + path, { ...init, headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json", ...init.headers } });
+  const servers = async () => ((await (await request("/servers")).json()) as { servers: Record<string, unknown>[] }).servers;
+  const end = async (signal: NodeJS.Signals = "SIGTERM") => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill(signal);
+    await gone;
+  };
+  return { url, token: TOKEN, child, stateDir, request, servers, end };
+}
+
+/** Living processes of a group; dead ones that nobody has reaped do not count. */
+export function membersOf(groupId: number): number[] {
+  return processes()
+    .filter(({ group }) => group === groupId)
+    .map(({ pid }) => pid);
+}
+
+/** Processes whose command line holds a text. */
+export function processesWith(text: string): number[] {
+  return processes()
+    .filter(({ pid }) => commandLine(pid).includes(text))
+    .map(({ pid }) => pid);
+}
+
+function processes(): { pid: number; group: number }[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      const [state, , group] = readProc(name, "stat")
+        .replace(/^.*\) /s, "")
+        .split(" ");
+      return state === undefined || state === "" || state === "Z" ? [] : [{ pid: Number(name), group: Number(group) }];
+    });
+}
+
+function commandLine(pid: number): string {
+  return readProc(String(pid), "cmdline").replaceAll("\0", " ");
+}
+
+function readProc(pid: string, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch (error) {
+    // It ended while the list was read.
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")) return "";
+    throw error;
+  }
+}
+
+/** Waits until something is so, or fails with a sentence. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>, withinMs = 5_000): Promise<void> {
+  for (const deadline = Date.now() + withinMs; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 20))) {
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${withinMs} ms`);
+  }
+}

@@ -1,0 +1,200 @@
+/** The rules of ARCHITECTURE.md that a machine can check. Each is shown to fail on a planted fault. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative, resolve } from "node:path";
+import { gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+
+const ROOT = resolve(import.meta.dirname, "../..");
+const MAX_LINES = 300;
+/** Free plans of Cloudflare allow 3 MB. What is measured here is 480 kB. */
+const MAX_WORKER_GZIP_BYTES = 700_000;
+/** What only Node has: it must not be dragged into the Worker. */
+const FORBIDDEN_IN_WORKER = [
+  "pglite",
+  "piscina",
+  "undici",
+  "node:child_process",
+  "node:worker_threads",
+  "node:fs",
+  "@hono/node-server",
+  "pino",
+];
+
+interface Room {
+  /** Rooms that it may import. */
+  imports: string[];
+  /** Rooms of which it may import types only. */
+  types?: string[];
+}
+
+/** Who may import whom. A request goes from left to right: routes → auth → tools → upstream → loop → stream → record. */
+const ROOMS: Record<string, Room> = {
+  "src/openai": { imports: [] },
+  "src/config.ts": { imports: [] },
+  "src/platform.ts": { imports: [], types: ["src/config.ts", "src/record", "src/store"] },
+  "src/auth": { imports: ["src/openai", "src/platform.ts", "src/store"], types: ["src/config.ts"] },
+  "src/tools": { imports: ["src/openai", "src/platform.ts", "src/store"] },
+  "src/upstream": { imports: ["src/openai", "src/platform.ts"], types: ["src/config.ts"] },
+  "src/loop": { imports: ["src/openai", "src/stream"], types: ["src/platform.ts", "src/record"] },
+  "src/stream": { imports: ["src/openai"] },
+  "src/record": { imports: ["src/openai"], types: ["src/platform.ts"] },
+  "src/store": { imports: ["src/openai", "drizzle"], types: ["src/record"] },
+  "src/routes": {
+    imports: [
+      "src/openai",
+      "src/platform.ts",
+      "src/auth",
+      "src/tools",
+      "src/upstream",
+      "src/loop",
+      "src/stream",
+      "src/record",
+      "src/store",
+    ],
+    types: ["src/config.ts"],
+  },
+  "src/app.ts": { imports: ["src/openai", "src/routes"], types: ["src/platform.ts"] },
+  "src/node": { imports: ["src", "drizzle", "mcp-sidecar/child-environment.ts"] },
+  workers: { imports: ["src/app.ts", "src/config.ts", "src/openai", "src/platform.ts", "src/record", "src/store", "src/tools", "drizzle"] },
+  "mcp-sidecar": { imports: ["src/tools/server-command.ts"] },
+  drizzle: { imports: [] },
+};
+
+/** Packages that one room alone may use. */
+const PACKAGES: Record<string, string[]> = {
+  hono: ["src/app.ts", "src/routes", "src/node", "workers", "mcp-sidecar"],
+  "drizzle-orm": ["src/store", "src/node", "workers", "drizzle"],
+  postgres: ["src/node", "workers"],
+};
+
+const within = (path: string, room: string) => path === room || path.startsWith(`${room}/`);
+
+function importsOf(text: string): { target: string; isType: boolean }[] {
+  return [...text.matchAll(/^\s*(?:import|export)\s+(type\s)?(?:[^;'"]*?\sfrom\s+)?["']([^"']+)["']/gm)].map(([, type, target]) => ({
+    target: target ?? "",
+    isType: type !== undefined,
+  }));
+}
+
+function faultOf(path: string, { target, isType }: { target: string; isType: boolean }): string | null {
+  const home = Object.keys(ROOMS).find((room) => within(path, room));
+  const room = home === undefined ? undefined : ROOMS[home];
+  if (home === undefined || room === undefined) return `${path} is in no room of the table`;
+  if (!target.startsWith(".")) {
+    const owners = Object.entries(PACKAGES).find(([name]) => within(target, name))?.[1];
+    return owners === undefined || owners.some((owner) => within(path, owner)) ? null : `${path} may not import ${target}`;
+  }
+  const file = relative(ROOT, resolve(ROOT, dirname(path), target));
+  if (within(file, "node_modules")) return null;
+  const allowed = [home, ...room.imports, ...(isType ? (room.types ?? []) : [])];
+  return allowed.some((other) => within(file, other)) ? null : `${path} may not import ${file}`;
+}
+
+const importFaults = (files: Record<string, string>): string[] =>
+  Object.entries(files).flatMap(([path, text]) =>
+    importsOf(text)
+      .map((found) => faultOf(path, found))
+      .filter((fault) => fault !== null),
+  );
+
+const longFiles = (files: Record<string, string>): string[] =>
+  Object.entries(files)
+    .filter(([, text]) => text.split("\n").length - 1 > MAX_LINES)
+    .map(([path]) => path);
+
+const variableFaults = (files: Record<string, string>): string[] =>
+  Object.entries(files)
+    .filter(([path, text]) => within(path, "src") && !within(path, "src/node") && /\b(?:process|Buffer)\.|["']node:/.test(text))
+    .map(([path]) => path);
+
+function filesUnder(...directories: string[]): Record<string, string> {
+  const paths = directories.flatMap((directory) =>
+    readdirSync(join(ROOT, directory), { recursive: true })
+      .map((name) => `${directory}/${String(name)}`)
+      .filter((path) => /\.tsx?$/.test(path) && !path.includes("node_modules")),
+  );
+  return Object.fromEntries(paths.map((path) => [path, readFileSync(join(ROOT, path), "utf8")]));
+}
+
+describe("the architecture", () => {
+  const product = filesUnder("src", "workers", "mcp-sidecar", "drizzle");
+
+  it("has every import in the table", () => {
+    expect(importFaults(product)).toEqual([]);
+  });
+
+  it("notices an import against the arrows, of a stage by another, of a runtime by the core, and of drizzle outside the store", () => {
+    const planted = {
+      "src/auth/a.ts": 'import { x } from "../loop/run-tool-loop.ts";',
+      "src/openai/b.ts": 'import type { Platform } from "../platform.ts";',
+      "src/routes/c.ts": 'import { y } from "../node/serve.ts";',
+      "src/loop/d.ts": 'import {\n  z,\n} from "../record/open-turn.ts";',
+      "workers/e.ts": 'import "../src/node/main.ts";',
+      "src/auth/f.ts": 'import { sql } from "drizzle-orm";',
+      "mcp-sidecar/g.ts": 'import { readConfig } from "../src/config.ts";',
+      "src/unknown/h.ts": 'import "../app.ts";',
+    };
+    expect(importFaults(planted)).toHaveLength(Object.keys(planted).length);
+    expect(importFaults({ "src/loop/d.ts": 'import type { OpenTurn } from "../record/open-turn.ts";' })).toEqual([]);
+  });
+
+  it(`has no file of more than ${MAX_LINES} lines, tests included`, () => {
+    expect(longFiles({ ...product, ...filesUnder("test", "bench", "admin-ui/src") })).toEqual([]);
+    expect(longFiles({ "a.ts": "x\n".repeat(MAX_LINES + 1), "b.ts": "x\n".repeat(MAX_LINES) })).toEqual(["a.ts"]);
+  });
+
+  it("names no runtime in the core", () => {
+    expect(variableFaults(product)).toEqual([]);
+    const planted = {
+      "src/a.ts": "process.env",
+      "src/b.ts": 'import "node:fs"',
+      "src/c.ts": "Buffer.from('')",
+      "src/node/d.ts": "process.env",
+    };
+    expect(variableFaults(planted)).toEqual(["src/a.ts", "src/b.ts", "src/c.ts"]);
+  });
+
+  it("does not compile Node's names in the core", () => {
+    const directory = mkdtempSync(join(tmpdir(), "proxy-planted-"));
+    const compile = (fault: string) => {
+      writeFileSync(join(directory, "fault.ts"), fault);
+      const config = { extends: join(ROOT, "tsconfig.core.json"), include: [join(directory, "*.ts")], exclude: [] };
+      writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(config));
+      const { status, stdout } = spawnSync(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", directory], {
+        encoding: "utf8",
+      });
+      return { status, stdout };
+    };
+    expect(compile("export const fine = fetch;")).toEqual({ status: 0, stdout: "" });
+    for (const name of ["process", "Buffer", "__dirname"]) expect(compile(`export const fault = ${name};`).stdout).toContain("error TS");
+    expect(compile('export { readFileSync } from "node:fs";').stdout).toContain("error TS");
+    rmSync(directory, { recursive: true });
+  });
+});
+
+describe("the Worker's bundle", () => {
+  const forbidden = (text: string) =>
+    FORBIDDEN_IN_WORKER.filter((name) => text.includes(`"${name}"`) || text.includes(`node_modules/${name}`));
+
+  it("stays small, and holds nothing that only Node has", () => {
+    const directory = mkdtempSync(join(tmpdir(), "proxy-bundle-"));
+    const wrangler = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
+    const env = { ...process.env, WRANGLER_SEND_METRICS: "false", CI: "1" };
+    execFileSync(process.execPath, [wrangler, "deploy", "--dry-run", "--outdir", directory, "--metafile", join(directory, "meta.json")], {
+      cwd: ROOT,
+      env,
+      stdio: "pipe",
+    });
+    const parts = readdirSync(directory)
+      .filter((name) => /\.(js|wasm)$/.test(name))
+      .map((name) => readFileSync(join(directory, name)));
+    const meta = readFileSync(join(directory, "meta.json"), "utf8");
+    rmSync(directory, { recursive: true });
+    expect(parts.length).toBeGreaterThan(0);
+    expect(parts.reduce((total, bytes) => total + gzipSync(bytes).byteLength, 0)).toBeLessThan(MAX_WORKER_GZIP_BYTES);
+    expect(forbidden(meta)).toEqual([]);
+    expect(forbidden('{"inputs":{"node_modules/undici/index.js":{}},"imports":[{"path":"node:fs"}]}')).toEqual(["undici", "node:fs"]);
+  });
+});

@@ -1,0 +1,56 @@
+/** The Worker: workerd's side of `fetch(request, env, ctx)`. */
+import { v7 as uuidv7 } from "uuid";
+import { createApp } from "../src/app.ts";
+import { ConfigError, isLoopback, type Config } from "../src/config.ts";
+import { ApiError } from "../src/openai/api-error.ts";
+import { createWorkerPlatform } from "./platform.ts";
+import { readWorkerConfig, type WorkerEnvironment } from "./read-environment.ts";
+
+const app = createApp();
+/** By how the Worker is reached: the host name decides whether weak secrets are accepted. */
+const configs = new WeakMap<WorkerEnvironment, Map<"loopback" | "public", Config>>();
+
+type CompleteConfig = Config & { databaseUrl: string };
+
+async function configOf(env: WorkerEnvironment, host: string): Promise<CompleteConfig> {
+  const known = configs.get(env) ?? new Map<"loopback" | "public", Config>();
+  configs.set(env, known);
+  const reach = isLoopback(host) ? "loopback" : "public";
+  const config = known.get(reach) ?? (await readWorkerConfig(env, host));
+  if (config.databaseUrl === null) throw new ConfigError(["There is no database: bind a Hyperdrive as HYPERDRIVE, or set DATABASE_URL."]);
+  if (!known.has(reach)) for (const warning of config.warnings) console.warn(warning);
+  known.set(reach, config);
+  return config as CompleteConfig;
+}
+
+function renderConfigError(error: unknown): Response {
+  if (!(error instanceof ConfigError)) throw error;
+  console.error(error.message);
+  const { status, body } = new ApiError(
+    "not_configured",
+    "The proxy is not configured. Its operator finds the reason in the Worker's log.",
+  );
+  return Response.json(body, { status });
+}
+
+/** A signal of our own: the request's, handed to `fetch` itself, does not cancel it (seen 2026-11). */
+function clientGone(request: Request): AbortSignal {
+  const gone = new AbortController();
+  request.signal.addEventListener("abort", () => gone.abort(new Error("The client has gone away")));
+  return gone.signal;
+}
+
+export default {
+  async fetch(request: Request, env: WorkerEnvironment, context: ExecutionContext): Promise<Response> {
+    const host = new URL(request.url).hostname;
+    const config = await configOf(env, host).catch(renderConfigError);
+    if (config instanceof Response) return config;
+    return app.fetch(request, {
+      platform: createWorkerPlatform(config, context),
+      requestId: uuidv7(),
+      clientGone: clientGone(request),
+      clientAddress: request.headers.get("cf-connecting-ip") ?? "unknown",
+      waitUntil: (promise) => context.waitUntil(promise),
+    });
+  },
+};

@@ -1,0 +1,21 @@
+import { readConfig, VARIABLES, type Config } from "../src/config.ts";
+
+/** The bindings of the Worker: variables and secrets as text, Secrets Store secrets as objects, perhaps a Hyperdrive. */
+export type WorkerEnvironment = Record<string, string | SecretsStoreSecret | Hyperdrive | undefined> & { HYPERDRIVE?: Hyperdrive };
+
+async function text(binding: WorkerEnvironment[string]): Promise<string | undefined> {
+  if (typeof binding === "object" && "get" in binding) return binding.get();
+  return typeof binding === "string" ? binding : undefined;
+}
+
+/**
+ * The checked configuration.
+ * @param host the request's host name: weak secrets are for loopback only, and only the request tells where we are
+ * @throws ConfigError
+ */
+export async function readWorkerConfig(env: WorkerEnvironment, host: string): Promise<Config> {
+  const environment: Record<string, string | undefined> = {};
+  for (const name of Object.keys(VARIABLES)) environment[name] = await text(env[name]);
+  if (env.HYPERDRIVE !== undefined) environment["DATABASE_URL"] = env.HYPERDRIVE.connectionString;
+  return readConfig(environment, { host });
+}
