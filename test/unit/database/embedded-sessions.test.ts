@@ -69,8 +69,7 @@ describe("many connections to the embedded database", () => {
       await transaction`insert into isolated values (2)`;
       return [count];
     });
-    // It resolves to the promises that the transaction gave back.
-    await Promise.all([transaction.then(([count]) => count)]);
+    await transaction.then((queries) => Promise.all(queries));
     expect(seen).toEqual(["committing", "other saw 2"]);
     const dying = client();
     const broken = dying.begin(async (transaction) => {
