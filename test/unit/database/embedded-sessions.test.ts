@@ -69,7 +69,7 @@ describe("many connections to the embedded database", () => {
       await transaction`insert into isolated values (2)`;
       return [count];
     });
-    await transaction.then((queries) => Promise.all(queries));
+    await transaction;
     expect(seen).toEqual(["committing", "other saw 2"]);
     const dying = client();
     const broken = dying.begin(async (transaction) => {
