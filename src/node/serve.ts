@@ -27,7 +27,9 @@ function createBackground(platform: Platform) {
   const running = new Set<Promise<unknown>>();
   return {
     waitUntil: (promise: Promise<unknown>) => {
-      const settled = promise.catch((error: unknown) => platform.logger.error("Work behind a response failed", { error: describeError(error) }));
+      const settled = promise.catch((error: unknown) =>
+        platform.logger.error("Work behind a response failed", { error: describeError(error) }),
+      );
       running.add(settled);
       void settled.finally(() => running.delete(settled));
     },
@@ -57,7 +59,12 @@ export function startServer(platform: Platform): Promise<RunningServer> {
     const { host, port } = platform.config;
     // Requests may take as long as their upstream: only the wait for a request's headers has a limit.
     const server = serve(
-      { fetch: handle as Parameters<typeof serve>[0]["fetch"], hostname: host, port, serverOptions: { requestTimeout: 0, keepAliveTimeout: 65_000 } },
+      {
+        fetch: handle as Parameters<typeof serve>[0]["fetch"],
+        hostname: host,
+        port,
+        serverOptions: { requestTimeout: 0, keepAliveTimeout: 65_000 },
+      },
       (address: AddressInfo) => {
         const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
         resolve({

@@ -8,7 +8,10 @@ describe("an endless tool", () => {
   it("delays no other request by more than 50 ms, and ends as a result that says so", async () => {
     const tools = await startUpstream((request, response) => {
       const asked = request.json()["messages"] as { role: string }[];
-      return completion(asked.length === 1 ? { tool_calls: [toolCall("call_1", "endless", {})] } : { content: "gave up" })(request, response);
+      return completion(asked.length === 1 ? { tool_calls: [toolCall("call_1", "endless", {})] } : { content: "gave up" })(
+        request,
+        response,
+      );
     });
     const quick = await startUpstream(completion({ content: "hi" }));
     const proxy = await dataDirectory().start();

@@ -61,15 +61,15 @@ describe("many connections to the embedded database", () => {
     const [one, other] = [client(), client()];
     await one`create table isolated (n int)`;
     const seen: string[] = [];
-    const transaction = one.begin(async (transaction) => {
+    const counts: Promise<number>[] = [];
+    await one.begin(async (transaction) => {
       await transaction`insert into isolated values (1)`;
-      const count = other<{ n: number }[]>`select count(*)::int as n from isolated`.then(([row]) => seen.push(`other saw ${row?.n}`));
+      counts.push(other<{ n: number }[]>`select count(*)::int as n from isolated`.then(([row]) => seen.push(`other saw ${row?.n}`)));
       await pause(50);
       seen.push("committing");
       await transaction`insert into isolated values (2)`;
-      return [count];
     });
-    await transaction;
+    await Promise.all(counts);
     expect(seen).toEqual(["committing", "other saw 2"]);
     const dying = client();
     const broken = dying.begin(async (transaction) => {
