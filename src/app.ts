@@ -4,6 +4,7 @@ import type { RequestScope } from "./platform.ts";
 import { adminConversations } from "./routes/admin-conversations.ts";
 import { adminKeys } from "./routes/admin-keys.ts";
 import { adminSession, requireAdmin } from "./routes/admin-session.ts";
+import { adminToolTrials } from "./routes/admin-tool-trials.ts";
 import { adminTools } from "./routes/admin-tools.ts";
 import { chatCompletions } from "./routes/chat-completions.ts";
 import { allowAnyOrigin, answerPreflight } from "./routes/cross-origin.ts";
@@ -30,6 +31,7 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   app.use("/api/admin/*", requireAdmin);
   app.route("/api/admin", adminSession());
   app.route("/api/admin/api-keys", adminKeys());
+  app.route("/api/admin/tools", adminToolTrials());
   app.route("/api/admin/tools", adminTools());
   app.route("/api/admin/conversations", adminConversations());
 

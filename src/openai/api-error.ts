@@ -20,6 +20,7 @@ const ERRORS = {
   too_many_requests: { status: 429, type: "requests", code: "rate_limit_exceeded" },
   internal: { status: 500, type: "server_error", code: "internal_error" },
   upstream_unreachable: { status: 502, type: "server_error", code: "upstream_unreachable" },
+  mcp_server_failed: { status: 502, type: "server_error", code: "mcp_server_failed" },
   upstream_invalid: { status: 502, type: "server_error", code: "upstream_invalid_response" },
   database_unavailable: { status: 503, type: "server_error", code: "database_unavailable" },
   not_configured: { status: 503, type: "server_error", code: "not_configured" },

@@ -43,6 +43,7 @@ async function deriveKey(secret: string): Promise<DerivedKey> {
 /**
  * AES-256-GCM under a key that HKDF-SHA-256 derives from the secret.
  * @param secret `ENCRYPTION_KEY`, of any length
+ * @internal `sealOf` is what the product uses
  */
 export function createSeal(secret: string): Seal {
   // The key and not its promise is kept: on workerd a promise belongs to the request that made it.

@@ -67,7 +67,11 @@ export async function waitForDatabase(url: string, logger: Logger, waitSeconds: 
   }
 }
 
-/** @throws DatabaseStartError for a server that our migrations do not run on; `version` is `server_version_num`, e.g. 150004 */
+/**
+ * @param version `server_version_num`, e.g. 150004
+ * @throws DatabaseStartError for a server that our migrations do not run on
+ * @internal so that a test can ask about servers that no machine has any more
+ */
 export function refuseOldVersion(version: number, server: string): void {
   if (version >= OLDEST_VERSION) return;
   throw new DatabaseStartError(
