@@ -118,6 +118,13 @@ function filesUnder(...directories: string[]): Record<string, string> {
   return Object.fromEntries(paths.map((path) => [path, readFileSync(join(ROOT, path), "utf8")]));
 }
 
+/** Every folder of ours, so that a new one is not forgotten. */
+function everyFolder(): string[] {
+  const foreign = new Set(["node_modules", "dist", "coverage", "data"]);
+  const folders = readdirSync(ROOT, { withFileTypes: true }).filter((entry) => entry.isDirectory() && !entry.name.startsWith("."));
+  return folders.map(({ name }) => name).filter((name) => !foreign.has(name));
+}
+
 describe("the architecture", () => {
   const product = filesUnder("src", "workers", "mcp-sidecar", "drizzle");
 
@@ -141,7 +148,7 @@ describe("the architecture", () => {
   });
 
   it(`has no file of more than ${MAX_LINES} lines, tests included`, () => {
-    expect(longFiles({ ...product, ...filesUnder("test", "bench", "admin-ui/src") })).toEqual([]);
+    expect(longFiles(filesUnder(...everyFolder()))).toEqual([]);
     expect(longFiles({ "a.ts": "x\n".repeat(MAX_LINES + 1), "b.ts": "x\n".repeat(MAX_LINES) })).toEqual(["a.ts"]);
   });
 
