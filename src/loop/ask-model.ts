@@ -127,17 +127,39 @@ export async function readStreamedRound(response: UpstreamResponse, sink: ChunkS
     pending = [];
     for (const chunk of ready) await take(chunk);
   };
-  for await (const bytes of streamOf(response.body)) {
-    reader.push(bytes);
+  const body = streamOf(response.body).getReader();
+  while (!ended) {
+    const { done, value } = await body.read();
+    if (done) break;
+    reader.push(value);
     if (pending.length > 0) await drain();
   }
-  reader.end();
+  if (ended) void discardRest(body);
+  else reader.end();
   await drain();
   return collector.result();
 }
 
-function streamOf(body: UpstreamResponse["body"]): AsyncIterable<Uint8Array> | Uint8Array[] {
-  return body === null ? [] : body instanceof Uint8Array ? [body] : body;
+/** How long the end of a body may come after its `[DONE]`. */
+const REST_MS = 1000;
+
+/**
+ * After `[DONE]` nobody waits for the end of the body, which some servers never send. It is read all the same, because a
+ * connection whose body was read to its end can be used again.
+ */
+async function discardRest(body: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  const cancel = () => body.cancel().catch(() => undefined);
+  const timer = setTimeout(() => void cancel(), REST_MS);
+  try {
+    while (!(await body.read()).done);
+  } catch {
+    // The answer was complete: how its connection ends changes nothing.
+  }
+  clearTimeout(timer);
+}
+
+function streamOf(body: UpstreamResponse["body"]): ReadableStream<Uint8Array> {
+  return body instanceof ReadableStream ? body : new Blob(body === null ? [] : [body]).stream();
 }
 
 /** A whole completion as the one chunk of a stream. */

@@ -6,6 +6,7 @@ import {
   openSync,
   readdirSync,
   renameSync,
+  rmSync,
   statSync,
   utimesSync,
   write,
@@ -13,7 +14,7 @@ import {
   writeSync,
 } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 
 const writeAsync = promisify(write);
@@ -74,16 +75,22 @@ function adoptSegments(root: string, own: string): string[] {
   const adopted: string[] = [];
   for (const directory of readdirSync(root)) {
     if (directory === own || !isAbandoned(root, directory)) continue;
-    const place = join(root, own, directory);
+    const claimed = join(root, own, directory);
     try {
-      renameSync(join(root, directory), place);
+      renameSync(join(root, directory), claimed);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT") continue;
       throw error;
     }
-    for (const name of readdirSync(place, { recursive: true }).map(String)) if (name.endsWith(".ndjson")) adopted.push(join(place, name));
+    for (const name of readdirSync(claimed, { recursive: true }).map(String)) {
+      if (!name.endsWith(".ndjson")) continue;
+      const path = join(root, own, `adopted-${adopted.length}-${basename(name)}`);
+      renameSync(join(claimed, name), path);
+      adopted.push(path);
+    }
+    rmSync(claimed, { recursive: true });
   }
-  return adopted.toSorted();
+  return adopted;
 }
 
 /**

@@ -115,6 +115,18 @@ describe("streamed chat completions with the key's tools", () => {
     expect(text).toBe("first second");
   });
 
+  it("ends at [DONE], though upstream goes on", async () => {
+    const { client } = await addKey(() => [
+      (_request, response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" });
+        response.write(`data: ${JSON.stringify(chunk({ role: "assistant", content: "all" }, "stop"))}\n\ndata: [DONE]\n\n`);
+        response.write(`data: ${JSON.stringify(chunk({ content: " and more" }))}\n\n`);
+      },
+    ]);
+    const stream = client.chat.completions.stream({ model: "gpt-test", messages: [{ role: "user", content: "go" }] });
+    expect(await stream.finalContent()).toBe("all");
+  });
+
   it("tells of an upstream that breaks off, as an event, and records what there was", async () => {
     const { key } = await addKey(() => [
       (_request, response) => {

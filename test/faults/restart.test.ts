@@ -1,3 +1,5 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { adminCall, chat, dataDirectory } from "../helpers/own-proxy.ts";
 import { completion, startUpstream } from "../helpers/upstream.ts";
@@ -29,5 +31,9 @@ describe("the embedded database", () => {
         timeout: 10_000,
       })
       .toEqual(wanted);
+    // Nothing of the processes before is left in the way.
+    const [own, ...others] = readdirSync(join(directory.path, "spool"));
+    expect(others).toEqual([]);
+    expect(readdirSync(join(directory.path, "spool", own ?? ""))).toEqual(["alive"]);
   });
 });
