@@ -44,6 +44,23 @@ async function main(): Promise<void> {
   };
   process.on("SIGTERM", () => end("SIGTERM"));
   process.on("SIGINT", () => end("SIGINT"));
+  endWithNpm(() => end("npm is gone"));
+}
+
+const NPM_CHECK_MS = 500;
+
+/**
+ * `npm start` runs a shell that runs us. A signal to npm ends the shell, which does not pass it on (npm 11 with dash,
+ * seen 2026-11): we would stay behind, on the port and on the database.
+ */
+function endWithNpm(end: () => void): void {
+  if (process.env["npm_lifecycle_event"] === undefined) return;
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    end();
+  }, NPM_CHECK_MS).unref();
 }
 
 main().catch((error: unknown) => {

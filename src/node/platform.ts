@@ -31,10 +31,14 @@ function createMemory(): Memory {
 
 /** Opens everything that the proxy needs on Node: database, spool, sandbox, sidecar, upstream connections. */
 export async function openNodePlatform(config: Config, logger: Logger): Promise<NodePlatform> {
-  const open = await openDatabase(config, logger);
+  // The sidecar starts while the database does, so that both are there when the server listens.
+  const sidecar = startSidecar(config, logger);
+  const open = await openDatabase(config, logger).catch(async (error: unknown) => {
+    await sidecar.close();
+    throw error;
+  });
   const records = openRecordKeeper({ dataDir: config.dataDir, connection: open.connection, logger });
   const sandbox = createFunctionSandbox({ threads: FUNCTION_THREADS });
-  const sidecar = startSidecar(config, logger);
   const upstream = createSendUpstream();
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
   const platform: Platform = {
