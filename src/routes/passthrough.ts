@@ -18,7 +18,12 @@ export async function passthrough(context: Context<{ Bindings: RequestScope }>):
   const key = await authenticate(scope, request.headers);
   const upstream = pickUpstream(scope.platform.config, key);
   const body = await passedBody(scope, request, key);
-  const response = await callUpstream(scope.platform, { upstream, request, body, signal: scope.clientGone });
+  const untilAnswered = new AbortController();
+  const cancel = () => untilAnswered.abort();
+  scope.clientGone.addEventListener("abort", cancel);
+  const response = await callUpstream(scope.platform, { upstream, request, body, signal: untilAnswered.signal });
+  // From here on a client that leaves cancels the body that it was reading, which ends quietly where a signal would not.
+  scope.clientGone.removeEventListener("abort", cancel);
   return writeResponse(scope, response);
 }
 

@@ -1,4 +1,5 @@
 /** On Node only: workerd learns of a client that has left when it writes to it, and here there is nothing to write. */
+import { get } from "node:http";
 import { describe, expect, it } from "vitest";
 import { adminCall, dataDirectory } from "../helpers/own-proxy.ts";
 import { chunk, startUpstream } from "../helpers/upstream.ts";
@@ -51,5 +52,25 @@ describe("a client that goes away", () => {
         { timeout: 5000 },
       )
       .toEqual(["streamed 0: cancelled", "streamed 1: cancelled", "whole 0: cancelled", "whole 1: cancelled"]);
+  });
+
+  it("leaves an answer half read, and nothing is printed", async () => {
+    const upstream = await startUpstream((_request, response) => {
+      response.writeHead(200, { "content-type": "application/octet-stream" });
+      const timer = setInterval(() => response.write(Buffer.alloc(500_000)), 1);
+      response.once("close", () => clearInterval(timer));
+    });
+    const proxy = await dataDirectory().start();
+    const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", { name: "plain", openaiBaseUrl: upstream.url });
+    await new Promise<void>((left) => {
+      get(`${proxy.captured}/v1/files/endless/content`, { headers: { authorization: `Bearer ${key}` } }, (response) => {
+        response.pause();
+        setTimeout(() => left(void response.destroy()), 1000);
+      });
+    });
+    await upstream.requests[0]?.aborted;
+    await proxy.stop();
+    const foreign = proxy.output.filter((line) => !line.startsWith("{") || line.includes('"level":50'));
+    expect(foreign).toEqual([]);
   });
 });
