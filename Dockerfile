@@ -1,0 +1,54 @@
+# Two images from one file: `--target app` (the default) and `--target mcp-sidecar`.
+ARG BASE_IMAGE=node:24-bookworm-slim
+
+FROM ${BASE_IMAGE} AS dependencies
+WORKDIR /srv
+COPY package.json package-lock.json .npmrc ./
+# Optional packages bring Node to machines that have none: an image has its own.
+RUN npm ci --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+
+FROM ${BASE_IMAGE} AS page
+WORKDIR /srv
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY tsconfig.base.json vite.config.ts ./
+COPY admin-ui admin-ui
+RUN npx --no-install vite build
+
+FROM ${BASE_IMAGE} AS mcp-sidecar
+# uvx, for MCP servers in Python; git, for those that are fetched from a repository.
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends ca-certificates git python3 python3-venv \
+  && rm -rf /var/lib/apt/lists/* \
+  && python3 -m venv /opt/uv \
+  && /opt/uv/bin/pip install --no-cache-dir uv==0.13.8 \
+  && ln -s /opt/uv/bin/uv /opt/uv/bin/uvx /usr/local/bin/ \
+  && useradd --create-home --uid 10001 sidecar
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3001
+WORKDIR /srv
+COPY --from=dependencies /srv/node_modules node_modules
+COPY package.json ./
+COPY mcp-sidecar mcp-sidecar
+COPY src/tools/server-command.ts src/tools/server-command.ts
+COPY scripts/check-health.ts scripts/check-health.ts
+USER sidecar
+EXPOSE 3001
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["node", "scripts/check-health.ts"]
+CMD ["node", "mcp-sidecar/main.ts"]
+
+FROM ${BASE_IMAGE} AS app
+RUN useradd --create-home --uid 10001 app && mkdir -p /data /secrets && chown app:app /data /secrets
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data
+WORKDIR /srv
+COPY --from=dependencies /srv/node_modules node_modules
+COPY --from=page /srv/dist/admin dist/admin
+COPY package.json ./
+COPY drizzle drizzle
+COPY mcp-sidecar mcp-sidecar
+COPY scripts scripts
+COPY src src
+USER app
+VOLUME /data
+EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["node", "scripts/check-health.ts"]
+CMD ["node", "src/node/main.ts"]
