@@ -49,33 +49,42 @@ function readChoices(): Choices {
   };
 }
 
+const interrupted = new AbortController();
+
 function progress(line: string): void {
-  console.error(line);
+  if (!interrupted.signal.aborted) console.error(line);
 }
 
 /** Everything that runs, so that it is ended in every case: the last started first. */
 const stops: (() => Promise<void>)[] = [];
+const starting = new Set<Promise<unknown>>();
 
+/** What is about to start cannot be ended before it has started. */
 async function stopAll(): Promise<void> {
+  await Promise.allSettled(starting);
   for (let stop = stops.pop(); stop !== undefined; stop = stops.pop()) await stop();
 }
 
-async function start(command: string[], options: { place: "proxy" | "rest"; env?: Record<string, string> }): Promise<StartedProgram> {
-  const program = await startProgram({ command, env: options.env ?? {}, place: options.place });
-  stops.push(program.stop);
-  return program;
+async function register<Running extends { stop(): Promise<void> }>(start: Promise<Running>): Promise<Running> {
+  starting.add(start);
+  try {
+    const running = await start;
+    stops.push(running.stop);
+    return running;
+  } finally {
+    starting.delete(start);
+  }
 }
 
 /** Starts everyone. All are up at once, and only one is under load at a time. */
 async function openField({ databaseUrl, profile }: Choices): Promise<{ field: Field; generator: StartedProgram }> {
   progress("starting mock upstream, load generator and bare proxy");
-  const mock = await start(["bench/mock-upstream.ts"], { place: "rest" });
-  const generator = await start(["bench/load.ts"], { place: "rest" });
-  const bare = await start(["bench/bare-proxy.ts"], { place: "proxy", env: { UPSTREAM: mock.url } });
+  const mock = await register(startProgram({ command: ["bench/mock-upstream.ts"], env: {}, place: "rest" }));
+  const generator = await register(startProgram({ command: ["bench/load.ts"], env: {}, place: "rest" }));
+  const bare = await register(startProgram({ command: ["bench/bare-proxy.ts"], env: { UPSTREAM: mock.url }, place: "proxy" }));
   progress(`starting our proxy with ${databaseUrl === null ? "the embedded database" : "PostgreSQL"}`);
   const nodeOptions = profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
-  const ours = await startProxy({ upstreamUrl: mock.url, databaseUrl, tools: TOOLS, nodeOptions });
-  stops.push(ours.stop);
+  const ours = await register(startProxy({ upstreamUrl: mock.url, databaseUrl, tools: TOOLS, nodeOptions }));
   const contender = (name: string, { pid, url }: StartedProgram, key: string): Contender => ({ name, pid, url, key });
   return {
     generator,
@@ -116,6 +125,7 @@ async function main(): Promise<void> {
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => {
     progress("stopping");
+    interrupted.abort();
     void stopAll().then(() => process.exit(130));
   });
 }
@@ -123,7 +133,8 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 try {
   await main();
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  // Once interrupted, the programs are ended under its feet.
+  if (!interrupted.signal.aborted) console.error(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;
 } finally {
   await stopAll();

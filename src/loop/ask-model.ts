@@ -117,10 +117,10 @@ export async function readStreamedRound(response: UpstreamResponse, sink: ChunkS
     return collector.result();
   }
   let pending: unknown[] = [];
-  let ended = false;
+  const stream = { ended: false };
   const reader = createEventReader((data) => {
-    if (data.trim() === "[DONE]") ended = true;
-    else if (!ended) pending.push(parseJson(data));
+    if (data.trim() === "[DONE]") stream.ended = true;
+    else if (!stream.ended) pending.push(parseJson(data));
   });
   const drain = async (): Promise<void> => {
     const ready = pending;
@@ -128,13 +128,13 @@ export async function readStreamedRound(response: UpstreamResponse, sink: ChunkS
     for (const chunk of ready) await take(chunk);
   };
   const body = streamOf(response.body).getReader();
-  while (!ended) {
+  while (!stream.ended) {
     const { done, value } = await body.read();
     if (done) break;
     reader.push(value);
     if (pending.length > 0) await drain();
   }
-  if (ended) void discardRest(body);
+  if (stream.ended) void discardRest(body);
   else reader.end();
   await drain();
   return collector.result();

@@ -5,6 +5,7 @@ import { v7 as uuidv7 } from "uuid";
 import { createApp } from "../app.ts";
 import type { Platform, RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
+import { servePage } from "./serve-page.ts";
 
 /** A server that listens. */
 export interface RunningServer {
@@ -46,6 +47,8 @@ export function startServer(platform: Platform): Promise<RunningServer> {
   const app = createApp();
   const background = createBackground(platform);
   const handle = (request: Request, { incoming, outgoing }: { incoming: IncomingMessage; outgoing: ServerResponse }) => {
+    const page = servePage(incoming);
+    if (page !== null) return page;
     const scope: RequestScope = {
       platform,
       requestId: uuidv7(),

@@ -81,7 +81,9 @@ async function startNode(databaseUrl: string | null, stops: Stop[]): Promise<str
 
 /** The Worker's configuration with the Hyperdrive block that a deployment would have. */
 function hyperdriveConfig(directory: string, databaseUrl: string): string {
-  const config = readFileSync(join(ROOT, "wrangler.toml"), "utf8").replace('main = "', `main = "${ROOT}/`);
+  const config = readFileSync(join(ROOT, "wrangler.toml"), "utf8")
+    .replace('main = "', `main = "${ROOT}/`)
+    .replace('directory = "', `directory = "${ROOT}/`);
   const path = join(directory, "wrangler.toml");
   const withPassword = new URL(databaseUrl);
   // Hyperdrive insists on one; the test server does not look at it.

@@ -1,0 +1,62 @@
+/** What stands in the form of a key, and how it becomes fields of the API. */
+import type { ApiKey } from "../api-shapes.ts";
+import type { KeyFields } from "../http.ts";
+
+export interface KeyDraft {
+  name: string;
+  /** As `<input type="datetime-local">` has it: without a zone, in the reader's time. Empty: never. */
+  expiresAt: string;
+  toolIds: string[];
+  /** Empty: as it is. */
+  openaiApiKey: string;
+  removesOpenaiApiKey: boolean;
+  openaiBaseUrl: string;
+  /** One a line. Empty: all. */
+  allowedModels: string;
+}
+
+function asLocalTime(iso: string | null): string {
+  if (iso === null) return "";
+  const time = new Date(iso);
+  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+/** The form of a key as it is, or of a new one. */
+export function draftOf(key: ApiKey | null): KeyDraft {
+  return {
+    name: key?.name ?? "",
+    expiresAt: asLocalTime(key?.expiresAt ?? null),
+    toolIds: key?.toolIds ?? [],
+    openaiApiKey: "",
+    removesOpenaiApiKey: false,
+    openaiBaseUrl: key?.openaiBaseUrl ?? "",
+    allowedModels: key?.allowedModels?.join("\n") ?? "",
+  };
+}
+
+const orNull = (text: string): string | null => (text.trim() === "" ? null : text.trim());
+
+function linesOf(text: string): string[] | null {
+  const lines = text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  return lines.length === 0 ? null : lines;
+}
+
+function upstreamKeyOf({ openaiApiKey, removesOpenaiApiKey }: KeyDraft): string | null | undefined {
+  return removesOpenaiApiKey ? null : (orNull(openaiApiKey) ?? undefined);
+}
+
+/** The fields in which a draft differs from what it began as: what others changed meanwhile stays as it is. */
+export function changedFields(before: KeyDraft, draft: KeyDraft): KeyFields {
+  const openaiApiKey = upstreamKeyOf(draft);
+  return {
+    ...(draft.name === before.name ? {} : { name: draft.name }),
+    ...(draft.expiresAt === before.expiresAt ? {} : { expiresAt: draft.expiresAt === "" ? null : new Date(draft.expiresAt).toISOString() }),
+    ...(draft.toolIds.join() === before.toolIds.join() ? {} : { toolIds: draft.toolIds }),
+    ...(openaiApiKey === undefined ? {} : { openaiApiKey }),
+    ...(draft.openaiBaseUrl === before.openaiBaseUrl ? {} : { openaiBaseUrl: orNull(draft.openaiBaseUrl) }),
+    ...(draft.allowedModels === before.allowedModels ? {} : { allowedModels: linesOf(draft.allowedModels) }),
+  };
+}
