@@ -21,7 +21,7 @@ interface KeeperOptions {
 }
 
 const RESTART_MS = 1000;
-const TELL_MS = 20;
+const TELL_MS = 50;
 
 /** Starts the thread that writes, and starts it again should it ever end. It re-reads what it had not finished. */
 function startWriter(data: RecordWriterData, logger: Logger) {

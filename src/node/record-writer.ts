@@ -40,7 +40,7 @@ const READ_BYTES = 1024 * 1024;
 const MAX_BATCH = 100;
 const MAX_WAIT_MS = 10_000;
 /** Lines are gathered this long, so that a busy proxy writes batches and a quiet one is still up to date. */
-const GATHER_MS = 50;
+const GATHER_MS = 20;
 
 interface Segment {
   path: string;

@@ -17,9 +17,13 @@ export function createResponseText(contentType: string): {
       chunks.push(bytes);
     },
     result: () => {
-      const decoder = new TextDecoder();
-      const text = chunks.map((bytes) => decoder.decode(bytes, { stream: true })).join("") + decoder.decode();
-      return { contentType, text, truncated };
+      const whole = new Uint8Array(size);
+      let offset = 0;
+      for (const bytes of chunks) {
+        whole.set(bytes, offset);
+        offset += bytes.byteLength;
+      }
+      return { contentType, text: new TextDecoder().decode(whole), truncated };
     },
   };
 }

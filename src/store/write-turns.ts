@@ -1,5 +1,5 @@
-import { eq, sql } from "drizzle-orm";
-import type { AnyPgColumn } from "drizzle-orm/pg-core";
+import { eq, getTableColumns, sql, type SQL } from "drizzle-orm";
+import type { AnyPgColumn, PgTable } from "drizzle-orm/pg-core";
 import { v7 as uuidv7 } from "uuid";
 import { conversations, messageBodies, messages, rounds, toolExecutionBodies, toolExecutions, turns } from "../../drizzle/schema.ts";
 import { addUsage, type Usage } from "../openai/usage.ts";
@@ -14,8 +14,11 @@ export interface TurnToWrite {
   read: ReadTurn;
 }
 
-/** PostgreSQL's text cannot hold NUL, which models and clients do send in names and errors. JSON text has it escaped. */
-const plain = <T extends string | null>(text: T): T => (text === null ? text : (text.replaceAll("\0", "") as T));
+/**
+ * PostgreSQL's text holds neither NUL nor half a surrogate pair, both of which models and clients do send in names and
+ * errors. JSON text has them escaped.
+ */
+const plain = <T extends string | null>(text: T): T => (text === null ? text : (text.replaceAll("\0", "").toWellFormed() as T));
 
 const tokenColumns = (usage: Usage | null) => ({
   promptTokens: usage?.prompt_tokens ?? null,
@@ -23,15 +26,41 @@ const tokenColumns = (usage: Usage | null) => ({
   totalTokens: usage?.total_tokens ?? null,
 });
 
-/** PostgreSQL takes at most 65,535 parameters in a statement. */
-const ROWS_PER_INSERT = 2000;
+/**
+ * Inserts rows as one JSON parameter, and gives the ids of those that were not there yet. A fifth of the CPU time of a
+ * statement with a parameter for each value (measured 2026-11). Every column must have a value: defaults do not apply.
+ */
+async function insertRows<Table extends PgTable>(
+  transaction: Transaction,
+  table: Table,
+  rows: Required<Table["$inferInsert"]>[],
+): Promise<void> {
+  if (rows.length > 0) await transaction.execute(insertStatement(table, rows));
+}
 
-async function insertAll<Row>(rows: Row[], insert: (part: Row[]) => PromiseLike<unknown>): Promise<void> {
-  for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) await insert(rows.slice(start, start + ROWS_PER_INSERT));
+function insertStatement<Table extends PgTable>(table: Table, rows: Required<Table["$inferInsert"]>[]): SQL {
+  const columns = Object.entries(getTableColumns(table)).map(([field, { name }]) => ({ field, name }));
+  const named = rows.map((row) => Object.fromEntries(columns.map(({ field, name }) => [name, (row as Record<string, unknown>)[field]])));
+  const names = sql.join(
+    columns.map(({ name }) => sql.identifier(name)),
+    sql`, `,
+  );
+  return sql`insert into ${table} (${names}) select ${names} from json_populate_recordset(null::${table}, ${JSON.stringify(named)}::text::json) on conflict do nothing`;
+}
+
+/** Inserts rows that have an id, and gives the ids of those that were not there yet. */
+async function insertNew<Table extends PgTable>(
+  transaction: Transaction,
+  table: Table,
+  rows: Required<Table["$inferInsert"]>[],
+): Promise<Set<string>> {
+  if (rows.length === 0) return new Set();
+  const written = await transaction.execute<{ id: string }>(sql`${insertStatement(table, rows)} returning id`);
+  return new Set(written.map(({ id }) => id));
 }
 
 /** A conversation's row with the figures of its turns in this batch. The latest turn names its state. */
-function conversationRow(batch: TurnToWrite[]): typeof conversations.$inferInsert {
+function conversationRow(batch: TurnToWrite[]): Required<typeof conversations.$inferInsert> {
   const [first, last] = [batch[0], batch.at(-1)];
   if (first === undefined || last === undefined) throw new Error("A conversation has at least one turn");
   const { record, read } = first;
@@ -54,7 +83,7 @@ function conversationRow(batch: TurnToWrite[]): typeof conversations.$inferInser
 
 const sum = (batch: TurnToWrite[], count: (turn: TurnToWrite) => number) => batch.reduce((total, turn) => total + count(turn), 0);
 
-function turnRow({ record, read }: TurnToWrite): typeof turns.$inferInsert {
+function turnRow({ record, read }: TurnToWrite): Required<typeof turns.$inferInsert> {
   return {
     id: record.id,
     conversationId: record.conversationId,
@@ -75,8 +104,8 @@ function turnRow({ record, read }: TurnToWrite): typeof turns.$inferInsert {
 }
 
 function messageRows({ record, read }: TurnToWrite): {
-  rows: (typeof messages.$inferInsert)[];
-  bodies: (typeof messageBodies.$inferInsert)[];
+  rows: Required<typeof messages.$inferInsert>[];
+  bodies: Required<typeof messageBodies.$inferInsert>[];
 } {
   const stored = read.messages.map((message) => ({ id: uuidv7(), message }));
   return {
@@ -96,8 +125,8 @@ function messageRows({ record, read }: TurnToWrite): {
 }
 
 function executionRows({ record }: TurnToWrite): {
-  rows: (typeof toolExecutions.$inferInsert)[];
-  bodies: (typeof toolExecutionBodies.$inferInsert)[];
+  rows: Required<typeof toolExecutions.$inferInsert>[];
+  bodies: Required<typeof toolExecutionBodies.$inferInsert>[];
 } {
   return {
     rows: record.toolExecutions.map((execution) => ({
@@ -123,7 +152,7 @@ function executionRows({ record }: TurnToWrite): {
   };
 }
 
-function roundRows({ record, read }: TurnToWrite): (typeof rounds.$inferInsert)[] {
+function roundRows({ record, read }: TurnToWrite): Required<typeof rounds.$inferInsert>[] {
   return read.rounds.map((round) => ({
     turnId: record.id,
     round: round.round,
@@ -176,33 +205,30 @@ function byConversation(batch: TurnToWrite[]): Map<string, TurnToWrite[]> {
 export async function writeTurns(database: Database, batch: TurnToWrite[]): Promise<void> {
   const wanted = [...new Map(batch.map((turn) => [turn.record.id, turn])).values()];
   await inTransaction(database, async (transaction) => {
-    const [created, inserted] = [new Set<string>(), new Set<string>()];
-    await insertAll([...byConversation(wanted).values()].map(conversationRow), async (rows) => {
-      const written = await transaction.insert(conversations).values(rows).onConflictDoNothing().returning({ id: conversations.id });
-      for (const { id } of written) created.add(id);
-    });
-    await insertAll(wanted.map(turnRow), async (rows) => {
-      const written = await transaction.insert(turns).values(rows).onConflictDoNothing().returning({ id: turns.id });
-      for (const { id } of written) inserted.add(id);
-    });
+    const created = await insertNew(transaction, conversations, [...byConversation(wanted).values()].map(conversationRow));
+    const inserted = await insertNew(transaction, turns, wanted.map(turnRow));
     const fresh = wanted.filter((turn) => inserted.has(turn.record.id));
     const [sent, executed] = [fresh.map(messageRows), fresh.map(executionRows)];
-    await insertAll(fresh.flatMap(roundRows), (rows) => transaction.insert(rounds).values(rows));
-    await insertAll(
+    await insertRows(transaction, rounds, fresh.flatMap(roundRows));
+    await insertRows(
+      transaction,
+      messages,
       sent.flatMap(({ rows }) => rows),
-      (rows) => transaction.insert(messages).values(rows),
     );
-    await insertAll(
+    await insertRows(
+      transaction,
+      messageBodies,
       sent.flatMap(({ bodies }) => bodies),
-      (rows) => transaction.insert(messageBodies).values(rows),
     );
-    await insertAll(
+    await insertRows(
+      transaction,
+      toolExecutions,
       executed.flatMap(({ rows }) => rows),
-      (rows) => transaction.insert(toolExecutions).values(rows),
     );
-    await insertAll(
+    await insertRows(
+      transaction,
+      toolExecutionBodies,
       executed.flatMap(({ bodies }) => bodies),
-      (rows) => transaction.insert(toolExecutionBodies).values(rows),
     );
     // A conversation that this batch created has the figures of its turns already.
     for (const [id, more] of byConversation(fresh)) if (!created.has(id)) await addToConversation(transaction, more);

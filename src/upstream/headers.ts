@@ -45,16 +45,31 @@ function lists(direction: Direction): { names: Set<string>; prefixes: string[] }
   };
 }
 
-const DROPPED = { request: lists("request"), response: lists("response") };
+/** The answer for a name is remembered: there are few names, and each request has a dozen. */
+const MAX_REMEMBERED = 1000;
+
+function createRule(direction: Direction): (name: string) => boolean {
+  const { names, prefixes } = lists(direction);
+  const remembered = new Map<string, boolean>();
+  return (name) => {
+    const known = remembered.get(name);
+    if (known !== undefined) return known;
+    const crosses = !names.has(name) && !prefixes.some((prefix) => name.startsWith(prefix));
+    if (remembered.size < MAX_REMEMBERED) remembered.set(name, crosses);
+    return crosses;
+  };
+}
+
+const CROSSES = { request: createRule("request"), response: createRule("response") };
 
 /** The headers that cross, names in lower case. Names that `Connection` lists are hop-by-hop too, and stay behind. */
 export function crossingHeaders(headers: Iterable<[string, string]>, direction: Direction): Record<string, string> {
-  const { names, prefixes } = DROPPED[direction];
+  const crosses = CROSSES[direction];
   const crossing: Record<string, string> = {};
   let named: string[] = [];
   for (const [name, value] of headers) {
     if (name === "connection") named = value.split(",").map((token) => token.trim().toLowerCase());
-    if (!names.has(name) && !prefixes.some((prefix) => name.startsWith(prefix))) crossing[name] = value;
+    if (crosses(name)) crossing[name] = value;
   }
   for (const name of named) delete crossing[name];
   return crossing;
