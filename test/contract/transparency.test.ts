@@ -107,12 +107,15 @@ describe("a key without tools", () => {
     const { upstream, send } = await plainKey(
       (_request, response) => void response.writeHead(200, { ...JSON_TYPE, "content-length": "17" }).end(),
       (_request, response) => void response.writeHead(204).end(),
+      (_request, response) => void response.writeHead(200).end(),
     );
     const head = await send("/v1/models", { method: "HEAD" });
     expect([head.status, await head.text()]).toEqual([200, ""]);
     const deleted = await send("/v1/files/file_1", { method: "DELETE" });
     expect([deleted.status, await deleted.text()]).toEqual([204, ""]);
-    expect(upstream.requests.map(({ method }) => method)).toEqual(["HEAD", "DELETE"]);
+    const empty = await send("/v1/things", { method: "POST", headers: JSON_TYPE, body: "{}" });
+    expect([empty.status, await empty.text(), empty.headers.get("content-type")]).toEqual([200, "", null]);
+    expect(upstream.requests.map(({ method }) => method)).toEqual(["HEAD", "DELETE", "POST"]);
   });
 
   it("passes a multipart upload byte for byte, and a binary answer too", async () => {
