@@ -12,8 +12,12 @@ const contract = (name: string) => ({
   },
 });
 
+/** A file for the figures, where CI names one. */
+const report = process.env["TEST_REPORT"];
+
 export default defineConfig({
   test: {
+    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
     maxWorkers: 2,
     setupFiles: ["test/helpers/fail-on-console-error.ts"],
     coverage: { provider: "v8", include: ["src/**", "workers/**", "mcp-sidecar/**"] },
