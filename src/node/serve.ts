@@ -38,6 +38,8 @@ function createBackground(platform: Platform) {
   };
 }
 
+const SWEEP_MS = 100;
+
 function closed(server: ServerType): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
 }
@@ -46,7 +48,10 @@ function closed(server: ServerType): Promise<void> {
 export function startServer(platform: Platform): Promise<RunningServer> {
   const app = createApp();
   const background = createBackground(platform);
+  const state = { draining: false };
   const handle = (request: Request, { incoming, outgoing }: { incoming: IncomingMessage; outgoing: ServerResponse }) => {
+    // A busy client would keep a closed server open for ever on the connection that it has.
+    if (state.draining) outgoing.shouldKeepAlive = false;
     const page = servePage(incoming);
     if (page !== null) return page;
     const scope: RequestScope = {
@@ -73,9 +78,13 @@ export function startServer(platform: Platform): Promise<RunningServer> {
         resolve({
           url: `http://${name}:${address.port}`,
           drain: async (limitMs) => {
+            state.draining = true;
             const ended = closed(server);
+            // Connections whose last request began before: they stay open, idle, for as long as keep-alive lets them.
+            const sweep = setInterval(() => "closeIdleConnections" in server && server.closeIdleConnections(), SWEEP_MS);
             const timer = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), limitMs);
             await ended;
+            clearInterval(sweep);
             clearTimeout(timer);
             await background.settled();
           },

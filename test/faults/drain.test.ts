@@ -1,0 +1,34 @@
+import { Agent, get } from "node:http";
+import { describe, expect, it } from "vitest";
+import { adminCall, chat, dataDirectory } from "../helpers/own-proxy.ts";
+import { completion, startUpstream } from "../helpers/upstream.ts";
+
+/** One request on the agent's one connection; resolves to what became of it. */
+function ask(url: string, agent: Agent): Promise<string> {
+  return new Promise((resolve) => {
+    get(url, { agent }, (response) => response.resume().once("end", () => resolve("answered"))).once("error", () => resolve("refused"));
+  });
+}
+
+describe("SIGTERM", () => {
+  it("lets a running request end, and is not held up by a client that never stops asking", async () => {
+    const upstream = await startUpstream(
+      (request, response) => void setTimeout(() => void completion({ content: "late" })(request, response), 1500),
+    );
+    const proxy = await dataDirectory().start();
+    const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", { name: "drained", openaiBaseUrl: upstream.url });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const running = chat(proxy.captured, key);
+    await expect.poll(() => upstream.requests.length).toBe(1);
+    expect(await ask(`${proxy.captured}/health`, agent)).toBe("answered");
+    const startedAt = Date.now();
+    const stopped = proxy.stop("SIGTERM");
+    while ((await ask(`${proxy.captured}/health`, agent)) === "answered");
+    expect((await running).status).toBe(200);
+    expect(await (await running).json()).toMatchObject({ choices: [{ message: { content: "late" } }] });
+    await stopped;
+    expect(proxy.child.exitCode).toBe(0);
+    expect(Date.now() - startedAt).toBeLessThan(8000);
+    agent.destroy();
+  });
+});
