@@ -3,6 +3,7 @@ import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
 import { createEventReader } from "../openai/read-events.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { UpstreamResponse } from "../platform.ts";
+import { collectBytes } from "../stream/collect-bytes.ts";
 
 /** Upstream answered, and the answer is no completion: its own status and body are what the client should see. */
 export class UpstreamRefusal extends Error {
@@ -24,24 +25,8 @@ function errorOf(body: unknown): JsonObject | null {
 async function readBytes(body: UpstreamResponse["body"], maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   if (body === null) return new Uint8Array();
   if (body instanceof Uint8Array) return body;
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    chunks.push(chunk);
-    size += chunk.byteLength;
-    if (size > maxBytes)
-      throw new ApiError(
-        "upstream_invalid",
-        `The upstream API answered with more than ${maxBytes} bytes, which is more than a tool loop reads.`,
-      );
-  }
-  const bytes = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return bytes;
+  const message = `The upstream API answered with more than ${maxBytes} bytes, which is more than a tool loop reads.`;
+  return collectBytes(body, { maxBytes, tooLarge: () => new ApiError("upstream_invalid", message) });
 }
 
 /** The whole body as a refusal that can still be passed on. */

@@ -1,4 +1,5 @@
 import { ApiError } from "../openai/api-error.ts";
+import { collectBytes } from "./collect-bytes.ts";
 
 /** A request body in memory. */
 export interface ReadBody {
@@ -15,22 +16,8 @@ function tooLarge(maxBytes: number): ApiError {
   );
 }
 
-async function collect(stream: ReadableStream<Uint8Array>, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of stream) {
-    size += chunk.byteLength;
-    if (size > maxBytes) throw tooLarge(maxBytes);
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return bytes;
-}
+const collect = (stream: ReadableStream<Uint8Array>, maxBytes: number) =>
+  collectBytes(stream, { maxBytes, tooLarge: () => tooLarge(maxBytes) });
 
 /** Decompresses what `content-encoding` names, the last one first. Limits the size, so that a small bomb stays small. */
 async function decompress(bytes: Uint8Array<ArrayBuffer>, encodings: string[], maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
