@@ -24,6 +24,10 @@ export const apiKeys = pgTable(
     openaiBaseUrl: text("openai_base_url"),
     /** Null: all models. */
     allowedModels: text("allowed_models").array(),
+    /** Whether rounds that a client did not see are put back into the history when it comes back in a later turn. */
+    toolMemory: boolean("tool_memory").notNull().default(true),
+    /** Null: the server's `TOOL_MAX_ROUNDS`. */
+    toolMaxRounds: integer("tool_max_rounds"),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
   },
@@ -71,6 +75,8 @@ const tokens = () => ({
   promptTokens: integer("prompt_tokens"),
   completionTokens: integer("completion_tokens"),
   totalTokens: integer("total_tokens"),
+  /** Whether some of them were counted here, by tokenizer, because upstream sent none. */
+  tokensEstimated: boolean("tokens_estimated").notNull().default(false),
 });
 
 /** Key id and name are kept as they were: a deleted key leaves its history behind. */
@@ -211,3 +217,21 @@ export const toolExecutionBodies = pgTable("tool_execution_bodies", {
   /** Lines of `console.*`, as a JSON array. */
   logs: text("logs").notNull().default("[]"),
 });
+
+/**
+ * What a client did not see of a turn, until it comes back: kept before its response ends. `lookup` is a hash of the
+ * history that the client can see, up to and including the answer in whose place the messages go.
+ */
+export const hiddenRounds = pgTable(
+  "hidden_rounds",
+  {
+    apiKeyId: uuid("api_key_id")
+      .notNull()
+      .references(() => apiKeys.id, { onDelete: "cascade" }),
+    lookup: text("lookup").notNull(),
+    /** JSON text of an array of messages, in the order in which the model must see them. */
+    messages: text("messages").notNull(),
+    expiresAt: moment("expires_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.apiKeyId, table.lookup] }), index("hidden_rounds_by_expiry").on(table.expiresAt)],
+);

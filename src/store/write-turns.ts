@@ -24,6 +24,7 @@ const tokenColumns = (usage: Usage | null) => ({
   promptTokens: usage?.prompt_tokens ?? null,
   completionTokens: usage?.completion_tokens ?? null,
   totalTokens: usage?.total_tokens ?? null,
+  tokensEstimated: false,
 });
 
 /**
