@@ -19,6 +19,8 @@ export const VARIABLES = {
   MCP_SIDECAR_URL: { secret: false },
   MCP_SIDECAR_TOKEN: { secret: true },
   TOOL_MAX_ROUNDS: { secret: false },
+  TOOL_TURN_TIMEOUT_MS: { secret: false },
+  HIDDEN_ROUNDS_HOURS: { secret: false },
   MAX_BODY_BYTES: { secret: false },
   LOG_LEVEL: { secret: false },
 } as const;
@@ -57,6 +59,10 @@ export interface Config {
   sidecarToken: string | null;
   /** Upstream calls with tools that one turn may make before tools are withdrawn. */
   toolMaxRounds: number;
+  /** How long tools may be called and run in one turn, in milliseconds; then the model must answer. */
+  toolTurnTimeoutMs: number;
+  /** How long a client can come back to rounds that it did not see, in hours. */
+  hiddenRoundsHours: number;
   /** Largest request body that is read into memory, in bytes. Bodies that only pass through have no limit. */
   maxBodyBytes: number;
   logLevel: (typeof LOG_LEVELS)[number];
@@ -178,6 +184,8 @@ export function readConfig(env: Environment, runtime: { host?: string } = {}): C
     sidecarUrl: url(env, "MCP_SIDECAR_URL", http),
     sidecarToken: value(env, "MCP_SIDECAR_TOKEN") ?? null,
     toolMaxRounds: integer(env, "TOOL_MAX_ROUNDS", { fallback: 10, min: 1, max: 100, faults }),
+    toolTurnTimeoutMs: integer(env, "TOOL_TURN_TIMEOUT_MS", { fallback: 600_000, min: 100, max: 86_400_000, faults }),
+    hiddenRoundsHours: integer(env, "HIDDEN_ROUNDS_HOURS", { fallback: 168, min: 1, max: 87_600, faults }),
     maxBodyBytes: integer(env, "MAX_BODY_BYTES", { fallback: 64 * 1024 * 1024, min: 1024, max: 1024 ** 3, faults }),
     logLevel: oneOf(env, "LOG_LEVEL", { values: LOG_LEVELS, fallback: "info", faults }),
     warnings: [],

@@ -42,7 +42,7 @@ function connect(databaseUrl: string): Database {
 }
 
 async function writeRecord(platform: Pick<Platform, "database" | "logger">, record: TurnRecord): Promise<void> {
-  const turn = { record, read: readTurn(record) };
+  const turn = { record, read: await readTurn(record) };
   for (const wait of [...WRITE_RETRY_MS, null]) {
     try {
       return await writeTurns(platform.database, [turn]);

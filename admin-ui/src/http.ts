@@ -107,6 +107,8 @@ export interface KeyFields {
   openaiApiKey?: string | null;
   openaiBaseUrl?: string | null;
   allowedModels?: string[] | null;
+  toolMemory?: boolean;
+  toolMaxRounds?: number | null;
 }
 
 /** What of a tool can be sent; fields that are left out stay as they are. */

@@ -5,6 +5,7 @@ import type { ResolvedKey } from "../store/resolved-key.ts";
 import { SealError, sealOf } from "../store/seal.ts";
 import { API_KEY_PREFIX, hashApiKey } from "./api-key-format.ts";
 import { describeError } from "../store/describe-error.ts";
+import { withinLimit } from "../store/within-limit.ts";
 
 /** A key whose own upstream credential, where it has one, is open. */
 export interface AuthenticatedKey extends ResolvedKey {
@@ -46,13 +47,6 @@ async function loadKey({ platform }: RequestScope, secret: string): Promise<Auth
   return { ...key, upstreamApiKey: key.openaiApiKey === null ? null : await sealOf(platform).open(key.openaiApiKey) };
 }
 
-function withinLimit<T>(promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`The database did not answer within ${LOOKUP_LIMIT_MS} ms`)), LOOKUP_LIMIT_MS);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
-}
-
 /** Asks the database and notes the answer; a failure keeps the old answer and is thrown. */
 async function renew(scope: RequestScope, secret: string): Promise<AuthenticatedKey | null> {
   const cache = cacheOf(scope.platform.memory);
@@ -60,7 +54,7 @@ async function renew(scope: RequestScope, secret: string): Promise<Authenticated
   // On workerd a promise belongs to the request that made it, so that nobody else may wait for it.
   if (before?.loading && scope.platform.sharesConnections) return before.loading;
   const startedAt = Date.now();
-  const loading = withinLimit(loadKey(scope, secret));
+  const loading = withinLimit(loadKey(scope, secret), LOOKUP_LIMIT_MS);
   if (before) before.loading = loading;
   try {
     const key = await loading;

@@ -1,60 +1,14 @@
-import { createChatCollector, readChatCompletion, type CollectedMessage } from "../openai/collect-chat-chunks.ts";
+import {
+  createChatCollector,
+  normalizeMessage,
+  readChatCompletion,
+  type CollectedMessage,
+  type CollectedPart,
+} from "../openai/collect-chat-chunks.ts";
 import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
 import { createEventReader } from "../openai/read-events.ts";
 import { ApiError } from "../openai/api-error.ts";
-import type { UpstreamResponse } from "../platform.ts";
-import { collectBytes } from "../stream/collect-bytes.ts";
-
-/** Upstream answered, and the answer is no completion: its own status and body are what the client should see. */
-export class UpstreamRefusal extends Error {
-  readonly response: UpstreamResponse;
-  constructor(response: UpstreamResponse, text: string) {
-    const error = errorOf(parseJson(text));
-    super(typeof error?.["message"] === "string" ? error["message"] : `The upstream API answered with status ${response.status}.`);
-    this.name = "UpstreamRefusal";
-    this.response = response;
-  }
-}
-
-/** The error object of an answer, which some upstreams send with status 200. */
-function errorOf(body: unknown): JsonObject | null {
-  if (!isObject(body) || body["choices"] !== undefined) return null;
-  return isObject(body["error"]) ? body["error"] : typeof body["error"] === "string" ? { message: body["error"] } : null;
-}
-
-async function readBytes(body: UpstreamResponse["body"], maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  if (body === null) return new Uint8Array();
-  if (body instanceof Uint8Array) return body;
-  const message = `The upstream API answered with more than ${maxBytes} bytes, which is more than a tool loop reads.`;
-  return collectBytes(body, { maxBytes, tooLarge: () => new ApiError("upstream_invalid", message) });
-}
-
-/** The whole body as a refusal that can still be passed on. */
-async function refusalOf(response: UpstreamResponse, maxBytes: number): Promise<UpstreamRefusal> {
-  const bytes = await readBytes(response.body, maxBytes);
-  return new UpstreamRefusal({ ...response, body: bytes }, new TextDecoder().decode(bytes));
-}
-
-const isSuccess = (response: UpstreamResponse) => response.status >= 200 && response.status < 300;
-
-/** A round that came whole, and its completion as upstream wrote it. */
-export interface WholeRound {
-  collected: CollectedMessage;
-  completion: JsonObject;
-}
-
-/**
- * Reads a whole completion.
- * @throws UpstreamRefusal where the answer is none
- */
-export async function readWholeRound(response: UpstreamResponse, maxBytes: number): Promise<WholeRound> {
-  const bytes = await readBytes(response.body, maxBytes);
-  const text = new TextDecoder().decode(bytes);
-  const completion = parseJson(text);
-  const collected = isObject(completion) ? readChatCompletion(completion) : null;
-  if (!isSuccess(response) || !isObject(completion) || collected === null) throw new UpstreamRefusal({ ...response, body: bytes }, text);
-  return { collected, completion };
-}
+import { errorOf, eventsOrJson, invalidAnswer, UpstreamRefusal, type OpenAnswer } from "./open-answer.ts";
 
 /** An error object that came inside a stream. */
 export class UpstreamStreamError extends Error {
@@ -66,63 +20,121 @@ export class UpstreamStreamError extends Error {
   }
 }
 
-interface ChunkSink {
-  maxBytes: number;
-  onChunk(chunk: JsonObject): void | Promise<void>;
+/** A round that came whole, or was put together, and its completion. */
+export interface WholeRound {
+  collected: CollectedMessage;
+  completion: JsonObject;
 }
 
-/** Whether an answer is a stream of events, or the whole answer of a server that does not stream. */
-const isEventStream = (response: UpstreamResponse) =>
-  (response.headers["content-type"] ?? "").toLowerCase().startsWith("text/event-stream");
+/** Where the chunks of a round go. */
+export interface ChunkSink {
+  collector: ReturnType<typeof createChatCollector>;
+  /** Bytes after which a round is given up. */
+  maxBytes: number;
+  /** Hears of each chunk the moment it is there, and of the calls' end. */
+  onPart(part: CollectedPart): void | Promise<void>;
+}
 
 /**
- * Waits until it is certain whether a streamed round will be a stream.
- * @throws UpstreamRefusal where it is an error with a status of its own
+ * Reads a whole completion, or puts it together where upstream streamed it all the same.
+ * @throws UpstreamRefusal where the answer is an error
  */
-export async function checkStream(response: UpstreamResponse, maxBytes: number): Promise<UpstreamResponse> {
-  if (isSuccess(response) && isEventStream(response)) return response;
-  const refusal = await refusalOf(response, maxBytes);
-  const body = parseJson(new TextDecoder().decode(refusal.response.body as Uint8Array));
-  if (!isSuccess(response) || !isObject(body) || readChatCompletion(body) === null) throw refusal;
-  return refusal.response;
+export async function readWholeRound(answer: OpenAnswer, maxBytes: number): Promise<WholeRound> {
+  const { response } = answer;
+  const opened = "events" in answer.content ? await eventsOrJson(response, answer.content.events, maxBytes) : answer;
+  if ("json" in opened.content) {
+    const { json } = opened.content;
+    const collected = errorOf(json) === null ? readChatCompletion(json) : null;
+    if (collected === null) throw new UpstreamRefusal(opened.response, json);
+    return { collected: normalizeMessage(collected), completion: json };
+  }
+  const collector = createChatCollector();
+  try {
+    await readEventStream(opened.content.events, { collector, maxBytes, onPart: () => undefined });
+  } catch (error) {
+    if (!(error instanceof UpstreamStreamError)) throw error;
+    // It came with status 200, inside a stream that nobody asked for: no client could read it as it is.
+    const body = { error: error.error };
+    const bytes = new TextEncoder().encode(JSON.stringify(body));
+    throw new UpstreamRefusal({ ...response, status: 502, headers: { "content-type": "application/json" }, body: bytes }, body);
+  }
+  return { collected: collector.result(), completion: collector.completion() };
 }
 
-/** Reads a streamed round; each chunk is handed on the moment it is there. `[DONE]` ends it, and so does the end of the body. */
-export async function readStreamedRound(response: UpstreamResponse, sink: ChunkSink): Promise<CollectedMessage> {
-  const collector = createChatCollector();
-  const take = (chunk: unknown): void | Promise<void> => {
-    const error = errorOf(chunk);
-    if (error !== null) throw new UpstreamStreamError(error);
-    if (!isObject(chunk)) return;
-    collector.add(chunk);
-    return sink.onChunk(chunk);
-  };
-  if (!isEventStream(response)) {
-    await take(asChunk(parseJson(new TextDecoder().decode(await readBytes(response.body, sink.maxBytes)))));
-    return collector.result();
+/**
+ * Reads a streamed round; each chunk is handed on the moment it is there. A whole completion is one chunk.
+ * @throws UpstreamStreamError where the answer is, or ends in, upstream's error; ApiError 502 where it is none
+ */
+export async function readStreamedRound(answer: OpenAnswer, sink: ChunkSink): Promise<CollectedMessage> {
+  const { maxBytes, collector } = sink;
+  const opened = "events" in answer.content ? await eventsOrJson(answer.response, answer.content.events, maxBytes) : answer;
+  if ("events" in opened.content) await readEventStream(opened.content.events, sink);
+  else {
+    await takeChunk(opened.content.json, sink);
+    await finish(sink);
   }
-  let pending: unknown[] = [];
-  const stream = { ended: false };
+  return collector.result();
+}
+
+async function takeChunk(chunk: unknown, { collector, onPart }: ChunkSink): Promise<void> {
+  const error = errorOf(chunk);
+  if (error !== null) throw new UpstreamStreamError(error);
+  const part = isObject(chunk) ? collector.add(chunk) : null;
+  if (part !== null) await onPart(part);
+}
+
+async function finish({ collector, onPart }: ChunkSink): Promise<void> {
+  const end = collector.end();
+  if (end === null) throw invalidAnswer("a stream without a choice");
+  await onPart(end);
+}
+
+/** An event's payload. Some servers send words as a sign of life; JSON that cannot be read is an answer with a hole in it. */
+function readPayload(data: string): unknown {
+  const payload = parseJson(data);
+  if (payload === undefined && data.trimStart().startsWith("{"))
+    throw new ApiError(
+      "upstream_invalid",
+      "The upstream API sent a chunk that is no valid JSON, so its answer is not complete. Try again.",
+    );
+  return payload;
+}
+
+/** `[DONE]` ends a stream, and so does the end of the body. */
+async function readEventStream(events: ReadableStream<Uint8Array>, sink: ChunkSink): Promise<void> {
+  let pending: string[] = [];
+  const stream = { ended: false, size: 0 };
   const reader = createEventReader((data) => {
     if (data.trim() === "[DONE]") stream.ended = true;
-    else if (!stream.ended) pending.push(parseJson(data));
+    else if (!stream.ended) pending.push(data);
   });
   const drain = async (): Promise<void> => {
     const ready = pending;
     pending = [];
-    for (const chunk of ready) await take(chunk);
+    for (const data of ready) await takeChunk(readPayload(data), sink);
   };
-  const body = streamOf(response.body).getReader();
-  while (!stream.ended) {
-    const { done, value } = await body.read();
-    if (done) break;
-    reader.push(value);
-    if (pending.length > 0) await drain();
+  const body = events.getReader();
+  try {
+    while (!stream.ended) {
+      const { done, value } = await body.read();
+      if (done) break;
+      stream.size += value.byteLength;
+      if (stream.size > sink.maxBytes)
+        throw new ApiError(
+          "upstream_invalid",
+          `The upstream API streamed more than ${sink.maxBytes} bytes, which is more than a tool loop reads.`,
+        );
+      reader.push(value);
+      if (pending.length > 0) await drain();
+    }
+    if (!stream.ended) reader.end();
+    await drain();
+    await finish(sink);
+  } catch (error) {
+    void body.cancel(error).catch(() => undefined);
+    throw error;
   }
-  if (stream.ended) void discardRest(body);
-  else reader.end();
-  await drain();
-  return collector.result();
+  void discardRest(body);
 }
 
 /** How long the end of a body may come after its `[DONE]`. */
@@ -141,19 +153,4 @@ async function discardRest(body: ReadableStreamDefaultReader<Uint8Array>): Promi
     // The answer was complete: how its connection ends changes nothing.
   }
   clearTimeout(timer);
-}
-
-function streamOf(body: UpstreamResponse["body"]): ReadableStream<Uint8Array> {
-  return body instanceof ReadableStream ? body : new Blob(body === null ? [] : [body]).stream();
-}
-
-/** A whole completion as the one chunk of a stream. */
-function asChunk(completion: unknown): unknown {
-  if (!isObject(completion)) return completion;
-  const choices = Array.isArray(completion["choices"]) ? completion["choices"].filter(isObject) : [];
-  return {
-    ...completion,
-    object: "chat.completion.chunk",
-    choices: choices.map(({ message, ...choice }) => ({ ...choice, delta: message })),
-  };
 }

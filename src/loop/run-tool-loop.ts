@@ -7,6 +7,8 @@ export interface ToolCall {
   name: string;
   /** JSON text as the model wrote it; may be empty, or no JSON at all. */
   arguments: string;
+  /** Whether the answer reached its limit of tokens before the arguments were complete. */
+  isCut: boolean;
 }
 
 /** One upstream call's answer. */
@@ -29,21 +31,31 @@ export interface LoopState {
 export interface LoopParts {
   ask(state: LoopState): Promise<Round>;
   isServerTool(name: string): boolean;
-  /** Runs one call; never throws. */
-  run(call: ToolCall, round: number): Promise<{ text: string; failed: boolean }>;
+  /** Runs one call; never throws. The signal fires when the turn's time is over. */
+  run(call: RunningCall): Promise<{ text: string; failed: boolean }>;
   /** Wraps the time in which tools run, to keep the connection alive. */
   whileToolsRun<T>(work: () => Promise<T>): Promise<T>;
   /** Hears of each message that the client will not see. */
   onHidden(message: JsonObject, round: number): void;
   maxRounds: number;
+  /** How long tools may be called and run in one turn, in milliseconds from its first round. */
+  maxTurnMs: number;
 }
 
-/** `answered`: the model called no tool. `client_calls`: the client has to run something. `max_rounds`: it was stopped. */
+/** A call, the round that it is of, and a signal that ends it. */
+export interface RunningCall extends ToolCall {
+  round: number;
+  signal: AbortSignal;
+}
+
+/** `answered`: the model called no tool. `client_calls`: the client has to run something. `max_rounds`, `max_time`: it was stopped. */
 export interface LoopEnd {
   rounds: Round[];
-  stopReason: "answered" | "client_calls" | "max_rounds";
+  stopReason: "answered" | "client_calls" | "max_rounds" | "max_time";
   /** The last round's calls that are the client's to run. */
   clientCalls: ToolCall[];
+  /** Messages that the client does not see, oldest first: answers with server calls, and their results. */
+  hidden: JsonObject[];
 }
 
 const MAX_PARALLEL_CALLS = 8;
@@ -60,14 +72,42 @@ async function inParallel<T, R>(items: T[], limit: number, job: (item: T) => Pro
   return results;
 }
 
-/** Why a call is not run, as the model is told, or null. */
-function refusal(call: ToolCall, limits: { round: number; maxRounds: number; withdrawn: ReadonlySet<string> }): string | null {
-  if (limits.round >= limits.maxRounds) {
-    return `Error: not run, because the limit of ${limits.maxRounds} rounds of tool calls is reached. Answer with what you have.`;
-  }
-  return limits.withdrawn.has(call.name)
-    ? `Error: not run, because "${call.name}" failed ${MAX_FAILURES_PER_TOOL} times and was withdrawn.`
-    : null;
+/** What a turn has used up of its limits. */
+interface Budget {
+  withdrawn: Set<string>;
+  /** Fires when the turn's time is over. */
+  over: AbortSignal;
+  failures: Map<string, number>;
+}
+
+const tooLate = (maxTurnMs: number) =>
+  `because this turn's limit of ${Math.round(maxTurnMs / 1000)} s for tools is reached. Answer with what you have.`;
+
+/** Why a call is not run, as the model is told, or null. Each row is a limit. */
+function refusal(call: RunningCall, parts: LoopParts, { withdrawn, over }: Budget): string | null {
+  if (call.isCut) return "Error: not run, because your answer reached its limit of tokens in the midst of the call's arguments.";
+  if (call.round >= parts.maxRounds)
+    return `Error: not run, because the limit of ${parts.maxRounds} rounds of tool calls is reached. Answer with what you have.`;
+  if (over.aborted) return `Error: not run, ${tooLate(parts.maxTurnMs)}`;
+  if (withdrawn.has(call.name)) return `Error: not run, because "${call.name}" failed ${MAX_FAILURES_PER_TOOL} times and was withdrawn.`;
+  return null;
+}
+
+/** Runs one call within the turn's limits, and gives the message that answers it. */
+async function answerCall(call: RunningCall, parts: LoopParts, budget: Budget): Promise<JsonObject> {
+  const refused = refusal(call, parts, budget);
+  const result = refused === null ? await parts.run(call) : { text: refused, failed: false };
+  if (result.failed && budget.over.aborted)
+    return { role: "tool", tool_call_id: call.id, content: `Error: stopped, ${tooLate(parts.maxTurnMs)}` };
+  if (result.failed) budget.failures.set(call.name, (budget.failures.get(call.name) ?? 0) + 1);
+  return { role: "tool", tool_call_id: call.id, content: result.text };
+}
+
+/** Runs a round's server calls, and gives their results in the model's order. */
+async function runCalls(calls: RunningCall[], parts: LoopParts, budget: Budget): Promise<JsonObject[]> {
+  const results = await parts.whileToolsRun(() => inParallel(calls, MAX_PARALLEL_CALLS, (call) => answerCall(call, parts, budget)));
+  for (const [name, count] of budget.failures) if (count >= MAX_FAILURES_PER_TOOL) budget.withdrawn.add(name);
+  return results;
 }
 
 /**
@@ -75,28 +115,31 @@ function refusal(call: ToolCall, limits: { round: number; maxRounds: number; wit
  * Every call gets exactly one result, in the model's order, whatever becomes of its tool.
  */
 export async function runToolLoop(parts: LoopParts): Promise<LoopEnd> {
+  const over = new AbortController();
+  const timer = setTimeout(() => over.abort(new Error("The turn's time is over")), parts.maxTurnMs);
+  try {
+    return await runRounds(parts, { withdrawn: new Set(), over: over.signal, failures: new Map() });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function runRounds(parts: LoopParts, budget: Budget): Promise<LoopEnd> {
   const rounds: Round[] = [];
-  const appended: JsonObject[] = [];
-  const failures = new Map<string, number>();
-  const withdrawn = new Set<string>();
-  const runCall = async (call: ToolCall, round: number): Promise<JsonObject> => {
-    const refused = refusal(call, { round, maxRounds: parts.maxRounds, withdrawn });
-    const result = refused === null ? await parts.run(call, round) : { text: refused, failed: false };
-    if (result.failed) failures.set(call.name, (failures.get(call.name) ?? 0) + 1);
-    return { role: "tool", tool_call_id: call.id, content: result.text };
-  };
+  const hidden: JsonObject[] = [];
   for (let round = 1; ; round++) {
-    const toolsEnded = round > parts.maxRounds;
-    const answer = await parts.ask({ round, appended, withdrawn, toolsEnded });
+    const stopped = round > parts.maxRounds ? "max_rounds" : round > 1 && budget.over.aborted ? "max_time" : null;
+    const answer = await parts.ask({ round, appended: hidden, withdrawn: budget.withdrawn, toolsEnded: stopped !== null });
     rounds.push(answer);
     const serverCalls = answer.calls.filter((call) => parts.isServerTool(call.name));
     const clientCalls = answer.calls.filter((call) => !parts.isServerTool(call.name));
-    if (toolsEnded) return { rounds, stopReason: "max_rounds", clientCalls };
-    if (serverCalls.length === 0) return { rounds, stopReason: clientCalls.length > 0 ? "client_calls" : "answered", clientCalls };
-    const results = await parts.whileToolsRun(() => inParallel(serverCalls, MAX_PARALLEL_CALLS, (call) => runCall(call, round)));
-    for (const [name, count] of failures) if (count >= MAX_FAILURES_PER_TOOL) withdrawn.add(name);
-    for (const message of [answer.message, ...results]) parts.onHidden(message, round);
-    if (clientCalls.length > 0) return { rounds, stopReason: "client_calls", clientCalls };
-    appended.push(answer.message, ...results);
+    if (stopped !== null) return { rounds, stopReason: stopped, clientCalls, hidden };
+    const reason = clientCalls.length > 0 ? "client_calls" : "answered";
+    if (serverCalls.length === 0) return { rounds, stopReason: reason, clientCalls, hidden };
+    const running = serverCalls.map((call) => ({ ...call, round, signal: budget.over }));
+    const unseen = [answer.message, ...(await runCalls(running, parts, budget))];
+    for (const message of unseen) parts.onHidden(message, round);
+    hidden.push(...unseen);
+    if (clientCalls.length > 0) return { rounds, stopReason: reason, clientCalls, hidden };
   }
 }

@@ -6,6 +6,7 @@ import { appendFileSync, closeSync, existsSync, openSync, readSync, rmSync, stat
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { messageOf } from "../openai/error-message.ts";
 import { parseJson } from "../openai/json.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
 import { readTurn } from "../record/turn-rows.ts";
@@ -135,16 +136,22 @@ async function writeUntilDone(turns: TurnToWrite[]): Promise<Error | null> {
   }
 }
 
-function readRecord(line: string): TurnToWrite | null {
+/** A turn, or why its line cannot be read. What is thrown here would end the thread, which would read the same line again. */
+async function readRecord(line: string): Promise<TurnToWrite | string> {
   const record = parseJson(line) as TurnRecord | undefined;
-  return record === undefined ? null : { record, read: readTurn(record) };
+  if (record === undefined) return "The line is no JSON: the process was ended while it wrote.";
+  try {
+    return { record, read: await readTurn(record) };
+  } catch (error) {
+    return `The record cannot be read: ${messageOf(error)}`;
+  }
 }
 
 async function writeLines(lines: string[]): Promise<void> {
   const turns: { line: string; turn: TurnToWrite }[] = [];
   for (const line of lines) {
-    const turn = readRecord(line);
-    if (turn === null) reject(line, "The line is no JSON: the process was ended while it wrote.");
+    const turn = await readRecord(line);
+    if (typeof turn === "string") reject(line, turn);
     else turns.push({ line, turn });
   }
   if (turns.length === 0 || (await writeUntilDone(turns.map(({ turn }) => turn))) === null) return;

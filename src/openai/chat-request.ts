@@ -5,6 +5,10 @@ export interface ChatRequest {
   /** The body as the client spelled it. */
   text: string;
   model: string | null;
+  /** As parsed. Empty where there is no array of messages: upstream will say what is wrong with it. */
+  messages: unknown[];
+  /** What the request says of its end user, as one text. */
+  endUser: string;
   stream: boolean;
   /** `stream_options.include_usage` */
   includeUsage: boolean;
@@ -20,7 +24,8 @@ export interface ChatRequest {
   streamOptions: JsonObject;
 }
 
-function toolName(tool: JsonObject): string | undefined {
+/** The name of a tool, or of a call of one. */
+export function toolName(tool: JsonObject): string | undefined {
   const definition = tool[typeof tool["type"] === "string" ? tool["type"] : "function"];
   return isObject(definition) && typeof definition["name"] === "string" ? definition["name"] : undefined;
 }
@@ -34,6 +39,8 @@ export function readChatRequest(text: string): ChatRequest | null {
   return {
     text,
     model: typeof body["model"] === "string" ? body["model"] : null,
+    messages: Array.isArray(body["messages"]) ? body["messages"] : [],
+    endUser: JSON.stringify([body["user"], body["safety_identifier"]]),
     stream: body["stream"] === true,
     includeUsage: streamOptions["include_usage"] === true,
     n: typeof body["n"] === "number" ? body["n"] : 1,

@@ -1,8 +1,9 @@
-/**
- * Puts the chunks of one streamed chat completion together: https://platform.openai.com/docs/api-reference/chat-streaming
- * Fragments become calls only when the round has ended, because arguments that parse may still be a prefix.
- */
+/** Puts the chunks of one streamed chat completion together, and brings a whole one into the same form. */
+import { addContent, plainContent } from "./join-texts.ts";
 import { isObject, objectsOf, type JsonObject } from "./json.ts";
+import { mergeField } from "./merge-field.ts";
+import { EMPTY_PART, readChunk, readFinishReason, type ChunkPart } from "./read-chunk.ts";
+import { CallTracker, callOf, type TrackedCall } from "./track-calls.ts";
 import { readUsage, type Usage } from "./usage.ts";
 
 /** A finished round as one message, whichever way it came. */
@@ -10,98 +11,94 @@ export interface CollectedMessage {
   message: JsonObject;
   finishReason: string | null;
   usage: Usage | null;
+  /** The log probabilities of its tokens, where upstream gave them. */
+  logprobs: JsonObject | null;
 }
 
-interface CallParts extends JsonObject {
-  id: string;
-  type: string;
-  function: { name: string; arguments: string };
+/** A chunk, and the calls of its round so far, in the model's order. */
+export interface CollectedPart extends ChunkPart {
+  calls: readonly TrackedCall[];
 }
 
-/** Fields of a delta that name a thing rather than carry a part of it: the latest value stands. */
-const WHOLE_FIELDS = new Set(["role", "id", "type"]);
-
-function mergeField(message: JsonObject, field: string, value: unknown): void {
-  const before = message[field];
-  if (typeof value === "string" && typeof before === "string" && !WHOLE_FIELDS.has(field)) message[field] = before + value;
-  else if (Array.isArray(value) && Array.isArray(before)) message[field] = [...before, ...(value as unknown[])];
-  else if (isObject(value) && isObject(before)) for (const [name, part] of Object.entries(value)) mergeField(before, name, part);
-  else if (value !== null && value !== undefined) message[field] = isObject(value) ? { ...value } : value;
-  else if (before === undefined) message[field] = value ?? null;
+interface ChatCollector {
+  /** Takes a chunk, and says what is in it; null where that is no chunk. */
+  add(chunk: JsonObject): CollectedPart | null;
+  /** Nothing more comes: the calls are complete. Null where the stream had no answer in it. */
+  end(): CollectedPart | null;
+  result(): CollectedMessage;
+  /** The stream as a whole completion, choice 0 without its message. */
+  completion(): JsonObject;
 }
 
-const asText = (value: unknown) => (typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value));
-
-/**
- * Tells which call a fragment belongs to. Upstreams leave `index` out, leave `id` out after the first fragment, send
- * index 0 for every call, repeat the name in each fragment, or cut it in pieces: all of it was seen in the wild.
- */
-class CallTracker {
-  readonly calls: CallParts[] = [];
-  readonly #byIndex = new Map<number, CallParts>();
-
-  add(fragment: JsonObject): void {
-    const call = this.#find(fragment);
-    const part = isObject(fragment["function"]) ? fragment["function"] : {};
-    const name = asText(part["name"]);
-    if (name !== "" && name !== call.function.name) call.function.name += name;
-    call.function.arguments += asText(part["arguments"]);
-    for (const [field, value] of Object.entries(fragment)) {
-      if (field !== "index" && field !== "function" && field !== "id" && field !== "type") mergeField(call, field, value);
-    }
-  }
-
-  #find(fragment: JsonObject): CallParts {
-    const index = typeof fragment["index"] === "number" ? fragment["index"] : undefined;
-    const id = asText(fragment["id"]);
-    const byId = id === "" ? undefined : this.calls.find((call) => call.id === id);
-    const known = byId ?? (index === undefined ? this.calls.at(-1) : this.#byIndex.get(index));
-    const isAnother = id !== "" && known !== undefined && known.id !== "" && known.id !== id;
-    if (known !== undefined && !isAnother) {
-      if (known.id === "") known.id = id;
-      return known;
-    }
-    const call: CallParts = { id, type: asText(fragment["type"]) || "function", function: { name: "", arguments: "" } };
-    this.calls.push(call);
-    if (index !== undefined) this.#byIndex.set(index, call);
-    return call;
-  }
-}
+/** Members that are one per completion: the first value stands. Later chunks of some servers have others. */
+const FIRST_STANDS = new Set(["id", "created", "model"]);
 
 /** Collects choice 0 of a stream of chunks. */
-export function createChatCollector(): { add(chunk: JsonObject): void; result(): CollectedMessage } {
+export function createChatCollector(): ChatCollector {
   const message: JsonObject = { role: "assistant", content: null };
+  const completion: JsonObject = {};
   const tracker = new CallTracker();
+  const logprobs: JsonObject = {};
+  let choice: JsonObject | null = null;
   let finishReason: string | null = null;
   let usage: Usage | null = null;
+
+  const collect = (part: ChunkPart): void => {
+    usage = part.usage ?? usage;
+    for (const [name, value] of Object.entries(part.members)) {
+      if (Boolean(value) && !(FIRST_STANDS.has(name) && name in completion)) completion[name] = value;
+    }
+    if (part.choice === null) return;
+    choice = { ...choice, ...part.choice };
+    finishReason = part.finishReason ?? finishReason;
+    mergeField(logprobs, "all", part.choice["logprobs"]);
+    for (const [field, value] of Object.entries(part.delta)) {
+      if (field === "content") message[field] = addContent(message[field], value);
+      else mergeField(message, field, value);
+    }
+    tracker.add(part.fragments, part.isWhole);
+  };
+  const allLogprobs = () => (isObject(logprobs["all"]) ? logprobs["all"] : null);
   return {
-    add(chunk) {
-      usage = readUsage(chunk["usage"]) ?? usage;
-      const choice = objectsOf(chunk["choices"]).find((candidate) => (candidate["index"] ?? 0) === 0);
-      if (choice === undefined) return;
-      if (typeof choice["finish_reason"] === "string") finishReason = choice["finish_reason"];
-      // Some servers answer a streamed request with a whole message in one chunk.
-      const delta = isObject(choice["delta"]) ? choice["delta"] : isObject(choice["message"]) ? choice["message"] : {};
-      for (const [field, value] of Object.entries(delta)) {
-        if (field === "tool_calls") for (const fragment of objectsOf(value)) tracker.add(fragment);
-        else if (field !== "role") mergeField(message, field, value);
-      }
+    add: (chunk) => {
+      const part = readChunk(chunk);
+      if (part === null) return null;
+      collect(part);
+      return { ...part, calls: tracker.calls };
     },
-    result: () => ({
-      message: tracker.calls.length === 0 ? message : { ...message, tool_calls: tracker.calls },
-      finishReason,
-      usage,
-    }),
+    end: () => {
+      tracker.end(finishReason);
+      return choice === null ? null : { ...EMPTY_PART, calls: tracker.calls };
+    },
+    result: () => {
+      tracker.end(finishReason);
+      const calls = tracker.calls.map(callOf);
+      return { message: calls.length === 0 ? message : { ...message, tool_calls: calls }, finishReason, usage, logprobs: allLogprobs() };
+    },
+    completion: () => ({ ...completion, object: "chat.completion", choices: [{ index: 0, ...choice, logprobs: allLogprobs() }] }),
   };
 }
 
-/** Choice 0 of a whole chat completion. */
+/** Choice 0 of a whole chat completion, as upstream spelled its message. */
 export function readChatCompletion(completion: JsonObject): CollectedMessage | null {
   const choice = objectsOf(completion["choices"])[0];
   if (choice === undefined || !isObject(choice["message"])) return null;
   return {
     message: choice["message"],
-    finishReason: typeof choice["finish_reason"] === "string" ? choice["finish_reason"] : null,
+    finishReason: readFinishReason(choice["finish_reason"]),
     usage: readUsage(completion["usage"]),
+    logprobs: isObject(choice["logprobs"]) ? choice["logprobs"] : null,
   };
+}
+
+/** A message in the form that collected chunks have: calls with unique ids and arguments as text, texts as text. */
+export function normalizeMessage({ message, finishReason, ...others }: CollectedMessage): CollectedMessage {
+  const { role: _role, tool_calls: whole, ...fields } = message;
+  const tracker = new CallTracker();
+  tracker.add(objectsOf(whole), true);
+  tracker.end(finishReason);
+  const calls = tracker.calls.map(callOf);
+  const normalized: JsonObject = { role: "assistant", ...fields, ...(calls.length > 0 ? { tool_calls: calls } : {}) };
+  if ("content" in normalized) normalized["content"] = plainContent(normalized["content"]);
+  return { ...others, finishReason, message: normalized };
 }

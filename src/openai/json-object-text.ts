@@ -94,6 +94,19 @@ export function memberText(text: string, name: string): string | undefined {
   return readMembers(text).findLast((member) => member.name === name)?.value;
 }
 
+/** The texts of an array's elements as they were spelled. */
+export function readElements(arrayText: string): string[] {
+  const elements: string[] = [];
+  let index = afterSpace(arrayText, arrayText.indexOf("[") + 1);
+  while (index < arrayText.length && arrayText.charCodeAt(index) !== CLOSE_BRACKET) {
+    const end = afterValue(arrayText, index);
+    elements.push(arrayText.slice(index, end));
+    const next = afterSpace(arrayText, end);
+    index = arrayText.charCodeAt(next) === COMMA ? afterSpace(arrayText, next + 1) : next;
+  }
+  return elements;
+}
+
 /** An array's text with further elements (JSON texts) at its end. */
 export function appendElements(arrayText: string, elements: string[]): string {
   if (elements.length === 0) return arrayText;

@@ -1,4 +1,13 @@
 import { createParser } from "eventsource-parser";
+import { parseJson } from "./json.ts";
+
+/** Whether a body is a stream of events, whatever it is called: its first line is one of theirs. */
+export const looksLikeEvents = (start: string): boolean => /^\uFEFF?\s*(?:data|event|id|retry)?:/.test(start);
+
+/** Events of a server that forgets the blank lines between them come as one, each on a line of its own. */
+function separated(data: string): string[] {
+  return !data.includes("\n") || parseJson(data) !== undefined ? [data] : data.split("\n");
+}
 
 /**
  * Feeds bytes of a `text/event-stream`, cut anywhere, to `onData`, one call per event with its data lines joined.
@@ -6,7 +15,11 @@ import { createParser } from "eventsource-parser";
  */
 export function createEventReader(onData: (data: string) => void): { push(bytes: Uint8Array): void; end(): void } {
   const decoder = new TextDecoder();
-  const parser = createParser({ onEvent: (event) => onData(event.data) });
+  const parser = createParser({
+    onEvent: (event) => {
+      for (const data of separated(event.data)) onData(data);
+    },
+  });
   return {
     push: (bytes) => parser.feed(decoder.decode(bytes, { stream: true })),
     // A last event without its blank line is an answer that was cut short by a careless server, not by a failure: read it.
@@ -17,7 +30,7 @@ export function createEventReader(onData: (data: string) => void): { push(bytes:
 /** All data payloads of a whole event stream. */
 export function readEvents(text: string): string[] {
   const events: string[] = [];
-  const parser = createParser({ onEvent: (event) => events.push(event.data) });
+  const parser = createParser({ onEvent: (event) => events.push(...separated(event.data)) });
   parser.feed(`${text}\n\n`);
   return events;
 }

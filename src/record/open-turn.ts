@@ -41,7 +41,6 @@ export function openTurn(platform: Pick<Platform, "keepRecord">, start: TurnStar
     request: null,
     response: null,
     produced: [],
-    usage: null,
     rounds: [],
     toolExecutions: [],
     toolsOffered: [],

@@ -15,6 +15,11 @@ export interface RoundRecord {
   durationMs: number;
   finishReason: string | null;
   error: string | null;
+  /**
+   * The message as far as it came, where the round's tokens are counted from it: upstream sent no usage, or the round was
+   * broken off. Absent where nothing came.
+   */
+  received?: Record<string, unknown>;
 }
 
 interface ToolExecutionRecord {
@@ -72,11 +77,15 @@ export interface TurnRecord {
   response: { contentType: string; text: string; truncated: boolean } | null;
   /** Messages that the tool loop produced, oldest first. Empty where `response` is set. */
   produced: ProducedMessage[];
-  /** Sum over rounds. Null where upstream sent none, or where it is still inside `response`. */
-  usage: Usage | null;
   rounds: RoundRecord[];
   toolExecutions: ToolExecutionRecord[];
   /** Names of the server tools that were offered, and of those that a client tool shadowed. */
   toolsOffered: string[];
   toolsShadowed: string[];
+  /** Messages that were put back into the history that the client sent: JSON texts of arrays. Absent where there are none. */
+  restored?: string[];
+  /** What the client did not see of this turn, where it could not be kept at once. `expiresAt`: milliseconds since 1970. */
+  hiddenRounds?: { lookups: string[]; messages: string; expiresAt: number };
+  /** JSON texts of the tools that were added to the request, kept only where a round's tokens are counted here. */
+  addedTools?: string[];
 }

@@ -3,6 +3,8 @@ import { createChatCollector, readChatCompletion } from "../openai/collect-chat-
 import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
 import { readEvents } from "../openai/read-events.ts";
 import type { CollectedMessage } from "../openai/collect-chat-chunks.ts";
+import { addUsage, type Usage } from "../openai/usage.ts";
+import { countRounds, type CountedRound } from "./count-rounds.ts";
 import type { ProducedMessage, RoundRecord, TurnRecord } from "./turn-record.ts";
 
 /** A message as it is stored. */
@@ -23,8 +25,11 @@ export interface ReadTurn {
   streamed: boolean;
   title: string;
   finishReason: string | null;
-  usage: TurnRecord["usage"];
-  rounds: RoundRecord[];
+  /** Sum over rounds, or null where nothing is known of any. */
+  usage: Usage | null;
+  /** Whether some of it was counted here. */
+  tokensEstimated: boolean;
+  rounds: CountedRound[];
   messages: StoredMessage[];
 }
 
@@ -40,18 +45,29 @@ function storedMessage(message: JsonObject, place: { hidden: boolean; round: num
   };
 }
 
-/** The answer inside a raw response body, streamed or whole, or null where there is none. */
-function readAnswer(record: TurnRecord): CollectedMessage | null {
-  if (record.response === null) return null;
+/** What was answered inside a raw response body, streamed or whole: one message for each choice, as far as they came. */
+function readAnswers(record: TurnRecord): CollectedMessage[] {
+  if (record.response === null) return [];
   const { contentType, text } = record.response;
   if (!contentType.toLowerCase().startsWith("text/event-stream")) {
     const body = parseJson(text);
-    return isObject(body) ? readChatCompletion(body) : null;
+    const choices = isObject(body) ? objectsOf(body["choices"]) : [];
+    return choices.map((choice) => readChatCompletion({ ...(body as JsonObject), choices: [choice] })).filter((answer) => answer !== null);
   }
-  const collector = createChatCollector();
   const chunks = readEvents(text).map(parseJson).filter(isObject);
-  for (const chunk of chunks) collector.add(chunk);
-  return chunks.length === 0 ? null : collector.result();
+  const first = createChatCollector();
+  const others = new Map<unknown, typeof first>();
+  for (const chunk of chunks) {
+    first.add(chunk);
+    for (const choice of objectsOf(chunk["choices"])) {
+      const index = choice["index"] ?? 0;
+      if (index === 0) continue;
+      const collector = others.get(index) ?? createChatCollector();
+      others.set(index, collector);
+      collector.add({ choices: [{ ...choice, index: 0 }] });
+    }
+  }
+  return chunks.length === 0 ? [] : [first, ...others.values()].map((collector) => collector.result());
 }
 
 function titleOf(messages: StoredMessage[]): string {
@@ -64,7 +80,7 @@ function titleOf(messages: StoredMessage[]): string {
   return text.length <= MAX_TITLE_LENGTH ? text : `${text.slice(0, MAX_TITLE_LENGTH - 1)}…`;
 }
 
-function onlyRound(record: TurnRecord, answer: CollectedMessage | null): RoundRecord {
+function onlyRound(record: TurnRecord, answer: CollectedMessage | undefined): RoundRecord {
   const { status, timeToFirstTokenMs, durationMs, error } = record;
   return {
     round: 1,
@@ -74,25 +90,37 @@ function onlyRound(record: TurnRecord, answer: CollectedMessage | null): RoundRe
     durationMs,
     finishReason: answer?.finishReason ?? null,
     error,
+    ...(answer === undefined ? {} : { received: answer.message }),
   };
 }
 
 /** Reads what a record left unread. Heavy for large bodies, so it is done where it delays no response. */
-export function readTurn(record: TurnRecord): ReadTurn {
+export async function readTurn(record: TurnRecord): Promise<ReadTurn> {
   const request = parseJson(record.request ?? "");
   const body = isObject(request) ? request : {};
-  const answer = readAnswer(record);
+  const [answer, ...others] = readAnswers(record);
   const produced: ProducedMessage[] =
-    answer === null ? record.produced : [{ message: { role: "assistant", ...answer.message }, round: 1, hidden: false }];
+    answer === undefined ? record.produced : [{ message: { role: "assistant", ...answer.message }, round: 1, hidden: false }];
   const sent = objectsOf(body["messages"]).map((message) => storedMessage(message, { hidden: false, round: null }));
   const messages = [...sent, ...produced.map(({ message, round, hidden }) => storedMessage(message, { hidden, round }))];
+  const model = record.model ?? (typeof body["model"] === "string" ? body["model"] : null);
+  const rounds = await countRounds({
+    model,
+    request: body,
+    addedTools: record.addedTools ?? [],
+    restored: record.restored ?? [],
+    hidden: record.produced.filter(({ hidden }) => hidden),
+    rounds: record.response === null ? record.rounds : [onlyRound(record, answer)],
+    otherChoices: others.map(({ message }) => message),
+  });
   return {
-    model: record.model ?? (typeof body["model"] === "string" ? body["model"] : null),
+    model,
     streamed: record.streamed || body["stream"] === true,
     title: titleOf(sent),
     finishReason: record.finishReason ?? answer?.finishReason ?? null,
-    usage: record.usage ?? answer?.usage ?? null,
-    rounds: record.response === null ? record.rounds : [onlyRound(record, answer)],
+    usage: rounds.reduce<Usage | null>((sum, round) => addUsage(sum, round.usage), null),
+    tokensEstimated: rounds.some((round) => round.tokensEstimated),
+    rounds,
     messages,
   };
 }

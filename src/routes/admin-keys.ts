@@ -32,6 +32,8 @@ const keyFields = {
     .transform((text) => text.replace(/\/+$/, ""))
     .nullish(),
   allowedModels: z.array(plainText(200).trim().min(1, "must not be empty")).max(1000).nullish(),
+  toolMemory: z.boolean().optional(),
+  toolMaxRounds: z.int().min(1).max(100).nullish(),
 };
 
 const newKeyBody = z.strictObject(keyFields);

@@ -8,6 +8,7 @@ import { relay, type RelayEnd } from "../stream/relay.ts";
 import { dataEvent } from "../stream/write-chat-chunks.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
 import type { Upstream } from "../upstream/pick-upstream.ts";
+import type { ModelHistory } from "./model-history.ts";
 import { writeResponse } from "./write-response.ts";
 import { messageOf } from "../openai/error-message.ts";
 
@@ -17,15 +18,25 @@ interface UntouchedTurn {
   body: ReadBody;
   upstream: Upstream;
   turn: OpenTurn;
+  /** Where the key has tools: the history may be one that a client came back with. */
+  history: ModelHistory | null;
+}
+
+/** The body as it came. Only where the client did not see all of its history, that history as the model must see it. */
+function sentBody({ body, history }: UntouchedTurn): { body: Uint8Array<ArrayBuffer>; headers: Record<string, string> } {
+  // The record reads along, so the answer should not be compressed.
+  const headers = { "accept-encoding": "identity" };
+  if (history === null || history.restored.length === 0) return { body: body.bytes, headers };
+  return { body: new TextEncoder().encode(history.body), headers: { ...headers, "content-encoding": "" } };
 }
 
 /** Sends the body as it came, and the answer as it comes, and reads along for the record. */
-export async function answerUntouched({ scope, request, body, upstream, turn }: UntouchedTurn): Promise<Response> {
+export async function answerUntouched(parts: UntouchedTurn): Promise<Response> {
+  const { scope, request, upstream, turn } = parts;
   const cancel = new AbortController();
   scope.clientGone.addEventListener("abort", () => cancel.abort(), { once: true });
-  await noteRequest(turn, body);
-  // The record reads along, so the answer should not be compressed.
-  const call = { upstream, request, body: body.bytes, signal: cancel.signal, headers: { "accept-encoding": "identity" } };
+  await noteRequest(parts);
+  const call = { upstream, request, signal: cancel.signal, ...sentBody(parts) };
   const response = await callUpstream(scope.platform, call).catch(async (error: unknown) => {
     const failure = error instanceof ApiError ? error : null;
     await turn.end({
@@ -41,8 +52,9 @@ export async function answerUntouched({ scope, request, body, upstream, turn }: 
 }
 
 /** The request as text. One that cannot be read is upstream's to refuse, and recorded without its content. */
-async function noteRequest(turn: OpenTurn, body: ReadBody): Promise<void> {
+async function noteRequest({ turn, body, history }: UntouchedTurn): Promise<void> {
   turn.record.request = await body.text().catch(() => null);
+  if (history !== null && history.restored.length > 0) turn.record.restored = history.restored;
 }
 
 interface Reading {
@@ -69,7 +81,7 @@ async function readAlong({ scope, turn, response, cancel }: Reading): Promise<Up
   const isEventStream = contentType.toLowerCase().startsWith("text/event-stream");
   const { readable, done } = relay(response.body, {
     maxUnreadBytes: scope.platform.maxUnreadBytes,
-    cancelUpstream: () => cancel.abort(),
+    cancel,
     failureNotice: () =>
       isEventStream ? dataEvent(new ApiError("upstream_unreachable", "The upstream API broke off its answer. Try again.").body) : null,
     tap: {

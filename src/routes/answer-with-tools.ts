@@ -1,7 +1,8 @@
 import { v7 as uuidv7 } from "uuid";
-import { UpstreamRefusal } from "../loop/ask-model.ts";
+import type { AuthenticatedKey } from "../auth/authenticate.ts";
+import { UpstreamRefusal } from "../loop/open-answer.ts";
 import { openStreamedTurn, runStreamedChatTurn, runWholeChatTurn, type ChatTurn } from "../loop/run-chat-turn.ts";
-import type { ToolCall } from "../loop/run-tool-loop.ts";
+import type { RunningCall } from "../loop/run-tool-loop.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { ChatRequest } from "../openai/chat-request.ts";
 import type { RequestScope } from "../platform.ts";
@@ -11,26 +12,26 @@ import { callTool } from "../tools/call-tool.ts";
 import { spellTool, type ToolOffer } from "../tools/resolve-tools.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
 import type { Upstream } from "../upstream/pick-upstream.ts";
+import type { ModelHistory } from "./model-history.ts";
 import { withoutBodyHeaders, writeResponse } from "./write-response.ts";
 import { messageOf } from "../openai/error-message.ts";
 
 interface ToolTurn {
   scope: RequestScope;
   request: Request;
+  key: AuthenticatedKey;
   chat: ChatRequest;
   offer: ToolOffer;
   upstream: Upstream;
   turn: OpenTurn;
+  history: ModelHistory;
 }
 
 /** Headers of a round: the body is ours, and we have to read the answer. */
 const ROUND_HEADERS = { "accept-encoding": "identity", "content-encoding": "", "content-type": "application/json" };
 
 /** Runs one call and puts it on record. */
-async function runRecorded(
-  parts: ToolTurn,
-  call: ToolCall & { round: number; signal: AbortSignal },
-): Promise<{ text: string; failed: boolean }> {
+async function runRecorded(parts: ToolTurn, call: RunningCall): Promise<{ text: string; failed: boolean }> {
   const { scope, offer, turn } = parts;
   const tool = offer.owners.get(call.name);
   if (tool === undefined) throw new Error(`No server tool is called ${call.name}`);
@@ -45,7 +46,7 @@ async function runRecorded(
     round: call.round,
     arguments: call.arguments,
     result: result.error === null ? result.text : null,
-    error: call.signal.aborted ? "cancelled" : result.error,
+    error: scope.clientGone.aborted ? "cancelled" : result.error,
     logs: result.logs,
     startedAt,
     durationMs: Date.now() - startedAt,
@@ -54,29 +55,33 @@ async function runRecorded(
 }
 
 function chatTurn(parts: ToolTurn, signal: AbortSignal): ChatTurn {
-  const { scope, request, chat, offer, upstream, turn } = parts;
+  const { scope, request, key, chat, offer, upstream, turn, history } = parts;
+  const { config } = scope.platform;
   const encoder = new TextEncoder();
   return {
-    request: chat,
+    request: { ...chat, text: history.body },
     offered: new Map([...offer.owners].map(([name, tool]) => [name, spellTool(tool)])),
-    maxRounds: scope.platform.config.toolMaxRounds,
-    maxBytes: scope.platform.config.maxBodyBytes,
+    maxRounds: key.toolMaxRounds ?? config.toolMaxRounds,
+    maxTurnMs: config.toolTurnTimeoutMs,
+    maxBytes: config.maxBodyBytes,
     signal,
     send: (body) => callUpstream(scope.platform, { upstream, request, body: encoder.encode(body), signal, headers: ROUND_HEADERS }),
-    run: (call, round) => runRecorded(parts, { ...call, round, signal }),
+    run: (call) => runRecorded(parts, { ...call, signal: AbortSignal.any([signal, call.signal]) }),
+    keepHidden: history.keep,
     turn,
   };
 }
 
 /** Runs the tool loop, and answers the way the client asked: streamed or whole. */
 export async function answerWithTools(parts: ToolTurn): Promise<Response> {
-  const { chat, offer, turn } = parts;
+  const { chat, offer, turn, history } = parts;
   Object.assign(turn.record, {
     request: chat.text,
     model: chat.model,
     streamed: chat.stream,
     toolsOffered: [...offer.owners.keys()],
     toolsShadowed: offer.shadowed,
+    ...(history.restored.length === 0 ? {} : { restored: history.restored }),
   });
   try {
     return await (chat.stream ? answerStreamed(parts) : answerWhole(parts));
@@ -99,7 +104,11 @@ async function answerStreamed(parts: ToolTurn): Promise<Response> {
   const chat = chatTurn(parts, AbortSignal.any([scope.clientGone, client.gone]));
   const first = await openStreamedTurn(chat);
   scope.waitUntil(runStreamedChatTurn(chat, client, first));
-  const headers = { ...withoutBodyHeaders(first.headers), "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache" };
+  const headers = {
+    ...withoutBodyHeaders(first.response.headers),
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+  };
   return writeResponse(scope, { status: 200, headers, body: client.readable }, { "x-proxy-conversation-id": turn.conversationId });
 }
 

@@ -9,6 +9,7 @@ import { resolveTools } from "../tools/resolve-tools.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { answerUntouched } from "./answer-untouched.ts";
 import { answerWithTools } from "./answer-with-tools.ts";
+import { openHistory } from "./model-history.ts";
 
 /** `POST /v1/chat/completions`: with the key's tools where it has some, byte for byte where it has none. */
 export async function chatCompletions(context: Context<{ Bindings: RequestScope }>): Promise<Response> {
@@ -22,6 +23,7 @@ export async function chatCompletions(context: Context<{ Bindings: RequestScope 
   const offer = chat === null ? null : resolveTools(key.tools, chat, request.headers.get("x-proxy-tools"));
   const upstream = pickUpstream(config, key);
   const turn = openTurn(scope.platform, { id: scope.requestId, endpoint: "/v1/chat/completions", apiKey: key });
-  if (chat === null || offer === null) return answerUntouched({ scope, request, body, upstream, turn });
-  return answerWithTools({ scope, request, chat, offer, upstream, turn });
+  const history = chat === null || key.tools.length === 0 ? null : await openHistory({ scope, key, chat, turn });
+  if (chat === null || offer === null || history === null) return answerUntouched({ scope, request, body, upstream, turn, history });
+  return answerWithTools({ scope, request, key, chat, offer, upstream, turn, history });
 }

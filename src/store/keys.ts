@@ -22,6 +22,10 @@ export interface StoredKey {
   openaiBaseUrl: string | null;
   /** Null: all models. */
   allowedModels: string[] | null;
+  /** Whether hidden rounds of earlier turns are put back into the history. */
+  toolMemory: boolean;
+  /** Rounds with tools in one turn; null: the server's `TOOL_MAX_ROUNDS`. */
+  toolMaxRounds: number | null;
   createdAt: Date;
   updatedAt: Date;
 }
@@ -35,6 +39,8 @@ export interface KeyChanges {
   openaiApiKey?: string | null | undefined;
   openaiBaseUrl?: string | null | undefined;
   allowedModels?: string[] | null | undefined;
+  toolMemory?: boolean | undefined;
+  toolMaxRounds?: number | null | undefined;
   toolIds?: string[] | undefined;
 }
 
@@ -58,6 +64,8 @@ const STORED_KEY = {
   hasOpenaiApiKey: sql<boolean>`${apiKeys.openaiApiKey} is not null`,
   openaiBaseUrl: apiKeys.openaiBaseUrl,
   allowedModels: apiKeys.allowedModels,
+  toolMemory: apiKeys.toolMemory,
+  toolMaxRounds: apiKeys.toolMaxRounds,
   createdAt: apiKeys.createdAt,
   updatedAt: apiKeys.updatedAt,
 };
@@ -191,8 +199,8 @@ export async function findKeyByHash(database: Database, keyHash: string): Promis
     .where(eq(apiKeys.keyHash, keyHash));
   const key = rows[0]?.key;
   if (key === undefined) return null;
-  const { id, name, isActive, expiresAt, openaiApiKey, openaiBaseUrl, allowedModels } = key;
+  const { id, name, isActive, expiresAt, openaiApiKey, openaiBaseUrl, allowedModels, toolMemory, toolMaxRounds } = key;
   // Sorted here and not by the database, whose order of letters depends on its locale.
   const active = rows.flatMap(({ tool }) => (tool === null ? [] : [resolvedTool(tool)])).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  return { id, name, isActive, expiresAt, openaiApiKey, openaiBaseUrl, allowedModels, tools: active };
+  return { id, name, isActive, expiresAt, openaiApiKey, openaiBaseUrl, allowedModels, toolMemory, toolMaxRounds, tools: active };
 }

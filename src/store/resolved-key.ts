@@ -28,6 +28,10 @@ export interface ResolvedKey {
   openaiBaseUrl: string | null;
   /** Null: all models. */
   allowedModels: string[] | null;
+  /** Whether hidden rounds of earlier turns are put back into the history. */
+  toolMemory: boolean;
+  /** Null: the server's limit. */
+  toolMaxRounds: number | null;
   /** Active tools only, ordered by name. */
   tools: ResolvedTool[];
 }

@@ -6,6 +6,7 @@ import { addUsage, type Usage } from "../openai/usage.ts";
 import type { ReadTurn } from "../record/turn-rows.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
 import { inTransaction } from "./database-error.ts";
+import { keepHiddenRounds } from "./hidden-rounds.ts";
 import type { Database, Transaction } from "./database.ts";
 
 /** A record and what was read of it. */
@@ -20,11 +21,11 @@ export interface TurnToWrite {
  */
 const plain = <T extends string | null>(text: T): T => (text === null ? text : (text.replaceAll("\0", "").toWellFormed() as T));
 
-const tokenColumns = (usage: Usage | null) => ({
+const tokenColumns = ({ usage, tokensEstimated }: { usage: Usage | null; tokensEstimated: boolean }) => ({
   promptTokens: usage?.prompt_tokens ?? null,
   completionTokens: usage?.completion_tokens ?? null,
   totalTokens: usage?.total_tokens ?? null,
-  tokensEstimated: false,
+  tokensEstimated,
 });
 
 /**
@@ -73,7 +74,10 @@ function conversationRow(batch: TurnToWrite[]): Required<typeof conversations.$i
     title: plain(read.title),
     model: plain(last.read.model),
     status: last.record.status,
-    ...tokenColumns(batch.reduce<Usage | null>((sum, turn) => addUsage(sum, turn.read.usage), null)),
+    ...tokenColumns({
+      usage: batch.reduce<Usage | null>((sum, turn) => addUsage(sum, turn.read.usage), null),
+      tokensEstimated: batch.some((turn) => turn.read.tokensEstimated),
+    }),
     messageCount: sum(batch, (turn) => turn.read.messages.length),
     toolExecutionCount: sum(batch, (turn) => turn.record.toolExecutions.length),
     durationMs: sum(batch, (turn) => turn.record.durationMs),
@@ -95,7 +99,7 @@ function turnRow({ record, read }: TurnToWrite): Required<typeof turns.$inferIns
     error: plain(record.error),
     finishReason: plain(read.finishReason),
     loopStopReason: record.loopStopReason,
-    ...tokenColumns(read.usage),
+    ...tokenColumns(read),
     timeToFirstTokenMs: record.timeToFirstTokenMs,
     durationMs: record.durationMs,
     toolsOffered: record.toolsOffered.map(plain),
@@ -158,7 +162,7 @@ function roundRows({ record, read }: TurnToWrite): Required<typeof rounds.$infer
     turnId: record.id,
     round: round.round,
     status: round.status,
-    ...tokenColumns(round.usage),
+    ...tokenColumns(round),
     timeToFirstTokenMs: round.timeToFirstTokenMs,
     durationMs: round.durationMs,
     finishReason: plain(round.finishReason),
@@ -186,6 +190,7 @@ async function addToConversation(transaction: Transaction, batch: TurnToWrite[])
     promptTokens: add(conversations.promptTokens, row.promptTokens),
     completionTokens: add(conversations.completionTokens, row.completionTokens),
     totalTokens: add(conversations.totalTokens, row.totalTokens),
+    tokensEstimated: sql`${conversations.tokensEstimated} or ${row.tokensEstimated}`,
   };
   await transaction
     .update(conversations)
@@ -231,6 +236,11 @@ export async function writeTurns(database: Database, batch: TurnToWrite[]): Prom
       toolExecutionBodies,
       executed.flatMap(({ bodies }) => bodies),
     );
+    for (const { record } of fresh) {
+      const { apiKeyId, hiddenRounds } = record;
+      if (hiddenRounds === undefined) continue;
+      await keepHiddenRounds(transaction, { apiKeyId, ...hiddenRounds, expiresAt: new Date(hiddenRounds.expiresAt) });
+    }
     // A conversation that this batch created has the figures of its turns already.
     for (const [id, more] of byConversation(fresh)) if (!created.has(id)) await addToConversation(transaction, more);
   });

@@ -1,5 +1,6 @@
 import { ApiError } from "../openai/api-error.ts";
 import { collectBytes } from "./collect-bytes.ts";
+import { decompressed, encodingsOf } from "./decompress.ts";
 
 /** A request body in memory. */
 export interface ReadBody {
@@ -19,36 +20,26 @@ function tooLarge(maxBytes: number): ApiError {
 const collect = (stream: ReadableStream<Uint8Array>, maxBytes: number) =>
   collectBytes(stream, { maxBytes, tooLarge: () => tooLarge(maxBytes) });
 
-/** Decompresses what `content-encoding` names, the last one first. Limits the size, so that a small bomb stays small. */
-async function decompress(bytes: Uint8Array<ArrayBuffer>, encodings: string[], maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  let decoded = bytes;
-  for (const encoding of encodings.toReversed()) {
-    const stream = new Blob([decoded]).stream().pipeThrough(decompressionStream(encoding));
-    try {
-      decoded = await collect(stream, maxBytes);
-    } catch (error) {
-      if (error instanceof ApiError) throw error;
-      throw new ApiError("bad_request", `The request body is not valid ${encoding} data, which its content-encoding says it is.`, {
-        cause: error,
-      });
-    }
+/** Undoes what `content-encoding` names. Limits the size, so that a small bomb stays small. */
+async function decode(bytes: Uint8Array<ArrayBuffer>, encodings: string[], maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = decodingStream(new Blob([bytes]).stream(), encodings);
+  try {
+    return await collect(stream, maxBytes);
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    const name = encodings.join(", ");
+    throw new ApiError("bad_request", `The request body is not valid ${name} data, which its content-encoding says it is.`, {
+      cause: error,
+    });
   }
-  return decoded;
 }
 
-function decompressionStream(encoding: string): ReadableWritablePair<Uint8Array, BufferSource> {
+function decodingStream(stream: ReadableStream<Uint8Array>, encodings: string[]): ReadableStream<Uint8Array> {
   try {
-    // Which names beyond gzip and deflate are known depends on the runtime.
-    return new DecompressionStream((encoding === "br" ? "brotli" : encoding) as CompressionFormat);
+    return decompressed(stream, encodings);
   } catch (error) {
-    throw new ApiError(
-      "unsupported_encoding",
-      `The proxy cannot read a request body with content-encoding "${encoding}". Send it as gzip, or as it is.`,
-      {
-        param: "content-encoding",
-        cause: error,
-      },
-    );
+    const message = `The proxy cannot read a request body with content-encoding "${encodings.join(", ")}". Send it as gzip, or as it is.`;
+    throw new ApiError("unsupported_encoding", message, { param: "content-encoding", cause: error });
   }
 }
 
@@ -61,10 +52,9 @@ export async function readBody(request: Request, maxBytes: number): Promise<Read
   if (length > maxBytes) throw tooLarge(maxBytes);
   const isCounted = request.headers.has("content-length");
   const bytes = isCounted || request.body === null ? new Uint8Array(await request.arrayBuffer()) : await collect(request.body, maxBytes);
-  const encodings = (request.headers.get("content-encoding") ?? "").split(",").map((name) => name.trim().toLowerCase());
-  const applied = encodings.filter((name) => name !== "" && name !== "identity");
+  const encodings = encodingsOf(request.headers.get("content-encoding"));
   return {
     bytes,
-    text: async () => new TextDecoder().decode(applied.length === 0 ? bytes : await decompress(bytes, applied, maxBytes)),
+    text: async () => new TextDecoder().decode(encodings.length === 0 ? bytes : await decode(bytes, encodings, maxBytes)),
   };
 }

@@ -13,8 +13,8 @@ export type RelayEnd = { status: "completed" } | { status: "failed"; error: unkn
 
 interface RelayOptions {
   maxUnreadBytes: number;
-  /** Called when the client goes away: cancels upstream. */
-  cancelUpstream: () => void;
+  /** Cancels upstream. Aborted when the client goes away; it may be by others too, who hear of it sooner. */
+  cancel: AbortController;
   /** Bytes that tell the client of a failure of upstream, where the format has a place for it. */
   failureNotice: (error: unknown) => Uint8Array | null;
   tap: RelayTap;
@@ -26,20 +26,21 @@ export function relay(
   options: RelayOptions,
 ): { readable: ReadableStream<Uint8Array>; done: Promise<void> } {
   const client = openClientStream(options.maxUnreadBytes);
-  client.gone.addEventListener("abort", options.cancelUpstream);
+  client.gone.addEventListener("abort", () => options.cancel.abort());
+  const { signal } = options.cancel;
   const pump = async (): Promise<void> => {
     const reader = source.getReader();
     try {
       for (;;) {
         const { done, value } = await reader.read();
-        if (client.gone.aborted) return await options.tap.onEnd({ status: "cancelled" });
+        if (signal.aborted) return await options.tap.onEnd({ status: "cancelled" });
         if (done) break;
         options.tap.onChunk(value);
         const room = client.write(value);
         if (room) await room;
       }
     } catch (error) {
-      if (client.gone.aborted) return await options.tap.onEnd({ status: "cancelled" });
+      if (signal.aborted) return await options.tap.onEnd({ status: "cancelled" });
       await options.tap.onEnd({ status: "failed", error });
       const notice = options.failureNotice(error);
       if (notice === null) return client.fail(error);

@@ -15,8 +15,12 @@ export function failedResult(error: string, logs: string[] = []): ToolResult {
   return { text: cutResult(`Error: ${error}`), error, logs };
 }
 
-/** Cuts a text at {@link MAX_RESULT_BYTES}, at a character's boundary, with a note that the model can see. */
-export function cutResult(text: string): string {
+/**
+ * A text that a model can be given: cut at {@link MAX_RESULT_BYTES}, at a character's boundary, with a note that the model
+ * can see, and without halves of surrogate pairs, which strict JSON parsers of upstreams refuse.
+ */
+export function cutResult(result: string): string {
+  const text = result.toWellFormed();
   // A UTF-16 unit takes at most 3 bytes, so short texts need no counting.
   if (text.length * 3 <= MAX_RESULT_BYTES) return text;
   const bytes = new TextEncoder().encode(text);

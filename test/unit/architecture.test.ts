@@ -8,8 +8,11 @@ import { describe, expect, it } from "vitest";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const MAX_LINES = 300;
-/** Free plans of Cloudflare allow 3 MB. What is measured here is 480 kB. */
-const MAX_WORKER_GZIP_BYTES = 700_000;
+/**
+ * Free plans of Cloudflare allow 3 MB. What is measured here is 2.08 MB, of which 1.5 MB are the two vocabularies of the
+ * tokenizer. They cost nothing at the start (44 ms with and without): they are read when a record without usage comes.
+ */
+const MAX_WORKER_GZIP_BYTES = 2_300_000;
 /** What only Node has: it must not be dragged into the Worker. */
 const FORBIDDEN_IN_WORKER = [
   "pglite",

@@ -8,11 +8,17 @@ import { Page } from "../parts/page.tsx";
 import { Link } from "../router.tsx";
 import { useResource } from "../use-resource.ts";
 import { StatusBadge, titleOf } from "./conversation-table.tsx";
+import { Tokens } from "./tokens.tsx";
 import { TurnView } from "./turn-view.tsx";
 
-function tokensOf({ promptTokens, completionTokens, totalTokens }: ConversationDetail): string {
-  if (totalTokens === null) return "–";
-  return `${formatCount(totalTokens)} (${formatCount(promptTokens)} in, ${formatCount(completionTokens)} out)`;
+function TokensInAndOut({ conversation }: { conversation: ConversationDetail }) {
+  const { promptTokens, completionTokens, totalTokens } = conversation;
+  return (
+    <>
+      <Tokens of={conversation} />
+      {totalTokens !== null && ` (${formatCount(promptTokens)} in, ${formatCount(completionTokens)} out)`}
+    </>
+  );
 }
 
 function Facts({ conversation }: { conversation: ConversationDetail }) {
@@ -24,7 +30,7 @@ function Facts({ conversation }: { conversation: ConversationDetail }) {
     Endpoint: <code>{endpoint}</code>,
     Started: formatMoment(createdAt),
     Duration: formatDuration(durationMs),
-    Tokens: tokensOf(conversation),
+    Tokens: <TokensInAndOut conversation={conversation} />,
     "Tools run": formatCount(toolExecutionCount),
     Id: <code>{id}</code>,
   };

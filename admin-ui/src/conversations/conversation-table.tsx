@@ -3,6 +3,7 @@ import { formatCount, formatDuration } from "../format.ts";
 import { Badge, type Tone } from "../parts/notice.tsx";
 import { Moment, Table, type Column } from "../parts/table.tsx";
 import { Link } from "../router.tsx";
+import { Tokens } from "./tokens.tsx";
 
 const TONES: Record<Conversation["status"], Tone> = { completed: "good", failed: "bad", cancelled: "warn" };
 
@@ -27,7 +28,7 @@ const COLUMNS: Column<Conversation>[] = [
   { name: "Key", cell: (row) => <Link href={`/conversations?apiKeyId=${row.apiKeyId}`}>{row.apiKeyName}</Link> },
   { name: "Model", cell: (row) => <code>{row.model ?? "–"}</code> },
   { name: "Tools run", isNumber: true, cell: (row) => formatCount(row.toolExecutionCount) },
-  { name: "Tokens", isNumber: true, cell: (row) => formatCount(row.totalTokens) },
+  { name: "Tokens", isNumber: true, cell: (row) => <Tokens of={row} /> },
   { name: "Duration", isNumber: true, cell: (row) => formatDuration(row.durationMs) },
   { name: "Started", cell: (row) => <Moment iso={row.createdAt} /> },
 ];

@@ -1,9 +1,10 @@
 import type { Message, Round, ToolExecution, Turn } from "../api-shapes.ts";
-import { countOf, formatCount, formatDuration } from "../format.ts";
+import { formatDuration } from "../format.ts";
 import { Badge, Notice } from "../parts/notice.tsx";
 import { Moment, Table, type Column } from "../parts/table.tsx";
 import { Content } from "./content.tsx";
 import { StatusBadge } from "./conversation-table.tsx";
+import { Tokens } from "./tokens.tsx";
 import { readToolCalls, ToolCard } from "./tool-card.tsx";
 
 /** A turn with all that belongs to it. */
@@ -29,9 +30,9 @@ const ROUND_COLUMNS: Column<Round & { id: string }>[] = [
   },
   { name: "First token", isNumber: true, cell: ({ timeToFirstTokenMs }) => formatDuration(timeToFirstTokenMs) },
   { name: "Duration", isNumber: true, cell: ({ durationMs }) => formatDuration(durationMs) },
-  { name: "Prompt", isNumber: true, cell: ({ promptTokens }) => formatCount(promptTokens) },
-  { name: "Completion", isNumber: true, cell: ({ completionTokens }) => formatCount(completionTokens) },
-  { name: "Tokens", isNumber: true, cell: ({ totalTokens }) => formatCount(totalTokens) },
+  { name: "Prompt", isNumber: true, cell: (round) => <Tokens of={round} kind="promptTokens" /> },
+  { name: "Completion", isNumber: true, cell: (round) => <Tokens of={round} kind="completionTokens" /> },
+  { name: "Tokens", isNumber: true, cell: (round) => <Tokens of={round} /> },
   { name: "Ended with", cell: ({ finishReason, error }) => error ?? finishReason ?? "–" },
 ];
 
@@ -69,13 +70,18 @@ function TurnFacts({ turn }: { turn: Turn }) {
     `HTTP ${turn.httpStatus}`,
     formatDuration(turn.durationMs),
     ...(turn.timeToFirstTokenMs === null ? [] : [`first token after ${formatDuration(turn.timeToFirstTokenMs)}`]),
-    ...(turn.totalTokens === null ? [] : [countOf(turn.totalTokens, "token")]),
     turn.streamed ? "streamed" : "not streamed",
     ...(turn.loopStopReason === null ? [] : [`ended: ${turn.loopStopReason.replaceAll("_", " ")}`]),
   ];
   return (
     <p className="facts">
       <StatusBadge status={turn.status} /> <Moment iso={turn.startedAt} /> · {facts.join(" · ")}
+      {turn.totalTokens !== null && (
+        <>
+          {" · "}
+          <Tokens of={turn} /> {turn.totalTokens === 1 ? "token" : "tokens"}
+        </>
+      )}
     </p>
   );
 }

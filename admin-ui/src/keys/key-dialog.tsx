@@ -8,7 +8,7 @@ import { useAction, type Action } from "../use-action.ts";
 import { changedFields, draftOf, type KeyDraft } from "./key-draft.ts";
 import { ToolChooser } from "./tool-chooser.tsx";
 
-const SHOWN_FIELDS = ["name", "expiresAt", "openaiApiKey", "openaiBaseUrl", "allowedModels"] as const;
+const SHOWN_FIELDS = ["name", "expiresAt", "openaiApiKey", "openaiBaseUrl", "allowedModels", "toolMaxRounds"] as const;
 
 interface FormPart {
   draft: KeyDraft;
@@ -63,6 +63,31 @@ function UpstreamFields({ draft, change, action, hasOpenaiApiKey }: FormPart & {
   );
 }
 
+/** How far the model may go with the key's tools. */
+function ToolLoopFields({ draft, change, action }: FormPart) {
+  return (
+    <details open={!draft.toolMemory || draft.toolMaxRounds !== ""}>
+      <summary>Rounds and memory</summary>
+      <TextField
+        label="Rounds of tool calls in one turn"
+        type="number"
+        min={1}
+        max={100}
+        value={draft.toolMaxRounds}
+        placeholder="The proxy's limit"
+        hint="After these the model answers with what it has."
+        fault={action.faultOf("toolMaxRounds")}
+        onChange={(event) => change({ toolMaxRounds: event.target.value })}
+      />
+      <Toggle
+        label="The model remembers tool results in later turns"
+        checked={draft.toolMemory}
+        onChange={(event) => change({ toolMemory: event.target.checked })}
+      />
+    </details>
+  );
+}
+
 /** Creates a key, or changes one. `save` is given the fields that were touched. */
 export function KeyDialog(props: { apiKey: ApiKey | null; save: (fields: KeyFields) => Promise<void>; onClose: () => void }) {
   const { apiKey, save, onClose } = props;
@@ -98,6 +123,7 @@ export function KeyDialog(props: { apiKey: ApiKey | null; save: (fields: KeyFiel
           onChange={(event) => change({ expiresAt: event.target.value })}
         />
         <ToolChooser toolIds={draft.toolIds} onChange={(toolIds) => change({ toolIds })} />
+        <ToolLoopFields draft={draft} change={change} action={action} />
         <UpstreamFields draft={draft} change={change} action={action} hasOpenaiApiKey={apiKey?.hasOpenaiApiKey ?? false} />
         {beside !== null && <Notice tone="bad">{beside}</Notice>}
         <footer className="actions">

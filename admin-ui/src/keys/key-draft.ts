@@ -13,6 +13,9 @@ export interface KeyDraft {
   openaiBaseUrl: string;
   /** One a line. Empty: all. */
   allowedModels: string;
+  toolMemory: boolean;
+  /** Empty: as many as the proxy allows. */
+  toolMaxRounds: string;
 }
 
 function asLocalTime(iso: string | null): string {
@@ -31,6 +34,8 @@ export function draftOf(key: ApiKey | null): KeyDraft {
     removesOpenaiApiKey: false,
     openaiBaseUrl: key?.openaiBaseUrl ?? "",
     allowedModels: key?.allowedModels?.join("\n") ?? "",
+    toolMemory: key?.toolMemory ?? true,
+    toolMaxRounds: key?.toolMaxRounds?.toString() ?? "",
   };
 }
 
@@ -57,6 +62,10 @@ export function changedFields(before: KeyDraft, draft: KeyDraft): KeyFields {
     ...(draft.toolIds.join() === before.toolIds.join() ? {} : { toolIds: draft.toolIds }),
     ...(openaiApiKey === undefined ? {} : { openaiApiKey }),
     ...(draft.openaiBaseUrl === before.openaiBaseUrl ? {} : { openaiBaseUrl: orNull(draft.openaiBaseUrl) }),
+    ...(draft.toolMemory === before.toolMemory ? {} : { toolMemory: draft.toolMemory }),
+    ...(draft.toolMaxRounds === before.toolMaxRounds
+      ? {}
+      : { toolMaxRounds: draft.toolMaxRounds === "" ? null : Number(draft.toolMaxRounds) }),
     ...(draft.allowedModels === before.allowedModels ? {} : { allowedModels: linesOf(draft.allowedModels) }),
   };
 }
