@@ -1,6 +1,5 @@
-import { connect, createServer, type Socket } from "node:net";
-import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { openDatabaseWire } from "../helpers/cuttable-database.ts";
 import { adminCall, chat, dataDirectory } from "../helpers/own-proxy.ts";
 import { startPostgres } from "../helpers/postgres-server.ts";
 import { completion, startUpstream } from "../helpers/upstream.ts";
@@ -11,43 +10,10 @@ beforeAll(async () => {
 });
 afterAll(() => postgres.stop());
 
-/** A wire to the database that can be cut and mended. */
-async function cuttableDatabase() {
-  const target = new URL(await postgres.createDatabase());
-  const sockets = new Set<Socket>();
-  const state = { cut: false };
-  const server = createServer((socket) => {
-    if (state.cut) return socket.destroy();
-    const through = connect(Number(target.port), target.hostname);
-    for (const [from, to] of [
-      [socket, through],
-      [through, socket],
-    ] as const) {
-      sockets.add(from);
-      from.on("error", () => to.destroy()).on("close", () => to.destroy());
-      from.pipe(to);
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => void server.close());
-  const url = new URL(target);
-  url.port = String((server.address() as AddressInfo).port);
-  url.hostname = "127.0.0.1";
-  return {
-    url: url.href,
-    cut: () => {
-      state.cut = true;
-      for (const socket of sockets) socket.destroy();
-    },
-    mend: () => {
-      state.cut = false;
-    },
-  };
-}
-
 describe("with the database away", () => {
   it("known keys go on working, unknown ones get 503 with retry-after, and nothing of the record is lost", async () => {
-    const database = await cuttableDatabase();
+    const database = await openDatabaseWire(await postgres.createDatabase());
+    onTestFinished(database.close);
     const upstream = await startUpstream(completion({ content: "hi" }));
     const proxy = await dataDirectory().start({ DATABASE_URL: database.url });
     const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", { name: "known", openaiBaseUrl: upstream.url });

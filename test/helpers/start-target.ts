@@ -17,7 +17,8 @@ declare module "vitest" {
 }
 
 export type Target = "node-pglite" | "node-postgres" | "workerd";
-type Stop = () => Promise<void>;
+/** Ends something that was started. */
+export type Stop = () => Promise<void>;
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const SETTINGS = {
@@ -71,10 +72,11 @@ export function startNodeProxy(env: Record<string, string>): Promise<StartedProc
   });
 }
 
-async function startNode(databaseUrl: string | null, stops: Stop[]): Promise<string> {
+/** Starts the proxy on Node, in a data directory of its own. @param databaseUrl null: the embedded database */
+export async function startNode(databaseUrl: string | null, stops: Stop[], env: Record<string, string> = {}): Promise<string> {
   const dataDir = mkdtempSync(join(tmpdir(), "proxy-test-"));
   stops.push(async () => rmSync(dataDir, { recursive: true, force: true }));
-  const started = await startNodeProxy({ DATA_DIR: dataDir, ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }) });
+  const started = await startNodeProxy({ DATA_DIR: dataDir, ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }), ...env });
   stops.push(started.stop);
   return started.captured;
 }
@@ -92,14 +94,15 @@ function hyperdriveConfig(directory: string, databaseUrl: string): string {
   return path;
 }
 
-async function startWorker(databaseUrl: string, stops: Stop[]): Promise<string> {
+/** Starts the proxy on workerd, with a sidecar of its own. @param env variables that it has beside the usual ones, or instead */
+export async function startWorker(databaseUrl: string, stops: Stop[], env: Record<string, string> = {}): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "proxy-worker-"));
   stops.push(async () => rmSync(directory, { recursive: true, force: true }));
   await (await startProcess(["src/node/migrate.ts"], { env: { ...SETTINGS, DATABASE_URL: databaseUrl }, ready: /migrat/i })).stop();
   const token = "a token for tests";
   const sidecar = await startProcess(["mcp-sidecar/main.ts"], { env: { PORT: "0", MCP_SIDECAR_TOKEN: token }, ready: /"port":(\d+)/ });
   stops.push(sidecar.stop);
-  const vars = { ...SETTINGS, MCP_SIDECAR_URL: `http://127.0.0.1:${sidecar.captured}`, MCP_SIDECAR_TOKEN: token };
+  const vars = { ...SETTINGS, MCP_SIDECAR_URL: `http://127.0.0.1:${sidecar.captured}`, MCP_SIDECAR_TOKEN: token, ...env };
   // `wrangler dev`, as its users start it: wrangler's own test harness sends a Worker's fetches through Node, which hides
   // redirects, broken connections and cancellation.
   const wrangler = [
@@ -113,8 +116,8 @@ async function startWorker(databaseUrl: string, stops: Stop[]): Promise<string> 
     "--log-level=log",
     ...Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]),
   ];
-  const env = { WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false", NO_COLOR: "1" };
-  const worker = await startProcess(wrangler, { env, ready: /Ready on (http:\/\/[^\s"]+)/ });
+  const settings = { WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false", NO_COLOR: "1" };
+  const worker = await startProcess(wrangler, { env: settings, ready: /Ready on (http:\/\/[^\s"]+)/ });
   stops.push(worker.stop);
   return worker.captured;
 }
