@@ -1,9 +1,14 @@
 import { Hono, type Context } from "hono";
 import { ApiError } from "./openai/api-error.ts";
 import type { RequestScope } from "./platform.ts";
+import { adminAudit } from "./routes/admin-audit.ts";
 import { adminConversations } from "./routes/admin-conversations.ts";
 import { adminKeys } from "./routes/admin-keys.ts";
+import { adminOpenapi } from "./routes/admin-openapi.ts";
+import { adminServers } from "./routes/admin-servers.ts";
 import { adminSession, requireAdmin } from "./routes/admin-session.ts";
+import { adminSettings } from "./routes/admin-settings.ts";
+import { adminStats } from "./routes/admin-stats.ts";
 import { adminToolTrials } from "./routes/admin-tool-trials.ts";
 import { adminTools } from "./routes/admin-tools.ts";
 import { chatCompletions } from "./routes/chat-completions.ts";
@@ -30,10 +35,18 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
 
   app.use("/api/admin/*", requireAdmin);
   app.route("/api/admin", adminSession());
+  app.route("/api/admin", adminSettings());
+  app.route(
+    "/api/admin",
+    adminOpenapi(() => app.routes),
+  );
   app.route("/api/admin/api-keys", adminKeys());
+  app.route("/api/admin/tools", adminServers());
   app.route("/api/admin/tools", adminToolTrials());
   app.route("/api/admin/tools", adminTools());
+  app.route("/api/admin/audit", adminAudit());
   app.route("/api/admin/conversations", adminConversations());
+  app.route("/api/admin/stats", adminStats());
 
   app.notFound((context) =>
     renderNamed(context, new ApiError("not_found", `There is nothing at ${context.req.method} ${context.req.path}.`)),

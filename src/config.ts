@@ -1,4 +1,6 @@
-/** Every environment variable that the product reads, by name. `NAME_FILE` is read for those marked `secret`. */
+import { parsePriceOverrides, type PriceOverrides } from "./record/price-overrides.ts";
+
+/** Every environment variable that the product reads, by name. `NAME_FILE` is read for those marked `secret` or `file`. */
 export const VARIABLES = {
   PORT: { secret: false },
   HOST: { secret: false },
@@ -21,8 +23,10 @@ export const VARIABLES = {
   TOOL_MAX_ROUNDS: { secret: false },
   TOOL_TURN_TIMEOUT_MS: { secret: false },
   HIDDEN_ROUNDS_HOURS: { secret: false },
+  LOG_RETENTION_DAYS: { secret: false },
   MAX_BODY_BYTES: { secret: false },
   LOG_LEVEL: { secret: false },
+  PRICES: { secret: false, file: true },
 } as const;
 
 type VariableName = keyof typeof VARIABLES;
@@ -63,9 +67,13 @@ export interface Config {
   toolTurnTimeoutMs: number;
   /** How long a client can come back to rounds that it did not see, in hours. */
   hiddenRoundsHours: number;
+  /** How long conversations are kept after their last turn, in days; null: for ever. */
+  logRetentionDays: number | null;
   /** Largest request body that is read into memory, in bytes. Bodies that only pass through have no limit. */
   maxBodyBytes: number;
   logLevel: (typeof LOG_LEVELS)[number];
+  /** The operator's own prices of models; they win over those that ship. */
+  prices: PriceOverrides;
   /** Sentences for the operator, e.g. that a default password is in use. */
   warnings: string[];
 }
@@ -103,7 +111,11 @@ function value(env: Environment, name: VariableName): string | undefined {
 
 type Faults = string[];
 
-function integer(env: Environment, name: VariableName, rule: { fallback: number; min: number; max: number; faults: Faults }): number {
+function integer<Fallback extends number | null>(
+  env: Environment,
+  name: VariableName,
+  rule: { fallback: Fallback; min: number; max: number; faults: Faults },
+): number | Fallback {
   const text = value(env, name);
   if (text === undefined) return rule.fallback;
   const number = Number(text);
@@ -127,6 +139,14 @@ function oneOf<T extends string>(env: Environment, name: VariableName, rule: { v
   const found = rule.values.find((candidate) => candidate === text);
   if (found === undefined) rule.faults.push(`${name} is "${text}": it must be one of ${rule.values.join(", ")}.`);
   return found ?? rule.fallback;
+}
+
+function prices(env: Environment, faults: Faults): PriceOverrides {
+  const text = value(env, "PRICES");
+  if (text === undefined) return { models: {} };
+  const parsed = parsePriceOverrides(text);
+  faults.push(...parsed.faults.map((fault) => `PRICES (or the file that PRICES_FILE names) is not right: ${fault}.`));
+  return parsed.prices;
 }
 
 /** `DATABASE_URL`, or the URL that the `DATABASE_*` parts make, or null when neither is set. */
@@ -186,8 +206,10 @@ export function readConfig(env: Environment, runtime: { host?: string } = {}): C
     toolMaxRounds: integer(env, "TOOL_MAX_ROUNDS", { fallback: 10, min: 1, max: 100, faults }),
     toolTurnTimeoutMs: integer(env, "TOOL_TURN_TIMEOUT_MS", { fallback: 600_000, min: 100, max: 86_400_000, faults }),
     hiddenRoundsHours: integer(env, "HIDDEN_ROUNDS_HOURS", { fallback: 168, min: 1, max: 87_600, faults }),
+    logRetentionDays: integer(env, "LOG_RETENTION_DAYS", { fallback: null, min: 1, max: 36_500, faults }),
     maxBodyBytes: integer(env, "MAX_BODY_BYTES", { fallback: 64 * 1024 * 1024, min: 1024, max: 1024 ** 3, faults }),
     logLevel: oneOf(env, "LOG_LEVEL", { values: LOG_LEVELS, fallback: "info", faults }),
+    prices: prices(env, faults),
     warnings: [],
   };
   if (config.sidecarUrl !== null && config.sidecarToken === null) {

@@ -102,6 +102,8 @@ export interface Memory {
 
 export interface Platform {
   config: Config;
+  /** Where this runs, for the operator. `version` is Node's; workerd has none. */
+  runtime: { name: "node" | "workerd"; version: string | null };
   logger: Logger;
   /** The database, through one driver. On workerd its connection belongs to the current request. */
   database: Database;
@@ -130,6 +132,8 @@ export interface RequestScope {
   requestId: string;
   /** Fires when the client goes away before the response has ended. */
   clientGone: AbortSignal;
+  /** Fires when the server takes no more requests: an answer without an end must come to one. */
+  ending: AbortSignal;
   /** The client's network address, for throttling. */
   clientAddress: string;
   /** Keeps the runtime alive until the promise has settled. */

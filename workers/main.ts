@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import { createApp } from "../src/app.ts";
 import { ConfigError, isLoopback, type Config } from "../src/config.ts";
 import { ApiError } from "../src/openai/api-error.ts";
+import { keepInShapeNowAndThen } from "./keep-record-in-shape.ts";
 import { createWorkerPlatform } from "./platform.ts";
 import { readWorkerConfig, type WorkerEnvironment } from "./read-environment.ts";
 
@@ -45,12 +46,22 @@ export default {
     const host = new URL(request.url).hostname;
     const config = await configOf(env, host).catch(renderConfigError);
     if (config instanceof Response) return config;
+    const platform = createWorkerPlatform(config, context);
+    context.waitUntil(keepInShapeNowAndThen(platform));
     return app.fetch(request, {
-      platform: createWorkerPlatform(config, context),
+      platform,
       requestId: uuidv7(),
       clientGone: clientGone(request),
+      // Isolates are ended by the runtime, and tell nobody.
+      ending: new AbortController().signal,
       clientAddress: request.headers.get("cf-connecting-ip") ?? "unknown",
       waitUntil: (promise) => context.waitUntil(promise),
     });
+  },
+
+  /** A cron trigger: old conversations go though nobody asks for anything. */
+  async scheduled(_event: unknown, env: WorkerEnvironment, context: ExecutionContext): Promise<void> {
+    const config = await configOf(env, "scheduled").catch(renderConfigError);
+    if (!(config instanceof Response)) await keepInShapeNowAndThen(createWorkerPlatform(config, context));
   },
 };

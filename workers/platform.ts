@@ -41,8 +41,8 @@ function connect(databaseUrl: string): Database {
   return drizzle(postgres(databaseUrl, { max: 5, fetch_types: false, connect_timeout: 5, onnotice: () => {} }), { schema });
 }
 
-async function writeRecord(platform: Pick<Platform, "database" | "logger">, record: TurnRecord): Promise<void> {
-  const turn = { record, read: await readTurn(record) };
+async function writeRecord(platform: Pick<Platform, "config" | "database" | "logger">, record: TurnRecord): Promise<void> {
+  const turn = { record, read: await readTurn(record, platform.config.prices) };
   for (const wait of [...WRITE_RETRY_MS, null]) {
     try {
       return await writeTurns(platform.database, [turn]);
@@ -74,6 +74,7 @@ export function createWorkerPlatform(config: Config & { databaseUrl: string }, c
   const logger = createLogger(config.logLevel);
   const platform: Platform = {
     config,
+    runtime: { name: "workerd", version: null },
     logger,
     get database() {
       return (database ??= connect(config.databaseUrl));

@@ -1,33 +1,21 @@
-import { useState } from "react";
-import { ConversationPage } from "./conversations/conversation-page.tsx";
+import { lazy, Suspense } from "react";
 import { ConversationsPage } from "./conversations/conversations-page.tsx";
 import { KeysPage } from "./keys/keys-page.tsx";
-import { OverviewPage } from "./overview-page.tsx";
-import { Empty, Notice } from "./parts/notice.tsx";
+import { Empty, Skeleton } from "./parts/notice.tsx";
 import { Page } from "./parts/page.tsx";
 import { Link, usePlace, type Place } from "./router.tsx";
+import { Frame } from "./shell/frame.tsx";
 import { SignInPage } from "./sign-in-page.tsx";
-import { signOut, useSignedIn } from "./signed-in.ts";
-import { ToolPage } from "./tools/tool-page.tsx";
-import { ToolsPage } from "./tools/tools-page.tsx";
+import { useSignedIn } from "./signed-in.ts";
 
-const ROOMS = [
-  { href: "/", name: "Overview" },
-  { href: "/keys", name: "Keys" },
-  { href: "/tools", name: "Tools" },
-  { href: "/conversations", name: "Conversations" },
-] as const;
+/** Views that need more than a table: loaded when somebody goes there. */
+const OverviewPage = lazy(async () => ({ default: (await import("./overview/overview-page.tsx")).OverviewPage }));
+const ConversationPage = lazy(async () => ({ default: (await import("./conversations/conversation-page.tsx")).ConversationPage }));
+const ToolsRoom = lazy(async () => ({ default: (await import("./tools/tools-room.tsx")).ToolsRoom }));
+const PlaygroundPage = lazy(async () => ({ default: (await import("./playground/playground-page.tsx")).PlaygroundPage }));
+const SettingsPage = lazy(async () => ({ default: (await import("./settings/settings-page.tsx")).SettingsPage }));
 
-function View({ place }: { place: Place }) {
-  const [room = "", id, ...rest] = place.segments;
-  const tool = place.query.get("tool");
-  if (rest.length === 0 && id !== undefined && room === "conversations") return <ConversationPage key={id} id={id} />;
-  if (id === undefined) {
-    if (room === "") return <OverviewPage />;
-    if (room === "keys") return <KeysPage place={place} />;
-    if (room === "tools") return tool === null ? <ToolsPage place={place} /> : <ToolPage key={tool} id={tool} />;
-    if (room === "conversations") return <ConversationsPage place={place} />;
-  }
+function NotFound() {
   return (
     <Page title="Not found">
       <Empty title="There is nothing here">
@@ -39,19 +27,33 @@ function View({ place }: { place: Place }) {
   );
 }
 
-function SignOut() {
-  const [fault, setFault] = useState<string | null>(null);
-  const leave = () => {
-    setFault(null);
-    signOut().catch((error: unknown) => setFault(error instanceof Error ? error.message : String(error)));
-  };
+function View({ place }: { place: Place }) {
+  const [room = "", id, ...rest] = place.segments;
+  if (rest.length === 0 && id !== undefined && room === "conversations") return <ConversationPage key={id} id={id} />;
+  if (id !== undefined) return <NotFound />;
+  switch (room) {
+    case "":
+      return <OverviewPage place={place} />;
+    case "keys":
+      return <KeysPage place={place} />;
+    case "tools":
+      return <ToolsRoom place={place} />;
+    case "conversations":
+      return <ConversationsPage place={place} />;
+    case "playground":
+      return <PlaygroundPage place={place} />;
+    case "settings":
+      return <SettingsPage />;
+    default:
+      return <NotFound />;
+  }
+}
+
+function Opening() {
   return (
-    <>
-      <button type="button" className="quiet" onClick={leave}>
-        Sign out
-      </button>
-      {fault !== null && <Notice tone="bad">{fault}</Notice>}
-    </>
+    <main className="page">
+      <Skeleton lines={6} />
+    </main>
   );
 }
 
@@ -59,24 +61,11 @@ function SignOut() {
 export function App() {
   const place = usePlace();
   if (!useSignedIn()) return <SignInPage />;
-  const room = `/${place.segments[0] ?? ""}`;
   return (
-    <div className="frame">
-      <header className="bar">
-        <Link href="/" className="brand">
-          <img src="/favicon.svg" alt="" width="22" height="22" />
-          OpenAI Proxy
-        </Link>
-        <nav aria-label="Main">
-          {ROOMS.map(({ href, name }) => (
-            <Link key={href} href={href} {...(href === room ? { "aria-current": "page" } : {})}>
-              {name}
-            </Link>
-          ))}
-        </nav>
-        <SignOut />
-      </header>
-      <View place={place} />
-    </div>
+    <Frame room={`/${place.segments[0] ?? ""}`}>
+      <Suspense fallback={<Opening />}>
+        <View place={place} />
+      </Suspense>
+    </Frame>
   );
 }

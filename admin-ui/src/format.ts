@@ -1,6 +1,6 @@
 /** Numbers and times as people read them. */
 
-const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "narrow" });
 const MOMENT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const DAY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 const NUMBER = new Intl.NumberFormat("en");
@@ -14,7 +14,7 @@ const UNITS = [
 /** The moment to the second, in the reader's time zone. */
 export const formatMoment = (iso: string): string => MOMENT.format(new Date(iso));
 
-/** "5 minutes ago", or the day where that is more than a week away. */
+/** "5m ago", or the day where that is more than a week away. */
 export function formatAge(iso: string, now: number = Date.now()): string {
   const seconds = (Date.parse(iso) - now) / 1000;
   if (Math.abs(seconds) > 7 * 86_400) return DAY.format(new Date(iso));
@@ -25,11 +25,29 @@ export function formatAge(iso: string, now: number = Date.now()): string {
 /** `820 ms`, `3.4 s`, `2 min 5 s`; a dash for what was not measured. */
 export function formatDuration(ms: number | null): string {
   if (ms === null) return "–";
-  if (ms < 1000) return `${ms} ms`;
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
+
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+
+/** `1.2K`, `34M`: for where there is little room. */
+export const formatCompact = (count: number): string => (count < 10_000 ? NUMBER.format(Math.round(count)) : COMPACT.format(count));
+
+/** US dollars, to as many digits as say something; "unknown" where the price is not known, which is not 0. */
+export function formatCost(dollars: number | null): string {
+  if (dollars === null) return "unknown";
+  if (dollars === 0) return "$0";
+  if (dollars < 0.0001) return "<$0.0001";
+  const digits = dollars < 0.01 ? 4 : dollars < 1 ? 3 : 2;
+  return `$${dollars.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: digits })}`;
+}
+
+/** `3.2%`; a part of nothing is nothing. */
+export const formatShare = (part: number, whole: number): string =>
+  whole === 0 || part === 0 ? "0%" : `${((part / whole) * 100).toFixed(part / whole < 0.1 ? 1 : 0)}%`;
 
 /** With thousands separators; a dash for what is not known, which is not 0. */
 export const formatCount = (count: number | null): string => (count === null ? "–" : NUMBER.format(count));
@@ -59,3 +77,14 @@ export function formatJson(value: unknown): string {
     throw error;
   }
 }
+
+const BYTE_UNITS = ["B", "KB", "MB", "GB"];
+
+/** `12 KB`. */
+export function formatBytes(bytes: number): string {
+  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), BYTE_UNITS.length - 1);
+  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${BYTE_UNITS[power]}`;
+}
+
+/** The first line of a text, without what would not be seen. */
+export const firstLine = (text: string, length = 160): string => text.replaceAll(/\s+/g, " ").trim().slice(0, length);

@@ -1,11 +1,12 @@
 /** All HTTP of the page. The session is a cookie that scripts cannot read: no token is ever held here. */
-import type { ApiFault, ApiKey, Conversation, ConversationDetail, CreatedKey, Health, Page, Tool } from "./api-shapes.ts";
+import { EventSourceParserStream } from "eventsource-parser/stream";
+import type * as Shape from "./api-shapes.ts";
 
 /** An answer that is no success, or none at all (status 0). `param` names the field at fault. */
 export class HttpError extends Error {
   readonly status: number;
   readonly param: string | null;
-  constructor(status: number, fault: Pick<ApiFault, "message" | "param">) {
+  constructor(status: number, fault: Pick<Shape.ApiFault, "message" | "param">) {
     super(fault.message);
     this.name = "HttpError";
     this.status = status;
@@ -27,8 +28,11 @@ const LARGEST_PAGE = 200;
 const ADMIN = "/api/admin";
 const NO_ANSWER = "The server does not answer. Is it running, and is this machine on line?";
 
-function query(fields: Record<string, string | number | null>): string {
-  const given = Object.entries(fields).flatMap(([name, value]) => (value === null ? [] : [[name, String(value)]]));
+/** Parameters of an address; what is null or undefined is left out. */
+export type Query = Record<string, string | number | null | undefined>;
+
+function query(fields: Query): string {
+  const given = Object.entries(fields).flatMap(([name, value]) => (value === null || value === undefined ? [] : [[name, String(value)]]));
   return given.length === 0 ? "" : `?${new URLSearchParams(given).toString()}`;
 }
 
@@ -45,83 +49,158 @@ async function send(path: string, init: RequestInit): Promise<Response> {
 async function faultOf(response: Response): Promise<HttpError> {
   const text = await response.text();
   const isJson = response.headers.get("content-type")?.includes("json") === true;
-  const { error } = (isJson ? JSON.parse(text) : {}) as { error?: ApiFault };
+  const { error } = (isJson ? JSON.parse(text) : {}) as { error?: Shape.ApiFault };
   return new HttpError(response.status, error ?? { message: `The server answered with status ${response.status}.`, param: null });
 }
 
-async function request<T>(path: string, init: RequestInit): Promise<T> {
+/** A successful answer of the admin API. @throws HttpError */
+async function answerOf(path: string, init: RequestInit): Promise<Response> {
   const response = await send(path, init);
-  if (!response.ok && !(path === "/health" && response.status === 503)) {
-    const fault = await faultOf(response);
-    if (response.status === 401 && path !== `${ADMIN}/login`) session.dispatchEvent(new Event("end"));
-    throw fault;
-  }
+  if (response.ok || (path === "/health" && response.status === 503)) return response;
+  const fault = await faultOf(response);
+  if (response.status === 401 && path !== `${ADMIN}/login`) session.dispatchEvent(new Event("end"));
+  throw fault;
+}
+
+async function request<T>(path: string, init: RequestInit): Promise<T> {
+  const response = await answerOf(path, init);
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
+const jsonBody = (body: unknown) => ({ headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
 const write = <T>(method: string, path: string, body?: unknown): Promise<T> =>
-  request<T>(
-    path,
-    body === undefined ? { method } : { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body) },
-  );
+  request<T>(path, body === undefined ? { method } : { method, ...jsonBody(body) });
 
 /** Reads a resource. @throws HttpError */
 export function read<T>(resource: Resource<T>, signal: AbortSignal): Promise<T> {
   return request<T>(resource.path, { signal });
 }
 
+const at = (kind: string, id: string, more = "") => `${ADMIN}/${kind}/${encodeURIComponent(id)}${more}`;
+
 /** Everything that can be read. */
 export const resources = {
-  health: (): Resource<Health> => ({ path: "/health" }),
-  keys: (page: { cursor: string | null; limit?: number }): Resource<Page<ApiKey>> => ({
-    path: `${ADMIN}/api-keys${query({ limit: 50, ...page })}`,
-  }),
-  tools: (page: { cursor: string | null; limit?: number }): Resource<Page<Tool>> => ({
-    path: `${ADMIN}/tools${query({ limit: 50, ...page })}`,
-  }),
-  tool: (id: string): Resource<Tool> => ({ path: `${ADMIN}/tools/${encodeURIComponent(id)}` }),
-  conversations: (page: { cursor: string | null; apiKeyId: string | null; limit?: number }): Resource<Page<Conversation>> => ({
+  health: (): Resource<Shape.Health> => ({ path: "/health" }),
+  keys: (page: Query): Resource<Shape.Page<Shape.ApiKey>> => ({ path: `${ADMIN}/api-keys${query({ limit: 50, ...page })}` }),
+  key: (id: string): Resource<Shape.ApiKey> => ({ path: at("api-keys", id) }),
+  keyPreview: (id: string): Resource<Shape.KeyPreview> => ({ path: at("api-keys", id, "/preview") }),
+  tools: (page: Query): Resource<Shape.Page<Shape.Tool>> => ({ path: `${ADMIN}/tools${query({ limit: 50, ...page })}` }),
+  tool: (id: string): Resource<Shape.Tool> => ({ path: at("tools", id) }),
+  servers: (): Resource<{ data: Shape.McpServer[] }> => ({ path: `${ADMIN}/tools/servers` }),
+  conversations: (page: Query): Resource<Shape.Page<Shape.Conversation>> => ({
     path: `${ADMIN}/conversations${query({ limit: 50, ...page })}`,
   }),
-  conversation: (id: string): Resource<ConversationDetail> => ({ path: `${ADMIN}/conversations/${encodeURIComponent(id)}` }),
+  conversation: (id: string): Resource<Shape.ConversationDetail> => ({ path: at("conversations", id) }),
+  stats: (range: Query): Resource<Shape.Stats> => ({ path: `${ADMIN}/stats${query(range)}` }),
+  audit: (page: Query): Resource<Shape.Page<Shape.AuditEntry>> => ({ path: `${ADMIN}/audit${query({ limit: 50, ...page })}` }),
+  settings: (): Resource<Shape.Settings> => ({ path: `${ADMIN}/settings` }),
 };
 
-/** Every tool, page after page, by name. */
-export async function readAllTools(signal: AbortSignal): Promise<Tool[]> {
-  const tools: Tool[] = [];
+/** Where a browser downloads conversations as JSON lines. */
+export const exportAddress = (filter: Query): string => `${ADMIN}/conversations/export${query(filter)}`;
+
+async function readAll<Row>(pageOf: (page: Query) => Resource<Shape.Page<Row>>, signal: AbortSignal): Promise<Row[]> {
+  const rows: Row[] = [];
   let cursor: string | null = null;
   do {
-    const page: Page<Tool> = await read(resources.tools({ cursor, limit: LARGEST_PAGE }), signal);
-    tools.push(...page.data);
+    const page: Shape.Page<Row> = await read(pageOf({ cursor, limit: LARGEST_PAGE }), signal);
+    rows.push(...page.data);
     cursor = page.nextCursor;
   } while (cursor !== null);
-  return tools.toSorted((a, b) => a.name.localeCompare(b.name));
+  return rows;
 }
+
+const byName = (a: { name: string }, b: { name: string }) => a.name.localeCompare(b.name);
+
+/** Every tool, page after page, by name. */
+export const readAllTools = async (signal: AbortSignal): Promise<Shape.Tool[]> => (await readAll(resources.tools, signal)).toSorted(byName);
+
+/** Every key, page after page, by name. */
+export const readAllKeys = async (signal: AbortSignal): Promise<Shape.ApiKey[]> => (await readAll(resources.keys, signal)).toSorted(byName);
 
 /** What of a key can be sent; fields that are left out stay as they are. */
-export interface KeyFields {
-  name?: string;
-  isActive?: boolean;
-  toolIds?: string[];
-  expiresAt?: string | null;
-  openaiApiKey?: string | null;
-  openaiBaseUrl?: string | null;
-  allowedModels?: string[] | null;
-  toolMemory?: boolean;
-  toolMaxRounds?: number | null;
-}
+export type KeyFields = Partial<
+  Pick<
+    Shape.ApiKey,
+    | "name"
+    | "isActive"
+    | "toolIds"
+    | "expiresAt"
+    | "openaiBaseUrl"
+    | "allowedModels"
+    | "toolMemory"
+    | "toolMaxRounds"
+    | "logContent"
+    | "requestsPerMinute"
+    | "tokensPerMinute"
+    | "monthlyBudget"
+  >
+> & { openaiApiKey?: string | null };
 
 /** What of a tool can be sent; fields that are left out stay as they are. */
-export type ToolFields = Partial<Omit<Tool, "id" | "createdAt" | "updatedAt" | "envNames">> & { env?: Record<string, string> | null };
+export type ToolFields = Partial<Omit<Shape.Tool, "id" | "createdAt" | "updatedAt" | "envNames">> & { env?: Record<string, string> | null };
+
+/** Where tools are looked for. */
+export type DiscoverySource =
+  | { mcpServerCommand: string; env?: Record<string, string> }
+  | { mcpServerUrl: string }
+  | { mcpServers: Record<string, unknown> };
 
 /** Everything that can be done. @throws HttpError */
 export const actions = {
   signIn: (password: string) => write<{ expiresAt: string }>("POST", `${ADMIN}/login`, { password }),
   signOut: () => write<undefined>("POST", `${ADMIN}/logout`),
-  createKey: (fields: KeyFields) => write<CreatedKey>("POST", `${ADMIN}/api-keys`, fields),
-  updateKey: (id: string, fields: KeyFields) => write<ApiKey>("PATCH", `${ADMIN}/api-keys/${id}`, fields),
-  deleteKey: (id: string) => write<undefined>("DELETE", `${ADMIN}/api-keys/${id}`),
-  createTool: (fields: ToolFields) => write<Tool>("POST", `${ADMIN}/tools`, fields),
-  updateTool: (id: string, fields: ToolFields) => write<Tool>("PATCH", `${ADMIN}/tools/${id}`, fields),
-  deleteTool: (id: string) => write<undefined>("DELETE", `${ADMIN}/tools/${id}`),
+  createKey: (fields: KeyFields) => write<Shape.CreatedKey>("POST", `${ADMIN}/api-keys`, fields),
+  updateKey: (id: string, fields: KeyFields) => write<Shape.ApiKey>("PATCH", at("api-keys", id), fields),
+  rotateKey: (id: string, overlapSeconds: number) => write<Shape.CreatedKey>("POST", at("api-keys", id, "/rotate"), { overlapSeconds }),
+  deleteKey: (id: string) => write<undefined>("DELETE", at("api-keys", id)),
+  setKeyTool: (id: string, toolId: string, isOn: boolean) =>
+    write<unknown>(isOn ? "PUT" : "DELETE", at("api-keys", id, `/tools/${encodeURIComponent(toolId)}`)),
+  createTool: (fields: ToolFields) => write<Shape.Tool>("POST", `${ADMIN}/tools`, fields),
+  updateTool: (id: string, fields: ToolFields) => write<Shape.Tool>("PATCH", at("tools", id), fields),
+  deleteTool: (id: string) => write<undefined>("DELETE", at("tools", id)),
+  tryTool: (id: string, args: unknown) => write<Shape.Trial>("POST", at("tools", id, "/try"), { arguments: args }),
+  discover: (source: DiscoverySource) =>
+    write<{ tools?: Shape.FoundTool[]; servers?: Shape.FoundServer[] }>("POST", `${ADMIN}/tools/discover`, source),
+  restartServer: (command: string) => write<undefined>("POST", `${ADMIN}/tools/servers/restart`, { command }),
+  deleteConversation: (id: string) => write<undefined>("DELETE", at("conversations", id)),
 };
+
+/** The data of each event of a response, in order. */
+async function* eventsOf(response: Response): AsyncGenerator<{ event: string | undefined; data: string }> {
+  if (response.body === null) return;
+  const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+  for await (const { event, data } of events) yield { event, data };
+}
+
+/** Each new or changed conversation, for ever. @throws HttpError */
+export async function* followConversations(filter: Query, signal: AbortSignal): AsyncGenerator<Shape.Conversation> {
+  const response = await answerOf(`${ADMIN}/conversations/live${query(filter)}`, { signal });
+  for await (const { event, data } of eventsOf(response)) if (event === "conversation") yield JSON.parse(data) as Shape.Conversation;
+}
+
+/** A chat completion that is being streamed. */
+export interface ChatStream {
+  /** The record's ids: of the conversation, and of this turn. */
+  conversationId: string | null;
+  turnId: string | null;
+  chunks: AsyncGenerator;
+}
+
+async function* chunksOf(response: Response): AsyncGenerator {
+  for await (const { data } of eventsOf(response)) if (data !== "[DONE]") yield JSON.parse(data) as unknown;
+}
+
+/** Asks as an application would, with its key. @throws HttpError */
+export async function streamChat(key: string, body: object, signal: AbortSignal): Promise<ChatStream> {
+  const { headers, body: text } = jsonBody({ ...body, stream: true, stream_options: { include_usage: true } });
+  const init = { method: "POST", headers: { ...headers, authorization: `Bearer ${key}` }, body: text, signal };
+  const response = await send("/v1/chat/completions", { ...init, credentials: "omit" });
+  if (!response.ok) throw await faultOf(response);
+  return {
+    conversationId: response.headers.get("x-proxy-conversation-id"),
+    turnId: response.headers.get("x-proxy-request-id"),
+    chunks: chunksOf(response),
+  };
+}

@@ -40,9 +40,20 @@ export function usePlace(): Place {
 
 /** Goes to a path of the page, or replaces the present one in the history. */
 export function navigate(href: string, { replace = false } = {}): void {
+  const isSamePage = href.split("?")[0] === location.pathname;
   history[replace ? "replaceState" : "pushState"]({ isInside: true }, "", href);
-  window.scrollTo(0, 0);
+  if (!isSamePage) window.scrollTo(0, 0);
   changes.dispatchEvent(new Event("change"));
+}
+
+/** An address with other parameters in its query; null takes one away. */
+export function withQuery({ href }: Place, changes: Record<string, string | null>): string {
+  const url = new URL(href, location.origin);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === null || value === "") url.searchParams.delete(name);
+    else url.searchParams.set(name, value);
+  }
+  return url.pathname + url.search;
 }
 
 /** Whether the browser itself should follow a link: new tab, new window, download. */

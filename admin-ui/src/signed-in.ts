@@ -41,5 +41,5 @@ export async function signIn(password: string): Promise<void> {
 /** Ends the session. @throws HttpError where the server does not answer: the cookie is then still there */
 export async function signOut(): Promise<void> {
   await actions.signOut();
-  remember(null);
+  session.dispatchEvent(new Event("end"));
 }

@@ -1,49 +1,73 @@
-import { useCallback, useEffect, useState } from "react";
+import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useCallback } from "react";
+import type { Page } from "./api-shapes.ts";
 import { read, type Resource } from "./http.ts";
 
 /** Something that is being read, was read, or could not be read. What was read stays while it is read again. */
 export interface Loaded<T> {
   data: T | null;
   error: Error | null;
+  /** Whether it is being read, for the first time or again. */
   isLoading: boolean;
   reload(): void;
 }
 
-interface Outcome<T> {
-  key: string;
-  data: T | null;
-  error: Error | null;
+interface ReadingOptions {
+  /** How often it is read again, in milliseconds; false: not any more. */
+  every?: number | ((data: unknown) => number | false);
+  /** False: not yet. */
+  isWanted?: boolean;
+  /** Whether what was there before is shown until the new is there. */
+  keeps?: boolean;
 }
 
-const asError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)));
+/** Reads whatever `load` reads, again when `key` changes, on `reload`, and after every change that was made here. */
+export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise<T>, options: ReadingOptions = {}): Loaded<T> {
+  const { every = false } = options;
+  const { data, error, isFetching, refetch } = useQuery({
+    queryKey: [key],
+    queryFn: ({ signal }) => load(signal),
+    refetchInterval: (query) => (typeof every === "function" ? every(query.state.data) : every),
+    enabled: options.isWanted ?? true,
+    ...(options.keeps === true ? { placeholderData: keepPreviousData } : {}),
+  });
+  return { data: data ?? null, error, isLoading: isFetching, reload: () => void refetch() };
+}
 
-/** Reads whatever `load` reads, again when `key` changes or on `reload`. `load` must depend on `key` only. */
-export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise<T>): Loaded<T> {
-  const [attempt, setAttempt] = useState(0);
-  const [outcome, setOutcome] = useState<Outcome<T> & { attempt: number }>({ key: "", data: null, error: null, attempt: -1 });
-  useEffect(() => {
-    const leaving = new AbortController();
-    load(leaving.signal).then(
-      (data) => setOutcome({ key, data, error: null, attempt }),
-      (error: unknown) => {
-        if (leaving.signal.aborted) return;
-        setOutcome((before) => ({ key, data: before.key === key ? before.data : null, error: asError(error), attempt }));
-      },
-    );
-    return () => leaving.abort();
-    // oxlint-disable-next-line react-hooks/exhaustive-deps -- `load` is a new function on each render, and depends on `key` only
-  }, [key, attempt]);
-  const reload = useCallback(() => setAttempt((before) => before + 1), []);
-  const isCurrent = outcome.key === key;
+/** Reads a resource. */
+export function useResource<T>(resource: Resource<T>, options: ReadingOptions = {}): Loaded<T> {
+  return useLoaded(resource.path, (signal) => read(resource, signal), options);
+}
+
+/** A list that grows by a page at a time. */
+export interface Rows<Row> extends Loaded<Row[]> {
+  hasMore: boolean;
+  isLoadingMore: boolean;
+  loadMore(): void;
+}
+
+/** Reads a list, page after page. `pageAt` makes the resource of a page. */
+export function useRows<Row>(pageAt: (cursor: string | null) => Resource<Page<Row>>): Rows<Row> {
+  const list = useInfiniteQuery({
+    queryKey: ["rows", pageAt(null).path],
+    queryFn: ({ pageParam, signal }) => read(pageAt(pageParam), signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.nextCursor,
+    placeholderData: keepPreviousData,
+  });
   return {
-    data: isCurrent ? outcome.data : null,
-    error: isCurrent ? outcome.error : null,
-    isLoading: !isCurrent || outcome.attempt !== attempt,
-    reload,
+    data: list.data?.pages.flatMap((page) => page.data) ?? null,
+    error: list.error,
+    isLoading: list.isFetching,
+    reload: () => void list.refetch(),
+    hasMore: list.hasNextPage,
+    isLoadingMore: list.isFetchingNextPage,
+    loadMore: () => void list.fetchNextPage(),
   };
 }
 
-/** Reads a resource, again when its path changes or on `reload`. */
-export function useResource<T>(resource: Resource<T>): Loaded<T> {
-  return useLoaded(resource.path, (signal) => read(resource, signal));
+/** Reads again what the page shows: for after a change. */
+export function useRefresh(): () => Promise<void> {
+  const client = useQueryClient();
+  return useCallback(() => client.invalidateQueries(), [client]);
 }

@@ -1,11 +1,12 @@
 import { ApiError } from "../openai/api-error.ts";
 import type { Memory, RequestScope } from "../platform.ts";
-import { findKeyByHash } from "../store/keys.ts";
+import { findKeyByHash } from "../store/resolve-key.ts";
 import type { ResolvedKey } from "../store/resolved-key.ts";
 import { SealError, sealOf } from "../store/seal.ts";
 import { API_KEY_PREFIX, hashApiKey } from "./api-key-format.ts";
 import { describeError } from "../store/describe-error.ts";
 import { withinLimit } from "../store/within-limit.ts";
+import { noteUse } from "./note-use.ts";
 
 /** A key whose own upstream credential, where it has one, is open. */
 export interface AuthenticatedKey extends ResolvedKey {
@@ -129,5 +130,19 @@ export async function authenticate(scope: RequestScope, headers: Headers): Promi
       `This API key expired on ${key.expiresAt.toISOString()}. Ask the operator of this proxy for a new one.`,
     );
   }
+  if (key.replacedUntil !== null && key.replacedUntil.getTime() <= Date.now()) {
+    throw new ApiError(
+      "expired_api_key",
+      `This API key was replaced by a new one, and ended on ${key.replacedUntil.toISOString()}. Ask the operator of this proxy for the new one.`,
+    );
+  }
+  noteUse(scope, key);
+  if (key.replacedUntil !== null && key.replacedUntil.getTime() <= Date.now()) {
+    throw new ApiError(
+      "expired_api_key",
+      `This API key was replaced by a new one, and ended on ${key.replacedUntil.toISOString()}. Ask the operator of this proxy for the new one.`,
+    );
+  }
+  noteUse(scope, key);
   return key;
 }

@@ -27,6 +27,8 @@ export interface ChatTurn {
   send(body: string): Promise<UpstreamResponse>;
   /** Runs a call; never throws. */
   run(call: RunningCall): Promise<{ text: string; failed: boolean }>;
+  /** Which limit of the key is used up, or null. */
+  limitReached(): Promise<string | null>;
   /** Keeps what the client will not see, so that it can be put back into its history. @param answer as the client sees it */
   keepHidden(end: LoopEnd, answer: JsonObject): Promise<void>;
   turn: OpenTurn;
@@ -36,6 +38,8 @@ const KEEP_ALIVE_MS = 10_000;
 
 /** How a round is read, and what came of it until now. */
 interface RoundReading<T> {
+  /** When it was asked for, in milliseconds since 1970. */
+  askedAt: number;
   read(): Promise<T>;
   /** Null while nothing came. */
   soFar(): CollectedMessage | null;
@@ -45,9 +49,8 @@ interface RoundReading<T> {
 async function recordedRound<T extends { collected: Round }>(
   chat: ChatTurn,
   state: LoopState,
-  { read, soFar }: RoundReading<T>,
+  { askedAt, read, soFar }: RoundReading<T>,
 ): Promise<T> {
-  const startedAt = Date.now();
   const { record } = chat.turn;
   const note = (part: Partial<OpenTurn["record"]["rounds"][number]>, came: CollectedMessage | null) => {
     const isCounted = came !== null && came.usage === null;
@@ -60,7 +63,7 @@ async function recordedRound<T extends { collected: Round }>(
       error: null,
       ...(isCounted ? { received: came.message } : {}),
       ...part,
-      durationMs: Date.now() - startedAt,
+      durationMs: Date.now() - askedAt,
     });
     if (isCounted) record.addedTools ??= [...chat.offered.values()];
   };
@@ -76,11 +79,12 @@ async function recordedRound<T extends { collected: Round }>(
 
 function loopParts(
   chat: ChatTurn,
-): Pick<Parameters<typeof runToolLoop>[0], "isServerTool" | "run" | "onHidden" | "maxRounds" | "maxTurnMs"> {
+): Pick<Parameters<typeof runToolLoop>[0], "isServerTool" | "run" | "onHidden" | "limitReached" | "maxRounds" | "maxTurnMs"> {
   return {
     isServerTool: (name) => chat.offered.has(name),
     run: chat.run,
     onHidden: (message, round) => chat.turn.record.produced.push({ message, round, hidden: true }),
+    limitReached: chat.limitReached,
     maxRounds: chat.maxRounds,
     maxTurnMs: chat.maxTurnMs,
   };
@@ -145,7 +149,7 @@ export async function runWholeChatTurn(chat: ChatTurn): Promise<{ completion: Js
     whileToolsRun: (work) => work(),
     ask: async (state) => {
       chat.signal.throwIfAborted();
-      const { collected } = await recordedRound(chat, state, { read: () => read(state), soFar: () => null });
+      const { collected } = await recordedRound(chat, state, { askedAt: Date.now(), read: () => read(state), soFar: () => null });
       chat.turn.firstToken();
       return collected;
     },
@@ -156,9 +160,18 @@ export async function runWholeChatTurn(chat: ChatTurn): Promise<{ completion: Js
   return { headers, completion: wholeCompletion(answers, merged) };
 }
 
+/** The first round of a streamed turn. */
+export interface FirstAnswer {
+  answer: OpenAnswer;
+  /** When it was asked for, in milliseconds since 1970. */
+  askedAt: number;
+}
+
 /** Asks upstream for the first streamed round, before the client gets its status. */
-export async function openStreamedTurn(chat: ChatTurn): Promise<OpenAnswer> {
-  return askUpstream(chat, { round: 1, appended: [], withdrawn: new Set<string>(), toolsEnded: false });
+export async function openStreamedTurn(chat: ChatTurn): Promise<FirstAnswer> {
+  const askedAt = Date.now();
+  const answer = await askUpstream(chat, { round: 1, appended: [], withdrawn: new Set<string>(), toolsEnded: false });
+  return { answer, askedAt };
 }
 
 /** Sends a comment at each event boundary of a quiet time. */
@@ -181,7 +194,7 @@ function streamErrorEvent(error: unknown): Uint8Array {
 }
 
 /** The rounds of a streamed turn, as they are asked for and read. */
-function streamedRounds(chat: ChatTurn, client: ClientStream, first: OpenAnswer) {
+function streamedRounds(chat: ChatTurn, client: ClientStream, first: FirstAnswer) {
   const writer = createChunkWriter({
     write: client.write,
     model: chat.request.model ?? "",
@@ -196,17 +209,18 @@ function streamedRounds(chat: ChatTurn, client: ClientStream, first: OpenAnswer)
     chat.signal.throwIfAborted();
     const collector = createChatCollector();
     current = collector;
-    const startedAt = Date.now();
+    const askedAt = state.round === 1 ? first.askedAt : Date.now();
     let firstTokenMs: number | null = null;
     const onPart = (part: CollectedPart) => {
-      firstTokenMs ??= Date.now() - startedAt;
+      firstTokenMs ??= Date.now() - askedAt;
       return writer.forward(part, state.round);
     };
     const read = async () => {
-      const answer = state.round === 1 ? first : await askUpstream(chat, state);
+      const answer = state.round === 1 ? first.answer : await askUpstream(chat, state);
       return { collected: readRound(await readStreamedRound(answer, { collector, maxBytes: chat.maxBytes, onPart })) };
     };
     const { collected } = await recordedRound(chat, state, {
+      askedAt,
       read,
       soFar: () => (firstTokenMs === null ? null : collector.result()),
     }).finally(() => Object.assign(chat.turn.record.rounds.at(-1) ?? {}, { timeToFirstTokenMs: firstTokenMs }));
@@ -219,7 +233,7 @@ function streamedRounds(chat: ChatTurn, client: ClientStream, first: OpenAnswer)
 }
 
 /** Runs a turn whose first round is `first`, and writes its stream. Ends the stream and the record, whatever happens. */
-export async function runStreamedChatTurn(chat: ChatTurn, client: ClientStream, first: OpenAnswer): Promise<void> {
+export async function runStreamedChatTurn(chat: ChatTurn, client: ClientStream, first: FirstAnswer): Promise<void> {
   const { writer, ask, received } = streamedRounds(chat, client, first);
   try {
     const end = await runToolLoop({ ...loopParts(chat), ask, whileToolsRun: (work) => keptAlive(client, work) });

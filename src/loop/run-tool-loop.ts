@@ -37,6 +37,8 @@ export interface LoopParts {
   whileToolsRun<T>(work: () => Promise<T>): Promise<T>;
   /** Hears of each message that the client will not see. */
   onHidden(message: JsonObject, round: number): void;
+  /** Which limit of the key is used up ("the API key's …"), or null. Asked before calls are run. */
+  limitReached(): Promise<string | null>;
   maxRounds: number;
   /** How long tools may be called and run in one turn, in milliseconds from its first round. */
   maxTurnMs: number;
@@ -48,10 +50,10 @@ export interface RunningCall extends ToolCall {
   signal: AbortSignal;
 }
 
-/** `answered`: the model called no tool. `client_calls`: the client has to run something. `max_rounds`, `max_time`: it was stopped. */
+/** `answered`: the model called no tool. `client_calls`: the client has to run something. `max_rounds`, `max_time`, `limit`: it was stopped. */
 export interface LoopEnd {
   rounds: Round[];
-  stopReason: "answered" | "client_calls" | "max_rounds" | "max_time";
+  stopReason: "answered" | "client_calls" | "max_rounds" | "max_time" | "limit";
   /** The last round's calls that are the client's to run. */
   clientCalls: ToolCall[];
   /** Messages that the client does not see, oldest first: answers with server calls, and their results. */
@@ -78,17 +80,20 @@ interface Budget {
   /** Fires when the turn's time is over. */
   over: AbortSignal;
   failures: Map<string, number>;
+  /** Which limit of the key is used up, or null. */
+  limit: string | null;
 }
 
 const tooLate = (maxTurnMs: number) =>
   `because this turn's limit of ${Math.round(maxTurnMs / 1000)} s for tools is reached. Answer with what you have.`;
 
 /** Why a call is not run, as the model is told, or null. Each row is a limit. */
-function refusal(call: RunningCall, parts: LoopParts, { withdrawn, over }: Budget): string | null {
+function refusal(call: RunningCall, parts: LoopParts, { withdrawn, over, limit }: Budget): string | null {
   if (call.isCut) return "Error: not run, because your answer reached its limit of tokens in the midst of the call's arguments.";
   if (call.round >= parts.maxRounds)
     return `Error: not run, because the limit of ${parts.maxRounds} rounds of tool calls is reached. Answer with what you have.`;
   if (over.aborted) return `Error: not run, ${tooLate(parts.maxTurnMs)}`;
+  if (limit !== null) return `Error: not run, because ${limit}. Answer with what you have.`;
   if (withdrawn.has(call.name)) return `Error: not run, because "${call.name}" failed ${MAX_FAILURES_PER_TOOL} times and was withdrawn.`;
   return null;
 }
@@ -118,17 +123,24 @@ export async function runToolLoop(parts: LoopParts): Promise<LoopEnd> {
   const over = new AbortController();
   const timer = setTimeout(() => over.abort(new Error("The turn's time is over")), parts.maxTurnMs);
   try {
-    return await runRounds(parts, { withdrawn: new Set(), over: over.signal, failures: new Map() });
+    return await runRounds(parts, { withdrawn: new Set(), over: over.signal, failures: new Map(), limit: null });
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Why the loop may not go on, or null. Each row is a limit. */
+function stopOf(round: number, { maxRounds }: LoopParts, { over, limit }: Budget): LoopEnd["stopReason"] | null {
+  if (round > maxRounds) return "max_rounds";
+  if (round > 1 && over.aborted) return "max_time";
+  return limit === null ? null : "limit";
 }
 
 async function runRounds(parts: LoopParts, budget: Budget): Promise<LoopEnd> {
   const rounds: Round[] = [];
   const hidden: JsonObject[] = [];
   for (let round = 1; ; round++) {
-    const stopped = round > parts.maxRounds ? "max_rounds" : round > 1 && budget.over.aborted ? "max_time" : null;
+    const stopped = stopOf(round, parts, budget);
     const answer = await parts.ask({ round, appended: hidden, withdrawn: budget.withdrawn, toolsEnded: stopped !== null });
     rounds.push(answer);
     const serverCalls = answer.calls.filter((call) => parts.isServerTool(call.name));
@@ -136,6 +148,7 @@ async function runRounds(parts: LoopParts, budget: Budget): Promise<LoopEnd> {
     if (stopped !== null) return { rounds, stopReason: stopped, clientCalls, hidden };
     const reason = clientCalls.length > 0 ? "client_calls" : "answered";
     if (serverCalls.length === 0) return { rounds, stopReason: reason, clientCalls, hidden };
+    budget.limit = await parts.limitReached();
     const running = serverCalls.map((call) => ({ ...call, round, signal: budget.over }));
     const unseen = [answer.message, ...(await runCalls(running, parts, budget))];
     for (const message of unseen) parts.onHidden(message, round);

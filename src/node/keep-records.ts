@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import type { Logger, PartHealth } from "../platform.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
 import type { ConnectionOptions } from "./database/connect-database.ts";
+import type { PriceOverrides } from "../record/price-overrides.ts";
 import type { RecordWriterData, RecordWriterState, ToRecordWriter } from "./record-writer.ts";
 import { openSpool } from "./spool.ts";
 import { describeError } from "../store/describe-error.ts";
@@ -17,6 +18,8 @@ export interface RecordKeeper {
 interface KeeperOptions {
   dataDir: string;
   connection: ConnectionOptions;
+  /** The operator's own prices. */
+  prices: PriceOverrides;
   logger: Logger;
 }
 
@@ -74,8 +77,8 @@ function startWriter(data: RecordWriterData, logger: Logger) {
 }
 
 /** Opens the spool under `dataDir`, takes over what a killed process left there, and starts writing it. */
-export function openRecordKeeper({ dataDir, connection, logger }: KeeperOptions): RecordKeeper {
-  const writer = startWriter({ connection, rejectedDirectory: dataDir }, logger);
+export function openRecordKeeper({ dataDir, connection, prices, logger }: KeeperOptions): RecordKeeper {
+  const writer = startWriter({ connection, rejectedDirectory: dataDir, prices }, logger);
   const spool = openSpool(dataDir, { grown: (path) => writer.tell("grown", path), closed: (path) => writer.tell("closed", path) });
   return {
     keep: (record) => {

@@ -5,6 +5,7 @@ import { createLogger } from "./create-logger.ts";
 import { openNodePlatform } from "./platform.ts";
 import { readEnvironment } from "./read-environment.ts";
 import { startServer } from "./serve.ts";
+import { surviveLateWrites } from "./survive-late-write.ts";
 import { messageOf } from "../openai/error-message.ts";
 
 const DRAIN_MS = 10_000;
@@ -23,6 +24,7 @@ function readConfigOrExit(): Config {
 async function main(): Promise<void> {
   const config = readConfigOrExit();
   const logger = createLogger(config.logLevel);
+  surviveLateWrites(logger);
   for (const warning of config.warnings) logger.warn(warning);
   const open = await openNodePlatform(config, logger);
   const server = await startServer(open.platform).catch(async (error: unknown) => {

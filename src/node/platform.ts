@@ -4,6 +4,7 @@ import type { Logger, Memory, Platform } from "../platform.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
 import { openDatabase } from "./database/open-database.ts";
 import { openRecordKeeper } from "./keep-records.ts";
+import { startHousekeeping } from "./housekeeping.ts";
 import { createSendUpstream } from "./send-upstream.ts";
 import { startSidecar } from "./sidecar-process.ts";
 
@@ -37,12 +38,14 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
     await sidecar.close();
     throw error;
   });
-  const records = openRecordKeeper({ dataDir: config.dataDir, connection: open.connection, logger });
+  const housekeeping = startHousekeeping(open.database, config, logger);
+  const records = openRecordKeeper({ dataDir: config.dataDir, connection: open.connection, prices: config.prices, logger });
   const sandbox = createFunctionSandbox({ threads: FUNCTION_THREADS });
   const upstream = createSendUpstream();
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
   const platform: Platform = {
     config,
+    runtime: { name: "node", version: process.versions.node },
     logger,
     database: open.database,
     send: upstream.send,
@@ -59,7 +62,14 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
   return {
     platform,
     close: async () => {
-      await Promise.all([records.close(LAST_RECORDS_MS), sidecar.close(), sandbox.close(), upstream.close(), agent.destroy()]);
+      await Promise.all([
+        records.close(LAST_RECORDS_MS),
+        housekeeping.close(),
+        sidecar.close(),
+        sandbox.close(),
+        upstream.close(),
+        agent.destroy(),
+      ]);
       await open.close();
     },
   };

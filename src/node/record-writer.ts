@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { messageOf } from "../openai/error-message.ts";
 import { parseJson } from "../openai/json.ts";
+import type { PriceOverrides } from "../record/price-overrides.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
 import { readTurn } from "../record/turn-rows.ts";
 import { writeTurns, type TurnToWrite } from "../store/write-turns.ts";
@@ -19,6 +20,8 @@ export interface RecordWriterData {
   connection: ConnectionOptions;
   /** Where records go that the database refuses for what they hold. */
   rejectedDirectory: string;
+  /** The operator's own prices. */
+  prices: PriceOverrides;
 }
 
 /** From the main thread: more lines in a segment, a segment that is complete, or the wish to finish. */
@@ -49,7 +52,7 @@ interface Segment {
   closed: boolean;
 }
 
-const { connection, rejectedDirectory } = workerData as RecordWriterData;
+const { connection, rejectedDirectory, prices } = workerData as RecordWriterData;
 const port = parentPort;
 if (port === null) throw new Error("record-writer.ts runs as a worker thread only");
 const { database, close } = connectDatabase(connection, { max: 1 });
@@ -141,7 +144,7 @@ async function readRecord(line: string): Promise<TurnToWrite | string> {
   const record = parseJson(line) as TurnRecord | undefined;
   if (record === undefined) return "The line is no JSON: the process was ended while it wrote.";
   try {
-    return { record, read: await readTurn(record) };
+    return { record, read: await readTurn(record, prices) };
   } catch (error) {
     return `The record cannot be read: ${messageOf(error)}`;
   }

@@ -34,7 +34,7 @@ const CONTENT_TYPES: Record<string, string> = {
 };
 
 /** Everything else is the app's: `/api`, `/v1`, `/mcp`, `/health`, `/metrics`, and what does not exist. */
-const CLIENT_ROUTE = /^\/(?:keys|tools|conversations(?:\/[^/]+)?)?$/;
+const CLIENT_ROUTE = /^\/(?:keys|tools|conversations(?:\/[^/]+)?|playground|settings)?$/;
 /** No segment can begin with a dot, so none leads out of the directory. */
 const FILE_PATH = /^\/(?:assets\/)?[\w-][\w.-]*$/;
 const INDEX = "/index.html";
@@ -90,7 +90,8 @@ async function answerWith(path: string, request: PageRequest, directory: string)
 }
 
 /**
- * Answers requests for the admin page: its files, and `index.html` at `/`, `/keys`, `/tools`, `/conversations` and `/conversations/:id`.
+ * Answers requests for the admin page: its files, and `index.html` at `/`, `/keys`, `/tools`, `/conversations`,
+ * `/conversations/:id`, `/playground` and `/settings`.
  * Null for every request that is the app's. A missing asset is a 404, a page that was not built a 503 that says what to do.
  */
 export function servePage(request: PageRequest, directory: string = PAGE_DIRECTORY): Promise<Response> | null {

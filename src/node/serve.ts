@@ -49,6 +49,7 @@ export function startServer(platform: Platform): Promise<RunningServer> {
   const app = createApp();
   const background = createBackground(platform);
   const state = { draining: false };
+  const ending = new AbortController();
   const handle = (request: Request, { incoming, outgoing }: { incoming: IncomingMessage; outgoing: ServerResponse }) => {
     // A busy client would keep a closed server open for ever on the connection that it has.
     if (state.draining) outgoing.shouldKeepAlive = false;
@@ -58,6 +59,7 @@ export function startServer(platform: Platform): Promise<RunningServer> {
       platform,
       requestId: uuidv7(),
       clientGone: clientGone(outgoing),
+      ending: ending.signal,
       clientAddress: incoming.socket.remoteAddress ?? "unknown",
       waitUntil: background.waitUntil,
     };
@@ -79,6 +81,7 @@ export function startServer(platform: Platform): Promise<RunningServer> {
           url: `http://${name}:${address.port}`,
           drain: async (limitMs) => {
             state.draining = true;
+            ending.abort();
             const ended = closed(server);
             // Connections whose last request began before: they stay open, idle, for as long as keep-alive lets them.
             const sweep = setInterval(() => "closeIdleConnections" in server && server.closeIdleConnections(), SWEEP_MS);

@@ -18,6 +18,8 @@ const ERRORS = {
   body_too_large: { status: 413, type: "invalid_request_error", code: "body_too_large" },
   unsupported_encoding: { status: 415, type: "invalid_request_error", code: "unsupported_encoding" },
   too_many_requests: { status: 429, type: "requests", code: "rate_limit_exceeded" },
+  too_many_tokens: { status: 429, type: "tokens", code: "rate_limit_exceeded" },
+  insufficient_quota: { status: 429, type: "insufficient_quota", code: "insufficient_quota" },
   internal: { status: 500, type: "server_error", code: "internal_error" },
   upstream_unreachable: { status: 502, type: "server_error", code: "upstream_unreachable" },
   mcp_server_failed: { status: 502, type: "server_error", code: "mcp_server_failed" },
@@ -41,6 +43,8 @@ interface ErrorDetails {
   param?: string;
   /** Seconds after which to try again: sent as `retry-after`. */
   retryAfter?: number;
+  /** Further headers of the response. */
+  headers?: Record<string, string>;
   cause?: unknown;
 }
 
@@ -55,6 +59,7 @@ export class ApiError extends Error {
     const row = ERRORS[name];
     this.status = row.status;
     this.body = { error: { message, type: row.type, param: details.param ?? null, code: row.code } };
-    this.headers = details.retryAfter === undefined ? {} : { "retry-after": String(Math.ceil(details.retryAfter)) };
+    const retryAfter = details.retryAfter === undefined ? {} : { "retry-after": String(Math.max(1, Math.ceil(details.retryAfter))) };
+    this.headers = { ...retryAfter, ...details.headers };
   }
 }

@@ -13,7 +13,7 @@ const LONG_MESSAGE = 32_768;
 const encoder = new TextEncoder();
 
 /** The hash of one answer's place: of everything that the client can see up to it. */
-interface AnswerPlace {
+export interface HistoryPlace {
   /** Its index in the request's messages. */
   index: number;
   lookup: string;
@@ -22,7 +22,7 @@ interface AnswerPlace {
 /** A request's history. */
 export interface History {
   /** The answers in it, oldest first. */
-  places: AnswerPlace[];
+  places: HistoryPlace[];
   /** The index of the last message of the user, which began the turn that is going on; -1 where there is none. */
   turnStart: number;
   /** The place of an answer that follows the whole history. @param answer the assistant message as the client sees it */
@@ -147,7 +147,7 @@ const hasCalls = (message: unknown) => isObject(message) && objectsOf(message["t
 export async function hashHistory(owner: string, messages: unknown[]): Promise<History> {
   const digests = await Promise.all(messages.map((message) => digestOf(plainMessage(message))));
   const running = new RunningHash(hexOf(owner));
-  const places: AnswerPlace[] = [];
+  const places: HistoryPlace[] = [];
   for (const [index, message] of messages.entries()) {
     running.add(roleOf(message), digests[index] ?? "");
     if (roleOf(message) === "assistant") places.push({ index, lookup: running.lookup(hasCalls(message)) });

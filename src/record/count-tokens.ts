@@ -146,7 +146,8 @@ function countSchema(schema: JsonObject, counter: TokenCounter, depth = 0): numb
   );
 }
 
-function countTool(definition: JsonObject, counter: TokenCounter): number {
+/** Tokens of one tool's definition as the model reads it. @param definition its `name`, `description` and `parameters` */
+export function countTool(definition: JsonObject, counter: TokenCounter): number {
   const line = `${textOf(definition["name"])}:${withoutPeriod(definition["description"])}`;
   const parameters = isObject(definition["parameters"]) ? countSchema(definition["parameters"], counter) : 0;
   return counter.perTool + counter.count(line) + parameters;

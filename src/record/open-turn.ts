@@ -1,11 +1,11 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Platform } from "../platform.ts";
+import { conversationIndexOf } from "./conversation-index.ts";
 import type { TurnRecord, TurnStatus } from "./turn-record.ts";
 
 /** A turn that is going on. */
 export interface OpenTurn {
   id: string;
-  conversationId: string;
   /** Filled in while the turn goes on. */
   record: TurnRecord;
   /** Notes the time of the first byte of an answer; later calls change nothing. */
@@ -17,11 +17,13 @@ export interface OpenTurn {
 interface TurnStart {
   id: string;
   endpoint: string;
-  apiKey: { id: string; name: string };
+  apiKey: { id: string; name: string; logContent: "full" | "metadata" };
+  /** Base URL of the upstream. */
+  upstream: string;
 }
 
 /** Opens the record of a turn. Nothing is kept before it ends. */
-export function openTurn(platform: Pick<Platform, "keepRecord">, start: TurnStart): OpenTurn {
+export function openTurn(platform: Pick<Platform, "keepRecord" | "memory">, start: TurnStart): OpenTurn {
   const record: TurnRecord = {
     id: start.id,
     conversationId: uuidv7(),
@@ -45,11 +47,12 @@ export function openTurn(platform: Pick<Platform, "keepRecord">, start: TurnStar
     toolExecutions: [],
     toolsOffered: [],
     toolsShadowed: [],
+    upstream: start.upstream,
+    ...(start.apiKey.logContent === "metadata" ? { logContent: "metadata" } : {}),
   };
   let ended = false;
   return {
     id: record.id,
-    conversationId: record.conversationId,
     record,
     firstToken: () => {
       record.timeToFirstTokenMs ??= Date.now() - record.startedAt;
@@ -59,6 +62,7 @@ export function openTurn(platform: Pick<Platform, "keepRecord">, start: TurnStar
       ended = true;
       Object.assign(record, { status, error: error ?? null, durationMs: Date.now() - record.startedAt });
       if (httpStatus !== undefined) record.httpStatus = httpStatus;
+      conversationIndexOf(platform.memory).note(record);
       return platform.keepRecord(record);
     },
   };

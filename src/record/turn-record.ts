@@ -53,7 +53,18 @@ export interface ProducedMessage {
 export interface TurnRecord {
   /** UUID version 7; also the `x-proxy-request-id`. Writing a record twice has no effect. */
   id: string;
+  /** What the client was told. The turn may turn out to go on from another conversation: then this is an alias of that. */
   conversationId: string;
+  /** Whether the client named the conversation itself. */
+  isNamed?: boolean;
+  /** The turn that it goes on from, where that was known when the answer began. */
+  parentTurnId?: string;
+  /** Whether another request was going on from that turn at the same time, or had done so. */
+  isBranch?: boolean;
+  /** `metadata`: no content is stored. Absent: all of it. */
+  logContent?: "metadata";
+  /** Base URL that the rounds went to: prices are the provider's. */
+  upstream?: string;
   apiKeyId: string;
   apiKeyName: string;
   /** Path, e.g. `/v1/chat/completions`. */

@@ -48,11 +48,27 @@ function refuse(result: { success: boolean; error?: { issues: readonly z.core.$Z
   throw new ApiError("invalid_value", faults.map(({ message }) => message).join(" "), param === undefined ? {} : { param });
 }
 
+/** The member of a validating handler that holds what it validates: the OpenAPI document is made from it. */
+const INPUT = Symbol("input");
+
+/** What a route reads, as its validating handler has it. */
+export interface RouteInput {
+  part: "json" | "query";
+  schema: z.ZodType;
+}
+
+/** What a handler validates, or null where it is no validator. */
+export function inputOf(handler: object): RouteInput | null {
+  return INPUT in handler ? (handler[INPUT] as RouteInput) : null;
+}
+
 /** The body, checked against a schema. @throws ApiError 400 that names the field and the reason */
-export const jsonOf = <Schema extends z.ZodType>(schema: Schema) => zValidator("json", schema, refuse);
+export const jsonOf = <Schema extends z.ZodType>(schema: Schema) =>
+  Object.assign(zValidator("json", schema, refuse), { [INPUT]: { part: "json", schema } satisfies RouteInput });
 
 /** The query, checked against a schema. @throws ApiError 400 that names the parameter and the reason */
-export const queryOf = <Schema extends z.ZodType>(schema: Schema) => zValidator("query", schema, refuse);
+export const queryOf = <Schema extends z.ZodType>(schema: Schema) =>
+  Object.assign(zValidator("query", schema, refuse), { [INPUT]: { part: "query", schema } satisfies RouteInput });
 
 /** `?limit=&cursor=` of every list. */
 export const pageQuery = z.object({

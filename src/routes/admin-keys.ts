@@ -3,12 +3,30 @@ import { z } from "zod";
 import { createApiKey } from "../auth/api-key-format.ts";
 import { forgetKeys } from "../auth/authenticate.ts";
 import type { Platform, RequestScope } from "../platform.ts";
-import { assignTool, createKey, deleteKey, findKey, listKeys, unassignTool, updateKey, type KeyChanges } from "../store/keys.ts";
+import {
+  assignTool,
+  createKey,
+  deleteKey,
+  findKey,
+  replaceKeyTools,
+  rotateKey,
+  unassignTool,
+  updateKey,
+  type KeyChanges,
+} from "../store/keys.ts";
+import { KEY_SORTS, listKeys, type KeySort } from "../store/list-keys.ts";
 import { sealOf } from "../store/seal.ts";
+import { findToolsOfKey } from "../store/resolve-key.ts";
+import { adminWrite } from "./admin-audit.ts";
 import { expectJson, httpUrl, idOf, jsonOf, notFound, pageQuery, plainText, queryOf } from "./admin-input.ts";
+import { previewTools } from "./preview-tools.ts";
 
 const KEY = "API key";
 const TOOL = "tool";
+
+/** What an integer column holds. */
+const MAX_PER_MINUTE = 2 ** 31 - 1;
+const DAY_SECONDS = 86_400;
 
 const toolIds = z.array(z.string().max(100)).max(1000);
 
@@ -34,11 +52,37 @@ const keyFields = {
   allowedModels: z.array(plainText(200).trim().min(1, "must not be empty")).max(1000).nullish(),
   toolMemory: z.boolean().optional(),
   toolMaxRounds: z.int().min(1).max(100).nullish(),
+  logContent: z.enum(["full", "metadata"], 'must be "full" or "metadata"').optional(),
+  requestsPerMinute: z.int().min(1).max(MAX_PER_MINUTE).nullish(),
+  tokensPerMinute: z.int().min(1).max(MAX_PER_MINUTE).nullish(),
+  monthlyBudget: z.number().positive("must be more than 0, in US dollars").max(1e9).nullish(),
 };
 
 const newKeyBody = z.strictObject(keyFields);
 const keyChangesBody = z.strictObject({ ...keyFields, name: keyFields.name.optional() });
 const toolIdsBody = z.strictObject({ toolIds });
+const rotationBody = z.strictObject({
+  overlapSeconds: z
+    .int()
+    .min(0)
+    .max(30 * DAY_SECONDS)
+    .default(DAY_SECONDS),
+});
+
+const keysQuery = pageQuery.extend({
+  q: plainText(200).trim().optional(),
+  sort: z.enum(KEY_SORTS, `must be one of ${KEY_SORTS.join(", ")}`).default("createdAt"),
+  order: z.enum(["asc", "desc"], 'must be "asc" or "desc"').optional(),
+});
+
+/** What people want to see first: the newest, the most used, the most expensive; but A before Z, and what expires soon. */
+const USUAL_ORDER: Record<KeySort, "asc" | "desc"> = {
+  createdAt: "desc",
+  name: "asc",
+  lastUsedAt: "desc",
+  expiresAt: "asc",
+  spend: "desc",
+};
 
 /** The upstream key is sealed here, so that the store never sees it. */
 async function sealUpstreamKey<Fields extends KeyChanges>(platform: Platform, fields: Fields): Promise<Fields> {
@@ -50,18 +94,18 @@ async function sealUpstreamKey<Fields extends KeyChanges>(platform: Platform, fi
 export function adminKeys(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
-  app.get("/", queryOf(pageQuery), async (context) =>
-    context.json(await listKeys(context.env.platform.database, context.req.valid("query"))),
-  );
+  app.get("/", queryOf(keysQuery), async (context) => {
+    const query = context.req.valid("query");
+    return context.json(await listKeys(context.env.platform.database, { ...query, order: query.order ?? USUAL_ORDER[query.sort] }));
+  });
 
   app.post("/", expectJson, jsonOf(newKeyBody), async (context) => {
     const { platform } = context.env;
     const { key, ...identity } = await createApiKey();
     const fields = await sealUpstreamKey(platform, context.req.valid("json"));
-    const created = await createKey(platform.database, { ...fields, ...identity });
+    const { id, ...created } = await createKey(adminWrite(context.env), { ...fields, ...identity });
     forgetKeys(platform.memory);
-    const { id, ...rest } = created;
-    return context.json({ id, key, ...rest }, 201);
+    return context.json({ id, key, ...created }, 201);
   });
 
   app.get("/:id", async (context) => {
@@ -73,17 +117,33 @@ export function adminKeys(): Hono<{ Bindings: RequestScope }> {
   app.patch("/:id", expectJson, jsonOf(keyChangesBody), async (context) => {
     const { platform } = context.env;
     const changes = await sealUpstreamKey(platform, context.req.valid("json"));
-    const key = await updateKey(platform.database, idOf(context.req.param("id"), KEY), changes);
+    const key = await updateKey(adminWrite(context.env), idOf(context.req.param("id"), KEY), changes);
     if (key === null) throw notFound(KEY);
     forgetKeys(platform.memory);
     return context.json(key);
   });
 
   app.delete("/:id", async (context) => {
-    const { platform } = context.env;
-    if (!(await deleteKey(platform.database, idOf(context.req.param("id"), KEY)))) throw notFound(KEY);
-    forgetKeys(platform.memory);
+    if (!(await deleteKey(adminWrite(context.env), idOf(context.req.param("id"), KEY)))) throw notFound(KEY);
+    forgetKeys(context.env.platform.memory);
     return context.body(null, 204);
+  });
+
+  app.post("/:id/rotate", expectJson, jsonOf(rotationBody), async (context) => {
+    const { key, ...identity } = await createApiKey();
+    const rotation = { ...identity, ...context.req.valid("json") };
+    const rotated = await rotateKey(adminWrite(context.env), idOf(context.req.param("id"), KEY), rotation);
+    if (rotated === null) throw notFound(KEY);
+    forgetKeys(context.env.platform.memory);
+    const { id, ...rest } = rotated;
+    return context.json({ id, key, ...rest });
+  });
+
+  app.get("/:id/preview", async (context) => {
+    const { platform } = context.env;
+    const tools = await findToolsOfKey(platform.database, idOf(context.req.param("id"), KEY));
+    if (tools === null) throw notFound(KEY);
+    return context.json(await previewTools(tools, platform.config.model));
   });
 
   return app.route("/:id/tools", toolsOfKey());
@@ -101,29 +161,25 @@ function toolsOfKey(): Hono<{ Bindings: RequestScope }> {
   });
 
   app.put("/", expectJson, jsonOf(toolIdsBody), async (context) => {
-    const { platform } = context.env;
-    const key = await updateKey(platform.database, keyId(context.req.param("id")), context.req.valid("json"));
-    if (key === null) throw notFound(KEY);
-    forgetKeys(platform.memory);
-    return context.json({ toolIds: key.toolIds });
+    const { toolIds } = context.req.valid("json");
+    const replaced = await replaceKeyTools(adminWrite(context.env), keyId(context.req.param("id")), toolIds);
+    if (replaced === null) throw notFound(KEY);
+    forgetKeys(context.env.platform.memory);
+    return context.json({ toolIds: replaced });
   });
 
   app.put("/:toolId", async (context) => {
-    const { platform } = context.env;
-    const key = await assignTool(platform.database, {
-      keyId: keyId(context.req.param("id")),
-      toolId: idOf(context.req.param("toolId"), TOOL),
-    });
-    if (key === null) throw notFound(`${KEY} or ${TOOL}`);
-    forgetKeys(platform.memory);
-    return context.json({ toolIds: key.toolIds });
+    const assignment = { keyId: keyId(context.req.param("id")), toolId: idOf(context.req.param("toolId"), TOOL) };
+    const assigned = await assignTool(adminWrite(context.env), assignment);
+    if (assigned === null) throw notFound(`${KEY} or ${TOOL}`);
+    forgetKeys(context.env.platform.memory);
+    return context.json({ toolIds: assigned });
   });
 
   app.delete("/:toolId", async (context) => {
-    const { platform } = context.env;
     const assignment = { keyId: keyId(context.req.param("id")), toolId: idOf(context.req.param("toolId"), TOOL) };
-    if (!(await unassignTool(platform.database, assignment))) throw notFound(`${TOOL} of this ${KEY}`);
-    forgetKeys(platform.memory);
+    if (!(await unassignTool(adminWrite(context.env), assignment))) throw notFound(`${TOOL} of this ${KEY}`);
+    forgetKeys(context.env.platform.memory);
     return context.body(null, 204);
   });
 

@@ -5,9 +5,15 @@ import { z } from "zod";
 import { requireSession, SESSION_SECONDS, signIn } from "../auth/admin-session.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { RequestScope } from "../platform.ts";
+import { recordAudit, type AuditAction } from "../store/audit.ts";
+import { describeError } from "../store/describe-error.ts";
+import { withinLimit } from "../store/within-limit.ts";
 import { expectJson, jsonOf } from "./admin-input.ts";
 
 type AdminContext = Context<{ Bindings: RequestScope }>;
+
+/** How long a sign-in can wait for its place on record, in milliseconds. */
+const DATABASE_LIMIT_MS = 2500;
 
 const COOKIE = "admin_session";
 /** Where a session begins and ends, so that none is needed. */
@@ -58,13 +64,27 @@ export const requireAdmin = createMiddleware<{ Bindings: RequestScope }>(async (
   context.res.headers.set("cache-control", "no-store");
 });
 
+/** Puts a sign-in on record. The operator must get in without the database, too: to see that it is away. */
+async function noteAttempt({ platform, clientAddress }: RequestScope, action: AuditAction): Promise<void> {
+  try {
+    await withinLimit(recordAudit(platform.database, { action, clientAddress }), DATABASE_LIMIT_MS);
+  } catch (error) {
+    platform.logger.warn("A sign-in could not be put on record", { action, clientAddress, error: describeError(error) });
+  }
+}
+
 /** `POST login {password}` → `{token, expiresAt}` and the page's cookie; `POST logout` → 204 and no cookie. */
 export function adminSession(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
   app.post("/login", expectJson, jsonOf(loginBody), async (context) => {
     const { platform, clientAddress } = context.env;
-    const { token, expiresAt } = await signIn(platform, { address: clientAddress, password: context.req.valid("json").password });
+    const attempt = { address: clientAddress, password: context.req.valid("json").password };
+    const { token, expiresAt } = await signIn(platform, attempt).catch(async (error: unknown) => {
+      if (error instanceof ApiError && error.body.error.code === "wrong_password") await noteAttempt(context.env, "session.refused");
+      throw error;
+    });
+    await noteAttempt(context.env, "session.sign_in");
     setCookie(context, COOKIE, token, { ...cookieRules(context), maxAge: SESSION_SECONDS });
     return context.json({ token, expiresAt });
   });

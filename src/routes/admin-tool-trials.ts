@@ -13,18 +13,39 @@ import { expectJson, httpUrl, idOf, jsonOf, notFound, plainText } from "./admin-
 
 /** A first `npx` or `uvx` downloads its package. */
 const DISCOVERY_LIMIT_MS = 75_000;
+/** All are started at once. */
+const MAX_SERVERS = 16;
+
+const environment = z.record(z.string(), plainText(50_000));
+
+/** What desktop clients have in their settings; members that only they understand are let pass. */
+const clientServer = z.looseObject({
+  command: plainText(1000).trim().min(1, "must not be empty").optional(),
+  args: z.array(plainText(10_000)).max(200).optional(),
+  env: environment.optional(),
+  url: httpUrl().optional(),
+});
 
 const discoveryBody = z.strictObject({
   mcpServerCommand: plainText(10_000).trim().optional(),
   mcpServerUrl: httpUrl().optional(),
-  env: z.record(z.string(), plainText(50_000)).optional(),
+  env: environment.optional(),
+  mcpServers: z
+    .record(plainText(200), clientServer)
+    .refine((servers) => Object.keys(servers).length <= MAX_SERVERS, `must be at most ${MAX_SERVERS} servers`)
+    .optional(),
 });
 
 const trialBody = z.strictObject({ arguments: z.record(z.string(), z.unknown()).default({}) });
 
-function targetOf({ mcpServerCommand, mcpServerUrl, env = {} }: z.infer<typeof discoveryBody>): McpTarget {
+type Discovery = z.infer<typeof discoveryBody>;
+
+/** One server, by a command line or a URL. @throws ApiError 400 where it is neither, both, or not allowed */
+function targetOf({ mcpServerCommand, mcpServerUrl, env = {} }: Discovery): McpTarget {
   if ((mcpServerCommand === undefined) === (mcpServerUrl === undefined)) {
-    throw new ApiError("invalid_value", "Name the server by either mcpServerCommand or mcpServerUrl.", { param: "mcpServerCommand" });
+    throw new ApiError("invalid_value", "Name the server by either mcpServerCommand or mcpServerUrl, or several by mcpServers.", {
+      param: "mcpServerCommand",
+    });
   }
   if (mcpServerUrl !== undefined) return { kind: "url", url: mcpServerUrl, headers: {} };
   const command = mcpServerCommand ?? "";
@@ -39,6 +60,44 @@ function targetOf({ mcpServerCommand, mcpServerUrl, env = {} }: z.infer<typeof d
   return { kind: "command", command, env };
 }
 
+/** A word as it stands in a command line: quoted where it has to be. */
+const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`);
+
+/** The same as one of our tools would have it. */
+function discoveryOf({ command, args = [], env, url }: z.infer<typeof clientServer>): Discovery {
+  return {
+    ...(command === undefined ? {} : { mcpServerCommand: [command, ...args].map(quoted).join(" ") }),
+    ...(url === undefined ? {} : { mcpServerUrl: url }),
+    ...(env === undefined ? {} : { env }),
+  };
+}
+
+type Scope = Pick<RequestScope, "platform" | "clientGone">;
+
+/** @throws ApiError that says why the server cannot be asked */
+async function discover({ platform, clientGone }: Scope, discovery: Discovery) {
+  const target = targetOf(discovery);
+  const found = await listMcpTools(platform, { target, signal: clientGone, timeoutMs: DISCOVERY_LIMIT_MS }).catch((error: unknown) => {
+    throw new ApiError("mcp_server_failed", messageOf(error), { cause: error });
+  });
+  return found.map(({ name, description, inputSchema }) => ({ name, description, parameters: upstreamSchema(inputSchema) }));
+}
+
+/** Asks several servers at once; one that fails says why in its own place. */
+async function discoverAll(scope: Scope, servers: NonNullable<Discovery["mcpServers"]>) {
+  const ask = async ([name, server]: [string, z.infer<typeof clientServer>]) => {
+    const discovery = discoveryOf(server);
+    const { env: _env, ...where } = discovery;
+    try {
+      return { name, ...where, tools: await discover(scope, discovery) };
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return { name, ...where, error: error.message };
+    }
+  };
+  return Promise.all(Object.entries(servers).map(ask));
+}
+
 /**
  * `POST /discover` → the tools of an MCP server, to be picked from; `POST /:id/try` → one call of a stored tool, as the
  * model's would be. Both are the operator's alone: a preview that any key could ask for would run commands for anybody.
@@ -47,13 +106,11 @@ export function adminToolTrials(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
   app.post("/discover", expectJson, jsonOf(discoveryBody), async (context) => {
-    const { platform, clientGone } = context.env;
-    const target = targetOf(context.req.valid("json"));
-    const found = await listMcpTools(platform, { target, signal: clientGone, timeoutMs: DISCOVERY_LIMIT_MS }).catch((error: unknown) => {
-      throw new ApiError("mcp_server_failed", messageOf(error), { cause: error });
-    });
-    const tools = found.map(({ name, description, inputSchema }) => ({ name, description, parameters: upstreamSchema(inputSchema) }));
-    return context.json({ tools });
+    const { mcpServers, ...one } = context.req.valid("json");
+    if (mcpServers === undefined) return context.json({ tools: await discover(context.env, one) });
+    if (Object.values(one).some((value) => value !== undefined))
+      throw new ApiError("invalid_value", "mcpServers stands alone: name one server, or several.", { param: "mcpServers" });
+    return context.json({ servers: await discoverAll(context.env, mcpServers) });
   });
 
   app.post("/:id/try", expectJson, jsonOf(trialBody), async (context) => {

@@ -4,8 +4,19 @@ import { forgetKeys } from "../auth/authenticate.ts";
 import { isObject, parseJson } from "../openai/json.ts";
 import type { Platform, RequestScope } from "../platform.ts";
 import { sealOf, SealError } from "../store/seal.ts";
-import { createTool, deleteTool, findTool, listTools, updateTool, type StoredTool, type ToolColumns } from "../store/tools.ts";
+import {
+  createTool,
+  deleteTool,
+  findTool,
+  listTools,
+  updateTool,
+  type StoredTool,
+  type ToolColumns,
+  type ToolWrite,
+} from "../store/tools.ts";
 import { checkTool, withoutOtherType } from "../tools/check-tool.ts";
+import { toolChanges } from "../tools/tool-changes.ts";
+import { adminWrite } from "./admin-audit.ts";
 import { expectJson, httpUrl, idOf, jsonOf, notFound, pageQuery, plainText, queryOf } from "./admin-input.ts";
 
 const TOOL = "tool";
@@ -86,6 +97,8 @@ async function changesOf(platform: Platform, stored: StoredTool, body: z.infer<t
   return { ...changes, mcpToolName: merged.mcpToolName };
 }
 
+const toolWrite = (scope: RequestScope): ToolWrite => ({ ...adminWrite(scope), describe: toolChanges });
+
 /** `/api/admin/tools`. */
 export function adminTools(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
@@ -101,7 +114,7 @@ export function adminTools(): Hono<{ Bindings: RequestScope }> {
     const body = context.req.valid("json");
     const tool = withServerToolName({ ...DEFAULTS, ...(await toColumns(platform, body)), name: body.name, type: body.type });
     await checkTool(platform, tool);
-    const created = await createTool(platform.database, tool);
+    const created = await createTool(toolWrite(context.env), tool);
     forgetKeys(platform.memory);
     return context.json(await showTool(platform, created), 201);
   });
@@ -117,7 +130,7 @@ export function adminTools(): Hono<{ Bindings: RequestScope }> {
     const stored = await findTool(platform.database, idOf(context.req.param("id"), TOOL));
     if (stored === null) throw notFound(TOOL);
     const changes = await changesOf(platform, stored, context.req.valid("json"));
-    const tool = await updateTool(platform.database, stored.id, changes);
+    const tool = await updateTool(toolWrite(context.env), stored.id, changes);
     if (tool === null) throw notFound(TOOL);
     forgetKeys(platform.memory);
     return context.json(await showTool(platform, tool));
@@ -125,7 +138,7 @@ export function adminTools(): Hono<{ Bindings: RequestScope }> {
 
   app.delete("/:id", async (context) => {
     const { platform } = context.env;
-    if (!(await deleteTool(platform.database, idOf(context.req.param("id"), TOOL)))) throw notFound(TOOL);
+    if (!(await deleteTool(adminWrite(context.env), idOf(context.req.param("id"), TOOL)))) throw notFound(TOOL);
     forgetKeys(platform.memory);
     return context.body(null, 204);
   });

@@ -1,3 +1,4 @@
+import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { isObject, parseJson } from "../openai/json.ts";
 import type { RequestScope, UpstreamResponse } from "../platform.ts";
@@ -8,6 +9,7 @@ import { relay, type RelayEnd } from "../stream/relay.ts";
 import { dataEvent } from "../stream/write-chat-chunks.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
 import type { Upstream } from "../upstream/pick-upstream.ts";
+import { joinConversation } from "./join-conversation.ts";
 import type { ModelHistory } from "./model-history.ts";
 import { writeResponse } from "./write-response.ts";
 import { messageOf } from "../openai/error-message.ts";
@@ -15,6 +17,7 @@ import { messageOf } from "../openai/error-message.ts";
 interface UntouchedTurn {
   scope: RequestScope;
   request: Request;
+  key: AuthenticatedKey;
   body: ReadBody;
   upstream: Upstream;
   turn: OpenTurn;
@@ -32,12 +35,14 @@ function sentBody({ body, history }: UntouchedTurn): { body: Uint8Array<ArrayBuf
 
 /** Sends the body as it came, and the answer as it comes, and reads along for the record. */
 export async function answerUntouched(parts: UntouchedTurn): Promise<Response> {
-  const { scope, request, upstream, turn } = parts;
+  const { scope, request, upstream, turn, history } = parts;
   const cancel = new AbortController();
   scope.clientGone.addEventListener("abort", () => cancel.abort(), { once: true });
   await noteRequest(parts);
   const call = { upstream, request, signal: cancel.signal, ...sentBody(parts) };
-  const response = await callUpstream(scope.platform, call).catch(async (error: unknown) => {
+  const answering = callUpstream(scope.platform, call);
+  const joining = joinConversation(parts, turn.record.request, history?.places ?? null);
+  const response = await answering.catch(async (error: unknown) => {
     const failure = error instanceof ApiError ? error : null;
     await turn.end({
       status: scope.clientGone.aborted ? "cancelled" : "failed",
@@ -46,7 +51,8 @@ export async function answerUntouched(parts: UntouchedTurn): Promise<Response> {
     });
     throw error;
   });
-  const ids = { "x-proxy-conversation-id": turn.conversationId };
+  await joining;
+  const ids = { "x-proxy-conversation-id": turn.record.conversationId };
   turn.record.httpStatus = response.status;
   return writeResponse(scope, { ...response, body: await readAlong({ scope, turn, response, cancel }) }, ids);
 }

@@ -12,7 +12,9 @@ import { callTool } from "../tools/call-tool.ts";
 import { spellTool, type ToolOffer } from "../tools/resolve-tools.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
 import type { Upstream } from "../upstream/pick-upstream.ts";
+import { joinConversation } from "./join-conversation.ts";
 import type { ModelHistory } from "./model-history.ts";
+import type { TurnLimits } from "./turn-limits.ts";
 import { withoutBodyHeaders, writeResponse } from "./write-response.ts";
 import { messageOf } from "../openai/error-message.ts";
 
@@ -25,6 +27,7 @@ interface ToolTurn {
   upstream: Upstream;
   turn: OpenTurn;
   history: ModelHistory;
+  limits: TurnLimits;
 }
 
 /** Headers of a round: the body is ours, and we have to read the answer. */
@@ -55,7 +58,7 @@ async function runRecorded(parts: ToolTurn, call: RunningCall): Promise<{ text: 
 }
 
 function chatTurn(parts: ToolTurn, signal: AbortSignal): ChatTurn {
-  const { scope, request, key, chat, offer, upstream, turn, history } = parts;
+  const { scope, request, key, chat, offer, upstream, turn, history, limits } = parts;
   const { config } = scope.platform;
   const encoder = new TextEncoder();
   return {
@@ -67,6 +70,7 @@ function chatTurn(parts: ToolTurn, signal: AbortSignal): ChatTurn {
     signal,
     send: (body) => callUpstream(scope.platform, { upstream, request, body: encoder.encode(body), signal, headers: ROUND_HEADERS }),
     run: (call) => runRecorded(parts, { ...call, signal: AbortSignal.any([signal, call.signal]) }),
+    limitReached: () => limits.reached(turn),
     keepHidden: history.keep,
     turn,
   };
@@ -83,38 +87,42 @@ export async function answerWithTools(parts: ToolTurn): Promise<Response> {
     toolsShadowed: offer.shadowed,
     ...(history.restored.length === 0 ? {} : { restored: history.restored }),
   });
+  const joining = joinConversation(parts, chat.text, history.places);
   try {
-    return await (chat.stream ? answerStreamed(parts) : answerWhole(parts));
+    return await (chat.stream ? answerStreamed(parts, joining) : answerWhole(parts, joining));
   } catch (error) {
+    await joining;
     return endWithError(parts, error);
   }
 }
 
-async function answerWhole(parts: ToolTurn): Promise<Response> {
+async function answerWhole(parts: ToolTurn, joining: Promise<void>): Promise<Response> {
   const { completion, headers } = await runWholeChatTurn(chatTurn(parts, parts.scope.clientGone));
+  await joining;
   await parts.turn.end({ status: "completed" });
   const body = new TextEncoder().encode(JSON.stringify(completion));
   const response = { status: 200, headers: { ...withoutBodyHeaders(headers), "content-type": "application/json" }, body };
-  return writeResponse(parts.scope, response, { "x-proxy-conversation-id": parts.turn.conversationId });
+  return writeResponse(parts.scope, response, { "x-proxy-conversation-id": parts.turn.record.conversationId });
 }
 
-async function answerStreamed(parts: ToolTurn): Promise<Response> {
+async function answerStreamed(parts: ToolTurn, joining: Promise<void>): Promise<Response> {
   const { scope, turn } = parts;
   const client = openClientStream(scope.platform.maxUnreadBytes);
   const chat = chatTurn(parts, AbortSignal.any([scope.clientGone, client.gone]));
   const first = await openStreamedTurn(chat);
+  await joining;
   scope.waitUntil(runStreamedChatTurn(chat, client, first));
   const headers = {
-    ...withoutBodyHeaders(first.response.headers),
+    ...withoutBodyHeaders(first.answer.response.headers),
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
   };
-  return writeResponse(scope, { status: 200, headers, body: client.readable }, { "x-proxy-conversation-id": turn.conversationId });
+  return writeResponse(scope, { status: 200, headers, body: client.readable }, { "x-proxy-conversation-id": turn.record.conversationId });
 }
 
 /** An error of upstream keeps its own status and body; any other is ours to render. */
 async function endWithError({ scope, turn }: ToolTurn, error: unknown): Promise<Response> {
-  const ids = { "x-proxy-conversation-id": turn.conversationId };
+  const ids = { "x-proxy-conversation-id": turn.record.conversationId };
   if (error instanceof UpstreamRefusal) {
     await turn.end({ status: "failed", httpStatus: error.response.status, error: error.message });
     return writeResponse(scope, error.response, ids);

@@ -2,7 +2,7 @@ import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import { hiddenOf, spliceHidden } from "../loop/splice-hidden.ts";
 import type { LoopEnd } from "../loop/run-tool-loop.ts";
 import type { ChatRequest } from "../openai/chat-request.ts";
-import { hashHistory, type History } from "../openai/history-hash.ts";
+import { hashHistory, type History, type HistoryPlace } from "../openai/history-hash.ts";
 import type { JsonObject } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import type { OpenTurn } from "../record/open-turn.ts";
@@ -14,6 +14,8 @@ import { withinLimit } from "../store/within-limit.ts";
 export interface ModelHistory {
   /** The request's body: the client's own, or that with hidden messages put back. */
   body: string;
+  /** Places in the history that the client sent, where they were needed. */
+  places: HistoryPlace[] | null;
   /** JSON texts (arrays of messages) of what was put back. */
   restored: string[];
   /** Keeps what the client will not see of this turn. @param answer as the client sees it */
@@ -25,10 +27,14 @@ interface HistoryParts {
   key: AuthenticatedKey;
   chat: ChatRequest;
   turn: OpenTurn;
+  /** How long the request has waited for the database already, in milliseconds. */
+  waitedMs: number;
 }
 
 /** What a request or an answer can wait for the database; after that it goes on without. In milliseconds. */
 const DATABASE_LIMIT_MS = 2500;
+/** What a request waits at least, where its key took long. In milliseconds. */
+const SHORT_LIMIT_MS = 500;
 const SWEEP_EVERY_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
@@ -44,13 +50,14 @@ async function hashOf({ scope, chat }: HistoryParts): Promise<History | null> {
 }
 
 /** Hidden messages by the index of the answer in whose place they go. With the database away there are none. */
-async function findHidden({ scope, key, turn }: HistoryParts, history: History): Promise<Map<number, string>> {
+async function findHidden({ scope, key, turn, waitedMs }: HistoryParts, history: History): Promise<Map<number, string>> {
   // Without memory only the turn that is going on has hidden rounds: its client was given calls and is back.
   const places = history.places.filter(({ index }) => key.toolMemory || index > history.turnStart);
   if (places.length === 0) return new Map();
   try {
     const lookups = places.map(({ lookup }) => lookup);
-    const found = await withinLimit(findHiddenRounds(scope.platform.database, key.id, lookups), DATABASE_LIMIT_MS);
+    const limitMs = Math.max(SHORT_LIMIT_MS, DATABASE_LIMIT_MS - waitedMs);
+    const found = await withinLimit(findHiddenRounds(scope.platform.database, key.id, lookups), limitMs);
     return new Map(places.flatMap(({ index, lookup }) => (found.has(lookup) ? [[index, found.get(lookup) ?? "[]"]] : [])));
   } catch (error) {
     scope.platform.logger.warn("Hidden rounds could not be looked up", { turn: turn.id, error: describeError(error) });
@@ -94,6 +101,7 @@ export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
   const hidden = history === null ? new Map<number, string>() : await findHidden(parts, history);
   return {
     body: hidden.size === 0 ? chat.text : spliceHidden(chat.text, chat.messages, hidden),
+    places: history?.places ?? null,
     restored: [...hidden.values()],
     keep: async (end, answer) => {
       const messages = hiddenOf(end);

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { authenticate, type AuthenticatedKey } from "../auth/authenticate.ts";
+import { checkLimits } from "../auth/check-limits.ts";
 import { checkModel } from "../auth/check-model.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { isObject, parseJson } from "../openai/json.ts";
@@ -16,6 +17,7 @@ const BUFFERED_BYTES = 64 * 1024;
 export async function passthrough(context: Context<{ Bindings: RequestScope }>): Promise<Response> {
   const [scope, request] = [context.env, context.req.raw];
   const key = await authenticate(scope, request.headers);
+  await checkLimits(scope, key);
   const upstream = pickUpstream(scope.platform.config, key);
   const body = await passedBody(scope, request, key);
   const untilAnswered = new AbortController();

@@ -2,33 +2,13 @@ import { and, eq, inArray, sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
 import { apiKeys, apiKeyTools, tools } from "../../drizzle/schema.ts";
 import { ApiError } from "../openai/api-error.ts";
-import { isObject, parseJson } from "../openai/json.ts";
+import { differences, recordAudit, setOrRemoved, type AdminWrite, type AuditAction } from "./audit.ts";
 import type { Database, Transaction } from "./database.ts";
 import { inTransaction } from "./database-error.ts";
-import { afterCursor, newestFirst, toPage, type Page, type PageRequest } from "./page.ts";
-import type { ResolvedKey, ResolvedTool } from "./resolved-key.ts";
+import { findKeyRow, withSpend, type KeyRow, type StoredKey } from "./key-row.ts";
 import { isUuid } from "./uuid.ts";
 
-/** A key as the operator sees it: without its hash and without its upstream key. */
-export interface StoredKey {
-  id: string;
-  name: string;
-  keyPrefix: string;
-  isActive: boolean;
-  /** Assigned tools, active or not, oldest first. */
-  toolIds: string[];
-  expiresAt: Date | null;
-  hasOpenaiApiKey: boolean;
-  openaiBaseUrl: string | null;
-  /** Null: all models. */
-  allowedModels: string[] | null;
-  /** Whether hidden rounds of earlier turns are put back into the history. */
-  toolMemory: boolean;
-  /** Rounds with tools in one turn; null: the server's `TOOL_MAX_ROUNDS`. */
-  toolMaxRounds: number | null;
-  createdAt: Date;
-  updatedAt: Date;
-}
+export type { StoredKey } from "./key-row.ts";
 
 /** What of a key can be changed. What is undefined stays as it is. */
 export interface KeyChanges {
@@ -41,51 +21,32 @@ export interface KeyChanges {
   allowedModels?: string[] | null | undefined;
   toolMemory?: boolean | undefined;
   toolMaxRounds?: number | null | undefined;
+  logContent?: "full" | "metadata" | undefined;
+  requestsPerMinute?: number | null | undefined;
+  tokensPerMinute?: number | null | undefined;
+  monthlyBudget?: number | null | undefined;
   toolIds?: string[] | undefined;
 }
 
-/** A key to create. */
-export interface NewKey extends KeyChanges {
-  name: string;
+/** What a secret is recognised by. */
+interface KeyIdentity {
   keyHash: string;
   keyPrefix: string;
+  keySuffix: string;
 }
 
-/** As text: arrays arrive differently with each driver and setting. Ids are UUIDs of version 7, so they order by age. */
-const assignedTools = sql`(select string_agg(${apiKeyTools.toolId}::text, ',' order by ${apiKeyTools.toolId}) from ${apiKeyTools} where ${apiKeyTools.apiKeyId} = ${apiKeys.id})`;
-
-const STORED_KEY = {
-  id: apiKeys.id,
-  name: apiKeys.name,
-  keyPrefix: apiKeys.keyPrefix,
-  isActive: apiKeys.isActive,
-  toolIds: assignedTools.mapWith((ids: string) => ids.split(",")) as ReturnType<typeof sql<string[] | null>>,
-  expiresAt: apiKeys.expiresAt,
-  hasOpenaiApiKey: sql<boolean>`${apiKeys.openaiApiKey} is not null`,
-  openaiBaseUrl: apiKeys.openaiBaseUrl,
-  allowedModels: apiKeys.allowedModels,
-  toolMemory: apiKeys.toolMemory,
-  toolMaxRounds: apiKeys.toolMaxRounds,
-  createdAt: apiKeys.createdAt,
-  updatedAt: apiKeys.updatedAt,
-};
-
-const withTools = (row: Omit<StoredKey, "toolIds"> & { toolIds: string[] | null }): StoredKey => ({ ...row, toolIds: row.toolIds ?? [] });
+/** A key to create. */
+export interface NewKey extends KeyChanges, KeyIdentity {
+  name: string;
+}
 
 /** One key, or null. */
-export async function findKey(database: Database | Transaction, id: string): Promise<StoredKey | null> {
-  const [row] = await database.select(STORED_KEY).from(apiKeys).where(eq(apiKeys.id, id));
-  return row === undefined ? null : withTools(row);
+export async function findKey(database: Database, id: string): Promise<StoredKey | null> {
+  return shown(database, await findKeyRow(database, id));
 }
 
-/**
- * Keys, newest first.
- * @throws ApiError 400 for a cursor that is none
- */
-export async function listKeys(database: Database, page: PageRequest): Promise<Page<StoredKey>> {
-  const query = database.select(STORED_KEY).from(apiKeys).where(afterCursor(apiKeys, page));
-  const rows = await query.orderBy(...newestFirst(apiKeys)).limit(page.limit + 1);
-  return toPage(rows.map(withTools), page);
+async function shown(database: Database, row: KeyRow | null): Promise<StoredKey | null> {
+  return row === null ? null : ((await withSpend(database, [row]))[0] ?? null);
 }
 
 /** Locks the tools until the transaction ends, so that none can be deleted before it is assigned. */
@@ -108,21 +69,63 @@ async function replaceTools(transaction: Transaction, keyId: string, toolIds: st
   if (assigned.length > 0) await transaction.insert(apiKeyTools).values(assigned.map((toolId) => ({ apiKeyId: keyId, toolId })));
 }
 
-function mustExist(key: StoredKey | null): StoredKey {
-  if (key === null) throw new Error("A key that was just written is not there");
-  return key;
+function mustExist<Row>(row: Row | null): Row {
+  if (row === null) throw new Error("A key that was just written is not there");
+  return row;
 }
+
+/** What of a key is put on record: what the operator sees of it and can change. */
+function auditable(row: KeyRow): Omit<KeyRow, "updatedAt" | "lastUsedAt" | "hasOpenaiApiKey" | "previousExpiresAt" | "createdAt"> {
+  const { updatedAt: _updated, lastUsedAt: _used, hasOpenaiApiKey: _has, previousExpiresAt: _previous, createdAt: _created, ...rest } = row;
+  return rest;
+}
+
+const secretChange = (openaiApiKey: string | null | undefined) =>
+  openaiApiKey === undefined ? {} : { openaiApiKey: setOrRemoved(openaiApiKey) };
 
 /**
  * Stores a new key.
  * @throws ApiError 400 naming the tools that do not exist
  */
-export async function createKey(database: Database, { toolIds = [], ...values }: NewKey): Promise<StoredKey> {
-  const id = uuidv7();
-  return inTransaction(database, async (transaction) => {
+export async function createKey({ database, clientAddress }: AdminWrite, { toolIds = [], ...values }: NewKey): Promise<StoredKey> {
+  const row = await inTransaction(database, async (transaction) => {
+    const id = uuidv7();
     await transaction.insert(apiKeys).values({ ...values, id });
     await replaceTools(transaction, id, toolIds);
-    return mustExist(await findKey(transaction, id));
+    const created = mustExist(await findKeyRow(transaction, id));
+    const { id: _id, ...fields } = auditable(created);
+    const changes = { ...fields, ...(typeof values.openaiApiKey === "string" ? secretChange(values.openaiApiKey) : {}) };
+    await recordAudit(transaction, { action: "api_key.create", clientAddress, target: created, changes });
+    return created;
+  });
+  return mustExist(await shown(database, row));
+}
+
+/** The key, which nobody else can change before the transaction ends. */
+async function lockKey(transaction: Transaction, id: string): Promise<KeyRow | null> {
+  const locked = await transaction.select({ id: apiKeys.id }).from(apiKeys).where(eq(apiKeys.id, id)).for("update");
+  return locked.length === 0 ? null : findKeyRow(transaction, id);
+}
+
+interface KeyUpdate extends KeyChanges {
+  id: string;
+  action: AuditAction;
+}
+
+async function changeKey({ database, clientAddress }: AdminWrite, { id, action, toolIds, ...changes }: KeyUpdate): Promise<KeyRow | null> {
+  return inTransaction(database, async (transaction) => {
+    const before = await lockKey(transaction, id);
+    if (before === null) return null;
+    await transaction
+      .update(apiKeys)
+      .set({ ...changes, updatedAt: sql`now()` })
+      .where(eq(apiKeys.id, id));
+    if (toolIds !== undefined) await replaceTools(transaction, id, toolIds);
+    const after = mustExist(await findKeyRow(transaction, id));
+    const hadNone = changes.openaiApiKey === null && !before.hasOpenaiApiKey;
+    const changed = { ...differences(auditable(before), auditable(after)), ...(hadNone ? {} : secretChange(changes.openaiApiKey)) };
+    if (Object.keys(changed).length > 0) await recordAudit(transaction, { action, clientAddress, target: after, changes: changed });
+    return after;
   });
 }
 
@@ -130,22 +133,55 @@ export async function createKey(database: Database, { toolIds = [], ...values }:
  * Changes a key, and replaces its tools where `toolIds` is given. Null where there is no such key.
  * @throws ApiError 400 naming the tools that do not exist
  */
-export async function updateKey(database: Database, id: string, { toolIds, ...changes }: KeyChanges): Promise<StoredKey | null> {
-  return inTransaction(database, async (transaction) => {
-    const updated = await transaction
+export async function updateKey(write: AdminWrite, id: string, changes: KeyChanges): Promise<StoredKey | null> {
+  return shown(write.database, await changeKey(write, { ...changes, id, action: "api_key.update" }));
+}
+
+/**
+ * Gives a key these tools and no others. Null where there is no such key.
+ * @throws ApiError 400 naming the tools that do not exist
+ */
+export async function replaceKeyTools(write: AdminWrite, id: string, toolIds: string[]): Promise<string[] | null> {
+  return (await changeKey(write, { id, toolIds, action: "key_tools.replace" }))?.toolIds ?? null;
+}
+
+/** A new secret for a key, and how long the one before it is still accepted. */
+export interface Rotation extends KeyIdentity {
+  overlapSeconds: number;
+}
+
+/** Gives a key a new secret. One that an earlier rotation replaced ends at once: there are never more than two. Null where there is no such key. */
+export async function rotateKey({ database, clientAddress }: AdminWrite, id: string, rotation: Rotation): Promise<StoredKey | null> {
+  const { overlapSeconds, ...identity } = rotation;
+  const row = await inTransaction(database, async (transaction) => {
+    const rotated = await transaction
       .update(apiKeys)
-      .set({ ...changes, updatedAt: sql`now()` })
+      .set({
+        ...identity,
+        previousKeyHash: sql`${apiKeys.keyHash}`,
+        previousExpiresAt: new Date(Date.now() + overlapSeconds * 1000),
+        updatedAt: sql`now()`,
+      })
       .where(eq(apiKeys.id, id))
       .returning({ id: apiKeys.id });
-    if (updated.length === 0) return null;
-    if (toolIds !== undefined) await replaceTools(transaction, id, toolIds);
-    return findKey(transaction, id);
+    if (rotated.length === 0) return null;
+    const after = mustExist(await findKeyRow(transaction, id));
+    const { keyPrefix, keySuffix } = identity;
+    const changes = { keyPrefix, keySuffix, overlapSeconds };
+    await recordAudit(transaction, { action: "api_key.rotate", clientAddress, target: after, changes });
+    return after;
   });
+  return shown(database, row);
 }
 
 /** Deletes a key; its conversations stay. False where there is no such key. */
-export async function deleteKey(database: Database, id: string): Promise<boolean> {
-  return (await database.delete(apiKeys).where(eq(apiKeys.id, id)).returning({ id: apiKeys.id })).length > 0;
+export async function deleteKey({ database, clientAddress }: AdminWrite, id: string): Promise<boolean> {
+  return inTransaction(database, async (transaction) => {
+    const [target] = await transaction.delete(apiKeys).where(eq(apiKeys.id, id)).returning({ id: apiKeys.id, name: apiKeys.name });
+    if (target === undefined) return false;
+    await recordAudit(transaction, { action: "api_key.delete", clientAddress, target });
+    return true;
+  });
 }
 
 /** Which tool of which key. */
@@ -154,53 +190,32 @@ export interface Assignment {
   toolId: string;
 }
 
+const named = { id: apiKeys.id, name: apiKeys.name };
+
 /** Gives a key one more tool; doing so twice changes nothing. Null where the key or the tool does not exist. */
-export async function assignTool(database: Database, { keyId, toolId }: Assignment): Promise<StoredKey | null> {
+export async function assignTool({ database, clientAddress }: AdminWrite, { keyId, toolId }: Assignment): Promise<string[] | null> {
   return inTransaction(database, async (transaction) => {
-    const [key] = await transaction.select({ id: apiKeys.id }).from(apiKeys).where(eq(apiKeys.id, keyId)).for("key share");
-    const [tool] = await transaction.select({ id: tools.id }).from(tools).where(eq(tools.id, toolId)).for("key share");
-    if (key === undefined || tool === undefined) return null;
-    await transaction.insert(apiKeyTools).values({ apiKeyId: key.id, toolId: tool.id }).onConflictDoNothing();
-    return findKey(transaction, keyId);
+    const [target] = await transaction.select(named).from(apiKeys).where(eq(apiKeys.id, keyId)).for("key share");
+    const [tool] = await transaction.select({ id: tools.id, name: tools.name }).from(tools).where(eq(tools.id, toolId)).for("key share");
+    if (target === undefined || tool === undefined) return null;
+    const row = { apiKeyId: target.id, toolId: tool.id };
+    const assigned = await transaction.insert(apiKeyTools).values(row).onConflictDoNothing().returning();
+    const changes = { toolId, toolName: tool.name };
+    if (assigned.length > 0) await recordAudit(transaction, { action: "key_tools.assign", clientAddress, target, changes });
+    return mustExist(await findKeyRow(transaction, keyId)).toolIds;
   });
 }
 
 /** Takes one tool from a key. False where the key did not have it. */
-export async function unassignTool(database: Database, { keyId, toolId }: Assignment): Promise<boolean> {
-  const assignment = and(eq(apiKeyTools.apiKeyId, keyId), eq(apiKeyTools.toolId, toolId));
-  return (await database.delete(apiKeyTools).where(assignment).returning({ toolId: apiKeyTools.toolId })).length > 0;
-}
-
-function resolvedTool(row: typeof tools.$inferSelect): ResolvedTool {
-  const { id, name, description, type, implementation, mcpServerCommand, mcpServerUrl, mcpToolName, env, timeoutMs } = row;
-  const parameters = parseJson(row.parameters);
-  return {
-    id,
-    name,
-    description,
-    type,
-    implementation,
-    mcpServerCommand,
-    mcpServerUrl,
-    mcpToolName,
-    env,
-    timeoutMs,
-    parameters: isObject(parameters) ? parameters : {},
-  };
-}
-
-/** The key with this hash and its active tools, in one round trip, or null. */
-export async function findKeyByHash(database: Database, keyHash: string): Promise<ResolvedKey | null> {
-  const rows = await database
-    .select({ key: apiKeys, tool: tools })
-    .from(apiKeys)
-    .leftJoin(apiKeyTools, eq(apiKeyTools.apiKeyId, apiKeys.id))
-    .leftJoin(tools, and(eq(tools.id, apiKeyTools.toolId), eq(tools.isActive, true)))
-    .where(eq(apiKeys.keyHash, keyHash));
-  const key = rows[0]?.key;
-  if (key === undefined) return null;
-  const { id, name, isActive, expiresAt, openaiApiKey, openaiBaseUrl, allowedModels, toolMemory, toolMaxRounds } = key;
-  // Sorted here and not by the database, whose order of letters depends on its locale.
-  const active = rows.flatMap(({ tool }) => (tool === null ? [] : [resolvedTool(tool)])).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  return { id, name, isActive, expiresAt, openaiApiKey, openaiBaseUrl, allowedModels, toolMemory, toolMaxRounds, tools: active };
+export async function unassignTool({ database, clientAddress }: AdminWrite, { keyId, toolId }: Assignment): Promise<boolean> {
+  return inTransaction(database, async (transaction) => {
+    const assignment = and(eq(apiKeyTools.apiKeyId, keyId), eq(apiKeyTools.toolId, toolId));
+    const removed = await transaction.delete(apiKeyTools).where(assignment).returning({ toolId: apiKeyTools.toolId });
+    const [target] = await transaction.select(named).from(apiKeys).where(eq(apiKeys.id, keyId));
+    const [tool] = await transaction.select({ name: tools.name }).from(tools).where(eq(tools.id, toolId));
+    if (removed.length === 0 || target === undefined) return false;
+    const changes = { toolId, toolName: tool?.name ?? null };
+    await recordAudit(transaction, { action: "key_tools.unassign", clientAddress, target, changes });
+    return true;
+  });
 }

@@ -1,4 +1,4 @@
-import { desc, sql, type SQL } from "drizzle-orm";
+import { sql, type SQL } from "drizzle-orm";
 import type { PgColumn } from "drizzle-orm/pg-core";
 import { base64url } from "jose";
 import { ApiError } from "../openai/api-error.ts";
@@ -30,8 +30,9 @@ interface Ordered {
   createdAt: PgColumn;
 }
 
-function encodeCursor({ createdAt, id }: Position): string {
-  return base64url.encode(JSON.stringify([createdAt.toISOString(), id]));
+/** The cursor of a place in a list: opaque to clients. {@link readCursor} gives its parts back. */
+export function encodeCursor(parts: (string | null)[]): string {
+  return base64url.encode(JSON.stringify(parts));
 }
 
 /** @throws ApiError 400 where the text is no cursor of ours */
@@ -48,7 +49,8 @@ function decodeCursor(cursor: string): Position {
   );
 }
 
-function readCursor(cursor: string): unknown[] {
+/** The parts of a cursor, unchecked: clients may send anything. */
+export function readCursor(cursor: string): unknown[] {
   const value = parseJson(decodeText(cursor));
   return Array.isArray(value) ? value : [];
 }
@@ -63,9 +65,12 @@ function decodeText(cursor: string): string {
   }
 }
 
-/** Newest first; the id decides between rows of one millisecond. */
+/**
+ * Newest first; the id decides between rows of one millisecond. Nulls, of which there are none, are named as the indexes have
+ * them: in another order of theirs, an index does not serve, and a list of a million rows takes half a second.
+ */
 export function newestFirst(table: Ordered): SQL[] {
-  return [desc(table.createdAt), desc(table.id)];
+  return [sql`${table.createdAt} desc nulls last`, sql`${table.id} desc nulls last`];
 }
 
 /** The condition for rows that come after the cursor's, in the order of {@link newestFirst}. */
@@ -75,9 +80,14 @@ export function afterCursor(table: Ordered, { cursor }: PageRequest): SQL | unde
   return sql`(${table.createdAt}, ${table.id}) < (${createdAt.toISOString()}::timestamptz, ${id}::uuid)`;
 }
 
+/** When the last row of the page before was made, or null for a first page. */
+export function cursorTime({ cursor }: PageRequest): Date | null {
+  return cursor === undefined ? null : decodeCursor(cursor).createdAt;
+}
+
 /** A page of rows that were selected with `limit + 1`, so that it is known whether more follow. */
 export function toPage<Row extends Position>(rows: Row[], { limit }: PageRequest): Page<Row> {
   const data = rows.slice(0, limit);
   const last = data.at(-1);
-  return { data, nextCursor: rows.length > limit && last !== undefined ? encodeCursor(last) : null };
+  return { data, nextCursor: rows.length > limit && last !== undefined ? encodeCursor([last.createdAt.toISOString(), last.id]) : null };
 }

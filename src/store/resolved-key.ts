@@ -32,6 +32,16 @@ export interface ResolvedKey {
   toolMemory: boolean;
   /** Null: the server's limit. */
   toolMaxRounds: number | null;
+  /** `metadata`: the record has no content of messages, arguments and results. */
+  logContent: "full" | "metadata";
+  /** Null: no limit. */
+  requestsPerMinute: number | null;
+  tokensPerMinute: number | null;
+  /** US dollars in a calendar month (UTC). */
+  monthlyBudget: number | null;
+  lastUsedAt: Date | null;
+  /** Where it was found by the secret that a rotation replaced: until when that is accepted. */
+  replacedUntil: Date | null;
   /** Active tools only, ordered by name. */
   tools: ResolvedTool[];
 }

@@ -1,9 +1,11 @@
-import { eq, sql } from "drizzle-orm";
+import { asc, eq, isNotNull, sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
 import { tools } from "../../drizzle/schema.ts";
 import { ApiError } from "../openai/api-error.ts";
+import type { JsonObject } from "../openai/json.ts";
+import { recordAudit, type AdminWrite } from "./audit.ts";
 import type { Database } from "./database.ts";
-import { isUniqueViolation } from "./database-error.ts";
+import { inTransaction, isUniqueViolation } from "./database-error.ts";
 import { afterCursor, newestFirst, toPage, type Page, type PageRequest } from "./page.ts";
 
 /** A tool's row: `parameters` is JSON text, `env` is sealed. */
@@ -27,17 +29,27 @@ function mustExist(tool: StoredTool | undefined): StoredTool {
   return tool;
 }
 
+/** A database, who changes a tool in it, and what the audit log is told of it. */
+export interface ToolWrite extends AdminWrite {
+  /** What was changed, without secrets. @param before null where the tool is new */
+  describe(before: StoredTool | null, after: StoredTool): JsonObject;
+}
+
 /**
  * Stores a new tool.
  * @throws ApiError 409 where the name is taken
  */
-export async function createTool(database: Database, columns: ToolColumns): Promise<StoredTool> {
-  const [tool] = await database
-    .insert(tools)
-    .values({ ...columns, id: uuidv7() })
-    .returning()
-    .catch(refuseTakenName(columns.name));
-  return mustExist(tool);
+export async function createTool({ database, clientAddress, describe }: ToolWrite, columns: ToolColumns): Promise<StoredTool> {
+  return inTransaction(database, async (transaction) => {
+    const [created] = await transaction
+      .insert(tools)
+      .values({ ...columns, id: uuidv7() })
+      .returning()
+      .catch(refuseTakenName(columns.name));
+    const target = mustExist(created);
+    await recordAudit(transaction, { action: "tool.create", clientAddress, target, changes: describe(null, target) });
+    return target;
+  });
 }
 
 /** One tool, or null. */
@@ -55,21 +67,39 @@ export async function listTools(database: Database, page: PageRequest): Promise<
   return toPage(await query.orderBy(...newestFirst(tools)).limit(page.limit + 1), page);
 }
 
+/** Tools whose MCP server is started by a command, by name. */
+export async function listCommandTools(database: Database): Promise<StoredTool[]> {
+  return database.select().from(tools).where(isNotNull(tools.mcpServerCommand)).orderBy(asc(tools.name));
+}
+
 /**
  * Changes a tool. Null where there is no such tool.
  * @throws ApiError 409 where the new name is taken
  */
-export async function updateTool(database: Database, id: string, changes: Partial<ToolColumns>): Promise<StoredTool | null> {
-  const update = database
-    .update(tools)
-    .set({ ...changes, updatedAt: sql`now()` })
-    .where(eq(tools.id, id))
-    .returning();
-  const [tool] = await update.catch(refuseTakenName(changes.name));
-  return tool ?? null;
+export async function updateTool(write: ToolWrite, id: string, columns: Partial<ToolColumns>): Promise<StoredTool | null> {
+  const { database, clientAddress, describe } = write;
+  return inTransaction(database, async (transaction) => {
+    const [before] = await transaction.select().from(tools).where(eq(tools.id, id)).for("update");
+    if (before === undefined) return null;
+    const [updated] = await transaction
+      .update(tools)
+      .set({ ...columns, updatedAt: sql`now()` })
+      .where(eq(tools.id, id))
+      .returning()
+      .catch(refuseTakenName(columns.name));
+    const target = mustExist(updated);
+    const changes = describe(before, target);
+    if (Object.keys(changes).length > 0) await recordAudit(transaction, { action: "tool.update", clientAddress, target, changes });
+    return target;
+  });
 }
 
 /** Deletes a tool and its assignments; what it did stays on record. False where there is no such tool. */
-export async function deleteTool(database: Database, id: string): Promise<boolean> {
-  return (await database.delete(tools).where(eq(tools.id, id)).returning({ id: tools.id })).length > 0;
+export async function deleteTool({ database, clientAddress }: AdminWrite, id: string): Promise<boolean> {
+  return inTransaction(database, async (transaction) => {
+    const [target] = await transaction.delete(tools).where(eq(tools.id, id)).returning({ id: tools.id, name: tools.name });
+    if (target === undefined) return false;
+    await recordAudit(transaction, { action: "tool.delete", clientAddress, target });
+    return true;
+  });
 }

@@ -8,7 +8,11 @@ import { cutResult, failedResult, type ToolResult } from "./tool-result.ts";
 /** Time limit of an MCP tool that sets none, in milliseconds. */
 const MCP_TIMEOUT_MS = 60_000;
 
-async function environmentOf(platform: Pick<Platform, "config" | "memory">, tool: ResolvedTool): Promise<Record<string, string>> {
+/** The variables that a tool's server gets. @throws SealError where they cannot be opened */
+export async function environmentOf(
+  platform: Pick<Platform, "config" | "memory">,
+  tool: Pick<ResolvedTool, "env">,
+): Promise<Record<string, string>> {
   if (tool.env === null) return {};
   const env = parseJson(await sealOf(platform).open(tool.env));
   return isObject(env) ? Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)])) : {};

@@ -52,6 +52,8 @@ describe("a conversation on record", () => {
     );
     const { turns, messages, toolExecutions, rounds, ...row } = detail;
     expect(row).toEqual({
+      branches: [],
+      inherited: { turns: [], messages: [], toolExecutions: [], rounds: [] },
       id: expect.stringMatching(UUID),
       apiKeyId: keyId,
       apiKeyName: keyName,
@@ -65,15 +67,23 @@ describe("a conversation on record", () => {
       completionTokens: 10,
       totalTokens: 30,
       tokensEstimated: false,
+      turnCount: 1,
+      toolsUsed: [tool.name],
+      cachedTokens: 4,
+      reasoningTokens: null,
+      cost: null,
+      costIncomplete: true,
+      branchOfTurnId: null,
+      branchOfConversationId: null,
       durationMs: expect.any(Number),
       createdAt: expect.stringMatching(ISO),
       updatedAt: expect.stringMatching(ISO),
     });
     const always = { id: expect.stringMatching(UUID), createdAt: expect.stringMatching(ISO), turnId: turns[0]?.id };
     expect(messages).toEqual([
-      { ...always, role: "user", content: "What is it?", toolCalls: null, toolCallId: null, hidden: false, round: null },
-      { ...always, role: "assistant", content: "Let me see.", toolCalls: calls, toolCallId: null, hidden: true, round: 1 },
-      { ...always, role: "tool", content: "1", toolCalls: null, toolCallId: "call_1", hidden: true, round: 1 },
+      { ...always, role: "user", content: "What is it?", toolCalls: null, toolCallId: null, hidden: false, round: null, extra: null },
+      { ...always, role: "assistant", content: "Let me see.", toolCalls: calls, toolCallId: null, hidden: true, round: 1, extra: null },
+      { ...always, role: "tool", content: "1", toolCalls: null, toolCallId: "call_1", hidden: true, round: 1, extra: null },
       {
         ...always,
         role: "tool",
@@ -82,6 +92,7 @@ describe("a conversation on record", () => {
         toolCallId: "call_2",
         hidden: true,
         round: 1,
+        extra: null,
       },
       {
         ...always,
@@ -91,6 +102,7 @@ describe("a conversation on record", () => {
         toolCallId: null,
         hidden: false,
         round: 2,
+        extra: null,
       },
     ]);
     const executed = {
@@ -187,6 +199,14 @@ describe("the list of conversations", () => {
         "completionTokens",
         "totalTokens",
         "tokensEstimated",
+        "turnCount",
+        "toolsUsed",
+        "cachedTokens",
+        "reasoningTokens",
+        "cost",
+        "costIncomplete",
+        "branchOfTurnId",
+        "branchOfConversationId",
         "durationMs",
         "createdAt",
         "updatedAt",

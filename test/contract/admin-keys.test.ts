@@ -38,6 +38,7 @@ describe("an API key", () => {
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       key: expect.stringMatching(/^sk-proxy-[A-Za-z0-9_-]{43}$/),
       keyPrefix: made.key?.slice(0, 16),
+      keySuffix: made.key?.slice(-4),
       name: "for the shop",
       isActive: true,
       toolIds,
@@ -47,6 +48,13 @@ describe("an API key", () => {
       allowedModels: null,
       toolMemory: true,
       toolMaxRounds: null,
+      logContent: "full",
+      requestsPerMinute: null,
+      tokensPerMinute: null,
+      monthlyBudget: null,
+      lastUsedAt: null,
+      previousExpiresAt: null,
+      spend: { month: 0 },
       createdAt: expect.stringMatching(ISO),
       updatedAt: expect.stringMatching(ISO),
     });
@@ -80,14 +88,23 @@ describe("an API key", () => {
       toolMemory: false,
       toolMaxRounds: 3,
     });
+    const limits = { logContent: "metadata", requestsPerMinute: 60, tokensPerMinute: 10_000, monthlyBudget: 12.5 };
+    expect(await (await patch(made.id, limits)).json()).toMatchObject(limits);
     const cleared = await patch(made.id, {
       expiresAt: null,
       openaiApiKey: null,
       openaiBaseUrl: null,
       allowedModels: null,
       toolMaxRounds: null,
+      requestsPerMinute: null,
+      tokensPerMinute: null,
+      monthlyBudget: null,
     });
     expect(await cleared.json()).toMatchObject({
+      logContent: "metadata",
+      requestsPerMinute: null,
+      tokensPerMinute: null,
+      monthlyBudget: null,
       toolMemory: false,
       toolMaxRounds: null,
       expiresAt: null,
@@ -132,6 +149,11 @@ describe("the fields of a key", () => {
     ["no rounds at all", { toolMaxRounds: 0 }, "toolMaxRounds"],
     ["more rounds than there may be", { toolMaxRounds: 101 }, "toolMaxRounds"],
     ["half a round", { toolMaxRounds: 1.5 }, "toolMaxRounds"],
+    ["a limit of no requests", { requestsPerMinute: 0 }, "requestsPerMinute"],
+    ["more tokens than the database can count", { tokensPerMinute: 2 ** 31 }, "tokensPerMinute"],
+    ["a budget of nothing", { monthlyBudget: 0 }, "monthlyBudget"],
+    ["a budget that is no number", { monthlyBudget: "10" }, "monthlyBudget"],
+    ["an unknown kind of record", { logContent: "none" }, "logContent"],
     ["models that are no list", { allowedModels: "gpt" }, "allowedModels"],
     ["a model that is no text", { allowedModels: ["a", 1] }, "allowedModels.1"],
     ["a tool that does not exist", { toolIds: [NOBODY] }, "toolIds"],

@@ -1,6 +1,7 @@
 import { Agent, get } from "node:http";
 import { describe, expect, it } from "vitest";
 import { adminCall, chat, dataDirectory } from "../helpers/own-proxy.ts";
+import { ADMIN_PASSWORD } from "../helpers/start-target.ts";
 import { completion, startUpstream } from "../helpers/upstream.ts";
 
 /** One request on the agent's one connection; resolves to what became of it. */
@@ -30,5 +31,19 @@ describe("SIGTERM", () => {
     expect(proxy.child.exitCode).toBe(0);
     expect(Date.now() - startedAt).toBeLessThan(8000);
     agent.destroy();
+  });
+
+  it("ends the live list of conversations, which would never end by itself", async () => {
+    const proxy = await dataDirectory().start();
+    const login = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ password: ADMIN_PASSWORD }) };
+    const { token } = (await (await fetch(`${proxy.captured}/api/admin/login`, login)).json()) as { token: string };
+    const live = await fetch(`${proxy.captured}/api/admin/conversations/live`, { headers: { authorization: `Bearer ${token}` } });
+    expect(live.status).toBe(200);
+    const text = live.text();
+    const startedAt = Date.now();
+    await proxy.stop("SIGTERM");
+    expect(await text).toContain(": listening");
+    expect(proxy.child.exitCode).toBe(0);
+    expect(Date.now() - startedAt).toBeLessThan(6000);
   });
 });

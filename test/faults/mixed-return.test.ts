@@ -1,21 +1,21 @@
 /** A client that comes back with its results: on any replica and runtime the model finds one consistent history. */
 import postgres from "postgres";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { historyOf, startRounds, type ScriptedRound } from "../helpers/mixed-upstream.ts";
 import { askOfficially, conversationAt, type AnsweredTurn } from "../helpers/own-client.ts";
 import { adminCall } from "../helpers/own-proxy.ts";
-import { startReplicas, type Replica } from "../helpers/replicas.ts";
-import type { ScriptedUpstream } from "../helpers/upstream.ts";
+import { startReplicas, type Replica, type Replicas } from "../helpers/replicas.ts";
+import { chunk, completion, startUpstream, toolCall, type Answer, type ScriptedUpstream } from "../helpers/upstream.ts";
 
 type Json = Record<string, unknown>;
 type Name = "node a" | "node b" | "workerd";
 
-let started: Awaited<ReturnType<typeof startReplicas<Name>>>;
+let started: Replicas<Name>;
 let addId: string;
-const at = (name: Name): Replica => started.replicas[name];
+const at = (name: Name): Replica => started.at[name];
 
 beforeAll(async () => {
-  started = await startReplicas<Name>({ "node a": "node", "node b": "node", workerd: "workerd" });
+  started = await startReplicas({ "node a": { runtime: "node" }, "node b": { runtime: "node" }, workerd: { runtime: "workerd" } });
   const number = { type: "number" };
   const tool = {
     name: "add",
@@ -34,8 +34,8 @@ interface Application {
   upstream: ScriptedUpstream;
 }
 
-async function application(rounds: ScriptedRound[], fields: Json = {}): Promise<Application> {
-  const upstream = await startRounds(...rounds);
+async function application(rounds: ScriptedRound[] | Answer, fields: Json = {}): Promise<Application> {
+  const upstream = await (typeof rounds === "function" ? startUpstream(rounds) : startRounds(...rounds));
   const key = { name: "an application", toolIds: [addId], openaiBaseUrl: upstream.url, ...fields };
   const { key: secret, id } = await adminCall<{ key: string; id: string }>(at("node a").url, "/api-keys", key);
   return { key: secret, keyId: id, upstream };
@@ -58,7 +58,11 @@ const WIDE_LINE =
   'assistant: Let me see. [u1 ask {"q": "u1?"}] [c1 add {"a":1, "b":2}] [u2 ask {"q": "u2?"}] [c2 add {"a":3, "b":4}] [u3 ask {"q": "u3?"}]';
 
 /** Sends messages there, and gives the answer. */
-function send(place: Replica, app: Application, { messages, streamed = false, ...more }: Json & { messages: unknown[]; streamed?: boolean }) {
+function send(
+  place: Replica,
+  app: Application,
+  { messages, streamed = false, ...more }: Json & { messages: unknown[]; streamed?: boolean },
+) {
   return askOfficially({ url: place.url, key: app.key }, { messages, tools: TOOLS, ...more }, streamed);
 }
 
@@ -73,7 +77,11 @@ async function returned(app: Application, to: Replica, request: Json & { message
 
 async function inDatabase<T>(query: (sql: postgres.Sql) => Promise<T>): Promise<T> {
   const sql = postgres(started.databaseUrl, { max: 1 });
-  return query(sql).finally(() => sql.end());
+  try {
+    return await query(sql);
+  } finally {
+    await sql.end();
+  }
 }
 
 const keptRows = (keyId: string) =>
@@ -89,9 +97,9 @@ describe("a client that was given its calls at one replica and brings its result
       [true, false],
       [false, true],
       [false, false],
-    ]) {
+    ] as const) {
       const app = await application([MIXED, DONE]);
-      const answer = await send(at(first), app, { messages: [USER], streamed: streamedFirst === true });
+      const answer = await send(at(first), app, { messages: [USER], streamed: streamedFirst });
       expect([answer.message.content, callIds(answer), answer.finishReason]).toEqual(["Let me see.", ["u1"], "tool_calls"]);
       const messages = back(answer, result("u1", "yes"));
       expect(await returned(app, at(second), { messages, streamed: streamedThen })).toEqual(SPLICED);
@@ -207,5 +215,74 @@ describe("a key without memory between turns", () => {
     await send(at("node a"), app, { messages: [USER, first.message, next] });
     const hidden = ["user: go", 'assistant: Hm. [c1 add {"a":1, "b":2}]', "tool c1: 3", "assistant: Three.", "user: and?"];
     expect(historyOf(app.upstream, 2)).toEqual(hidden);
+  });
+});
+
+/** How long a client waits at most where the database is away: the proxy's own limit is 2.5 s. */
+const PATIENCE_MS = 4000;
+
+/** Gives the mixed round, once the gate is open, and an answer to whoever is back with results. */
+function behind(gate: Promise<void>): Answer {
+  const [u1, c1] = [toolCall("u1", "ask", '{"q": "u1?"}'), toolCall("c1", "add", '{"a":1, "b":2}')];
+  return async (request, response) => {
+    const { messages, stream } = request.json() as { messages: { role: string }[]; stream?: boolean };
+    if (messages.at(-1)?.role === "tool") return completion({ content: DONE.text })(request, response);
+    if (stream !== true) return gate.then(() => completion({ content: MIXED.text, tool_calls: [c1, u1] })(request, response));
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(`data: ${JSON.stringify(chunk({ role: "assistant", content: MIXED.text }))}\n\n`);
+    await gate;
+    const calls = [c1, u1].map((call, index) => chunk({ tool_calls: [{ index, ...call }] }));
+    for (const payload of [...calls, chunk({}, "tool_calls"), "[DONE]"])
+      response.write(`data: ${typeof payload === "string" ? payload : JSON.stringify(payload)}\n\n`);
+    response.end();
+  };
+}
+
+describe("with the database away", () => {
+  const ways: { at: Name; way: "cut" | "stall"; to: Name }[] = [
+    { at: "node a", way: "cut", to: "workerd" },
+    { at: "node a", way: "stall", to: "workerd" },
+    { at: "workerd", way: "cut", to: "node b" },
+  ];
+
+  it.each(ways)("an answer ends, and what was hidden of it gets there with its record ($at, $way)", async ({ at: name, way, to }) => {
+    const gate = Promise.withResolvers<void>();
+    const app = await application(behind(gate.promise));
+    const users = ["streamed", "whole"].map((content) => ({ role: "user", content }));
+    const asked = users.map((user) => send(at(name), app, { messages: [user], streamed: user.content === "streamed" }));
+    await expect.poll(() => app.upstream.requests.length).toBe(2);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    onTestFinished(at(name).wire.mend);
+    at(name).wire[way]();
+    const cutAt = performance.now();
+    gate.resolve();
+    const answers = await Promise.all(asked);
+    expect(performance.now() - cutAt).toBeLessThan(PATIENCE_MS);
+    expect(answers.map(callIds)).toEqual([["u1"], ["u1"]]);
+    expect(await keptRows(app.keyId)).toBe(0);
+    at(name).wire.mend();
+    for (const answer of answers) expect((await conversationAt(at(to).url, answer.conversationId)).status).toBe("completed");
+    for (const [index, user] of users.entries()) {
+      const messages = [user, answers[index]?.message, result("u1", "yes")];
+      expect((await send(at(to), app, { messages })).message.content).toBe(DONE.text);
+      expect(historyOf(app.upstream, 2 + index)).toEqual([`user: ${user.content}`, ...SPLICED.slice(1)]);
+    }
+  });
+
+  it.each(ways)("a client that comes back is answered in time, from what it sent ($at, $way)", async ({ at: name, way }) => {
+    const app = await application([MIXED, DONE, DONE]);
+    const answer = await send(at(name), app, { messages: [USER] });
+    const messages = back(answer, result("u1", "yes"));
+    // Another key is made, so that the proxy asks about this one again, as it does after some seconds anyway.
+    await adminCall(at(name).url, "/api-keys", { name: "another" });
+    onTestFinished(at(name).wire.mend);
+    at(name).wire[way]();
+    const cutAt = performance.now();
+    expect(await returned(app, at(name), { messages, streamed: true })).toEqual(UNSPLICED);
+    expect(performance.now() - cutAt).toBeLessThan(PATIENCE_MS);
+    at(name).wire.mend();
+    await expect.poll(async () => (await fetch(`${at(name).url}/health`)).json(), { timeout: 15_000 }).toMatchObject({ status: "ok" });
+    await send(at(name), app, { messages });
+    expect(historyOf(app.upstream, 2)).toEqual(SPLICED);
   });
 });

@@ -7,6 +7,9 @@ export interface DatabaseWire {
   url: string;
   /** Breaks all connections, and refuses new ones. */
   cut(): void;
+  /** Lets nothing through any more, and says so to nobody, as a lost network does. */
+  stall(): void;
+  /** Breaks what is left of stalled connections, and lets new ones through. */
   mend(): void;
   close(): void;
 }
@@ -15,9 +18,10 @@ export interface DatabaseWire {
 export async function openDatabaseWire(databaseUrl: string): Promise<DatabaseWire> {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
-  const state = { cut: false };
+  const state = { way: "open" as "open" | "cut" | "stalled" };
   const server = createServer((socket) => {
-    if (state.cut) return socket.destroy();
+    if (state.way === "cut") return socket.destroy();
+    if (state.way === "stalled") return void sockets.add(socket.on("error", () => socket.destroy()));
     const through = connect(Number(target.port), target.hostname);
     for (const [from, to] of [
       [socket, through],
@@ -37,18 +41,21 @@ export async function openDatabaseWire(databaseUrl: string): Promise<DatabaseWir
   const url = new URL(target);
   url.port = String((server.address() as AddressInfo).port);
   url.hostname = "127.0.0.1";
-  const cut = () => {
-    state.cut = true;
+  const breakAll = (way: typeof state.way) => {
+    state.way = way;
     for (const socket of sockets) socket.destroy();
+    sockets.clear();
   };
   return {
     url: url.href,
-    cut,
-    mend: () => {
-      state.cut = false;
+    cut: () => breakAll("cut"),
+    stall: () => {
+      state.way = "stalled";
+      for (const socket of sockets) socket.unpipe().pause();
     },
+    mend: () => (state.way === "open" ? undefined : breakAll("open")),
     close: () => {
-      cut();
+      breakAll("cut");
       server.close();
     },
   };

@@ -12,6 +12,8 @@ type Json = Record<string, unknown>;
 export interface Place {
   url: string;
   key: string;
+  /** What to ask with, where a test wants to see the bytes. */
+  fetch?: typeof globalThis.fetch;
 }
 
 /** A whole turn, as the client has it. */
@@ -23,8 +25,8 @@ export interface AnsweredTurn {
 }
 
 /** Asks for a chat completion, streamed or whole, and reads it to its end. Never tries twice. */
-export async function askOfficially({ url, key }: Place, body: Json, streamed: boolean): Promise<AnsweredTurn> {
-  const { completions } = new OpenAI({ apiKey: key, baseURL: `${url}/v1`, maxRetries: 0 }).chat;
+export async function askOfficially({ url, key, fetch }: Place, body: Json, streamed: boolean): Promise<AnsweredTurn> {
+  const { completions } = new OpenAI({ apiKey: key, baseURL: `${url}/v1`, maxRetries: 0, ...(fetch ? { fetch } : {}) }).chat;
   const request = { model: "gpt-test", ...body } as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming;
   const { data, response } = streamed
     ? await completions.create({ ...request, stream: true }).withResponse()
@@ -37,15 +39,23 @@ export async function askOfficially({ url, key }: Place, body: Json, streamed: b
   return { message: choice.message, finishReason: choice.finish_reason, conversationId };
 }
 
-/** A conversation of a proxy of the test's own, with what tests of the tool loop read beside the rest. */
-export interface OwnConversation extends ConversationDetail {
-  turns: { id: string; status: string; loopStopReason: string | null; totalTokens: number | null; tokensEstimated: boolean }[];
+/** A conversation, with what tests of the tool loop read beside the rest. */
+interface OwnConversation extends ConversationDetail {
+  turns: { status: string; loopStopReason: string | null; error: string | null }[];
   rounds: (ConversationDetail["rounds"][number] & { tokensEstimated: boolean; completionTokens: number | null })[];
 }
 
-/** A conversation, as soon as it is written. */
-export async function conversationAt(url: string, id: string): Promise<OwnConversation> {
-  const list = async () => (await adminCall<{ data: { id: string }[] }>(url, "/conversations?limit=200")).data.map((row) => row.id);
-  await expect.poll(list, { timeout: 15_000, interval: 100 }).toContain(id);
-  return adminCall<OwnConversation>(url, `/conversations/${id}`);
+type Listed = Pick<OwnConversation, "id" | "title">;
+
+async function conversationWhere(url: string, isWanted: (row: Listed) => boolean): Promise<OwnConversation> {
+  const find = async () => (await adminCall<{ data: Listed[] }>(url, "/conversations?limit=200")).data.find(isWanted);
+  await expect.poll(find, { timeout: 15_000, interval: 100 }).toBeDefined();
+  return adminCall<OwnConversation>(url, `/conversations/${(await find())?.id}`);
 }
+
+/** A conversation of a proxy of the test's own, as soon as it is written. */
+export const conversationAt = (url: string, id: string): Promise<OwnConversation> => conversationWhere(url, (row) => row.id === id);
+
+/** The conversation that began with these words, where the client has left without its id. */
+export const conversationTitled = (url: string, title: string): Promise<OwnConversation> =>
+  conversationWhere(url, (row) => row.title === title);

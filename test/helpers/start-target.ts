@@ -72,11 +72,10 @@ export function startNodeProxy(env: Record<string, string>): Promise<StartedProc
   });
 }
 
-/** Starts the proxy on Node, in a data directory of its own. @param databaseUrl null: the embedded database */
-export async function startNode(databaseUrl: string | null, stops: Stop[], env: Record<string, string> = {}): Promise<string> {
+async function startNode(databaseUrl: string | null, stops: Stop[]): Promise<string> {
   const dataDir = mkdtempSync(join(tmpdir(), "proxy-test-"));
   stops.push(async () => rmSync(dataDir, { recursive: true, force: true }));
-  const started = await startNodeProxy({ DATA_DIR: dataDir, ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }), ...env });
+  const started = await startNodeProxy({ DATA_DIR: dataDir, ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }) });
   stops.push(started.stop);
   return started.captured;
 }

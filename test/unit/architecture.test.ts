@@ -9,8 +9,8 @@ import { describe, expect, it } from "vitest";
 const ROOT = resolve(import.meta.dirname, "../..");
 const MAX_LINES = 300;
 /**
- * Free plans of Cloudflare allow 3 MB. What is measured here is 2.08 MB, of which 1.5 MB are the two vocabularies of the
- * tokenizer. They cost nothing at the start (44 ms with and without): they are read when a record without usage comes.
+ * Free plans of Cloudflare allow 3 MB. What is measured here is 2.20 MB, of which 1.5 MB are the two vocabularies of the
+ * tokenizer and 0.1 MB are prices. They cost nothing at the start (44 ms with and without): they are read when a record without usage comes.
  */
 const MAX_WORKER_GZIP_BYTES = 2_300_000;
 /** What only Node has: it must not be dragged into the Worker. */
@@ -35,7 +35,7 @@ interface Room {
 /** Who may import whom. A request goes from left to right: routes → auth → tools → upstream → loop → stream → record. */
 const ROOMS: Record<string, Room> = {
   "src/openai": { imports: [] },
-  "src/config.ts": { imports: [] },
+  "src/config.ts": { imports: ["src/record/price-overrides.ts"] },
   "src/platform.ts": { imports: [], types: ["src/config.ts", "src/record", "src/store"] },
   "src/auth": { imports: ["src/openai", "src/platform.ts", "src/store"], types: ["src/config.ts"] },
   "src/tools": { imports: ["src/openai", "src/platform.ts", "src/store"] },
@@ -43,7 +43,7 @@ const ROOMS: Record<string, Room> = {
   "src/loop": { imports: ["src/openai", "src/stream"], types: ["src/platform.ts", "src/record"] },
   "src/stream": { imports: ["src/openai"] },
   "src/record": { imports: ["src/openai"], types: ["src/platform.ts"] },
-  "src/store": { imports: ["src/openai", "drizzle"], types: ["src/record"] },
+  "src/store": { imports: ["src/openai", "drizzle", "src/record/histogram.ts"], types: ["src/record"] },
   "src/routes": {
     imports: [
       "src/openai",

@@ -6,8 +6,13 @@ import { openTurn } from "../../src/record/open-turn.ts";
 /** A turn that ended, with these parts. */
 function record(parts: Partial<TurnRecord>): TurnRecord {
   const turn = openTurn(
-    { keepRecord: () => undefined },
-    { id: crypto.randomUUID(), endpoint: "/v1/chat/completions", apiKey: { id: "1", name: "k" } },
+    { keepRecord: () => undefined, memory: { get: (_name, create) => create() } },
+    {
+      id: crypto.randomUUID(),
+      endpoint: "/v1/chat/completions",
+      apiKey: { id: "1", name: "k", logContent: "full" },
+      upstream: "https://api.openai.com/v1",
+    },
   );
   return Object.assign(turn.record, { model: "gpt-4o", request: '{"messages":[{"role":"user","content":"hello"}]}', ...parts });
 }

@@ -1,18 +1,27 @@
 import { useState } from "react";
-import { formatJson } from "../format.ts";
+import { formatBytes, formatJson } from "../format.ts";
+import { Markdown } from "../parts/markdown.tsx";
+import { isObject, type Members } from "./read-record.ts";
 
 /** Longer texts are folded: a system prompt must not push the conversation off the screen. */
 const FOLDED_FROM = 1500;
 
-/** A text as it is: never HTML, line breaks kept, long ones folded. */
-export function LongText({ text, code = false }: { text: string; code?: boolean }) {
+type Look = "plain" | "code" | "markdown";
+
+function Text({ text, look }: { text: string; look: Look }) {
+  if (look === "markdown") return <Markdown text={text} />;
+  return look === "code" ? <pre tabIndex={0}>{text}</pre> : <div className="text">{text}</div>;
+}
+
+/** A text, never as HTML; long ones are folded. */
+export function LongText({ text, look = "plain" }: { text: string; look?: Look }) {
   const [isOpen, setIsOpen] = useState(false);
-  const isFolded = !isOpen && text.length > FOLDED_FROM;
-  const shown = isFolded ? `${text.slice(0, FOLDED_FROM)}…` : text;
+  const foldedFrom = look === "markdown" ? 4 * FOLDED_FROM : FOLDED_FROM;
+  const isFolded = !isOpen && text.length > foldedFrom;
   return (
     <>
-      {code ? <pre tabIndex={0}>{shown}</pre> : <div className="text">{shown}</div>}
-      {text.length > FOLDED_FROM && (
+      <Text text={isFolded ? `${text.slice(0, foldedFrom)}…` : text} look={look} />
+      {text.length > foldedFrom && (
         <button type="button" className="link" aria-expanded={isOpen} onClick={() => setIsOpen(!isOpen)}>
           {isOpen ? "Show less" : `Show all ${text.length.toLocaleString("en")} characters`}
         </button>
@@ -21,14 +30,27 @@ export function LongText({ text, code = false }: { text: string; code?: boolean 
   );
 }
 
-type Part = Record<string, unknown>;
+/** What the record keeps of bytes. */
+function StoredBytes({ stored }: { stored: Members }) {
+  const { sha256, bytes, mediaType } = stored;
+  return (
+    <p className="stored-bytes">
+      <span>{typeof mediaType === "string" ? mediaType : "file"}</span>
+      <span>{typeof bytes === "number" ? formatBytes(bytes) : ""}</span>
+      <code title="SHA-256 of the bytes: the record does not keep them">{String(sha256).slice(0, 16)}…</code>
+    </p>
+  );
+}
 
-const isPart = (value: unknown): value is Part => typeof value === "object" && value !== null && !Array.isArray(value);
-
-function imageUrlOf(part: Part): string | null {
-  const image = part["image_url"];
-  const url = isPart(image) ? image["url"] : image;
-  return typeof url === "string" ? url : null;
+/** The record's note in the place of bytes, wherever it is in a part. */
+function storedIn(value: unknown): Members | null {
+  if (!isObject(value)) return null;
+  if (isObject(value["stored"])) return value["stored"];
+  return (
+    Object.values(value)
+      .map(storedIn)
+      .find((found) => found !== null) ?? null
+  );
 }
 
 /** Images of other servers are named, not shown: to load one would tell its server that it was looked at. */
@@ -41,18 +63,21 @@ function ImagePart({ url }: { url: string }) {
   );
 }
 
-function ContentPart({ part }: { part: Part }) {
+function ContentPart({ part, look }: { part: Members; look: Look }) {
   const text = part["text"] ?? part["refusal"];
-  const url = imageUrlOf(part);
-  if (typeof text === "string") return <LongText text={text} />;
-  return url === null ? <LongText code text={formatJson(part)} /> : <ImagePart url={url} />;
+  if (typeof text === "string") return <LongText text={text} look={look} />;
+  const stored = storedIn(part);
+  if (stored !== null) return <StoredBytes stored={stored} />;
+  const image = part["image_url"];
+  const url = isObject(image) ? image["url"] : image;
+  return typeof url === "string" ? <ImagePart url={url} /> : <LongText look="code" text={formatJson(part)} />;
 }
 
 /** The content of a message: a text, parts, or nothing. */
-export function Content({ content }: { content: unknown }) {
-  if (content === null || content === "") return null;
-  if (typeof content === "string") return <LongText text={content} />;
-  if (!Array.isArray(content) || !content.every(isPart)) return <LongText code text={formatJson(content)} />;
+export function Content({ content, look = "plain" }: { content: unknown; look?: Look }) {
+  if (content === null || content === undefined || content === "") return null;
+  if (typeof content === "string") return <LongText text={content} look={look} />;
+  if (!Array.isArray(content) || !content.every(isObject)) return <LongText look="code" text={formatJson(content)} />;
   const keyed = content.map((part, index) => ({ part, key: `part ${index}` }));
-  return keyed.map(({ part, key }) => <ContentPart key={key} part={part} />);
+  return keyed.map(({ part, key }) => <ContentPart key={key} part={part} look={look} />);
 }

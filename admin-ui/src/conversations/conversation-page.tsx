@@ -1,94 +1,135 @@
+import { Braces, ChevronLeft, SquareTerminal, Trash2 } from "lucide-react";
 import { useState } from "react";
 import type { ConversationDetail } from "../api-shapes.ts";
-import { countOf, formatCount, formatDuration, formatMoment } from "../format.ts";
-import { resources } from "../http.ts";
-import { CopyBlock } from "../parts/copy.tsx";
+import { countOf } from "../format.ts";
+import { actions, resources } from "../http.ts";
+import { CopyBlock, CopyButton } from "../parts/copy.tsx";
+import { ConfirmDialog } from "../parts/dialog.tsx";
+import { Menu } from "../parts/menu.tsx";
 import { Loading } from "../parts/notice.tsx";
 import { Page } from "../parts/page.tsx";
-import { Link } from "../router.tsx";
-import { useResource } from "../use-resource.ts";
-import { StatusBadge, titleOf } from "./conversation-table.tsx";
-import { Tokens } from "./tokens.tsx";
+import { Link, navigate } from "../router.tsx";
+import { useKeys } from "../use-keys.ts";
+import { useRefresh, useResource } from "../use-resource.ts";
+import { titleOf } from "./conversation-table.tsx";
+import { turnsOf } from "./read-record.ts";
+import { asCurl } from "./request-of.ts";
+import { SidePanel } from "./side-panel.tsx";
 import { TurnView } from "./turn-view.tsx";
 
-function TokensInAndOut({ conversation }: { conversation: ConversationDetail }) {
-  const { promptTokens, completionTokens, totalTokens } = conversation;
+function Inherited({ detail }: { detail: ConversationDetail }) {
+  const turns = detail.inherited === undefined ? [] : turnsOf(detail.inherited);
+  if (turns.length === 0) return null;
+  return (
+    <details className="inherited">
+      <summary>
+        Goes on from {countOf(turns.length, "turn")} of{" "}
+        {detail.branchOfConversationId === null ? (
+          "another conversation"
+        ) : (
+          <Link href={`/conversations/${detail.branchOfConversationId}`}>another conversation</Link>
+        )}
+      </summary>
+      {turns.map((steps, index) => (
+        <TurnView key={steps.turn.id} number={index + 1} steps={steps} />
+      ))}
+    </details>
+  );
+}
+
+function Chat({ detail }: { detail: ConversationDetail }) {
+  const turns = turnsOf(detail);
+  return (
+    <div className="conversation">
+      <div className="chat">
+        <Inherited detail={detail} />
+        {turns.map((steps, index) => (
+          <TurnView key={steps.turn.id} number={index + 1} steps={steps} />
+        ))}
+      </div>
+      <SidePanel detail={detail} turns={turns} />
+    </div>
+  );
+}
+
+/** Opens everything that is folded, or folds it all where it is open. */
+function toggleFolds(): void {
+  const folds = [...document.querySelectorAll<HTMLDetailsElement>(".chat details")];
+  const isOpen = folds.some(({ open }) => !open);
+  for (const fold of folds) fold.open = isOpen;
+}
+
+interface HeaderProps {
+  detail: ConversationDetail;
+  isRaw: boolean;
+  turnRaw: () => void;
+  remove: () => void;
+}
+
+function HeaderActions({ detail, isRaw, turnRaw, remove }: HeaderProps) {
   return (
     <>
-      <Tokens of={conversation} />
-      {totalTokens !== null && ` (${formatCount(promptTokens)} in, ${formatCount(completionTokens)} out)`}
+      <button type="button" aria-pressed={isRaw} onClick={turnRaw}>
+        <Braces aria-hidden="true" />
+        Raw JSON
+      </button>
+      <CopyButton text={asCurl(detail)}>Copy as curl</CopyButton>
+      <Link href={`/playground?conversation=${detail.id}`} className="button">
+        <SquareTerminal aria-hidden="true" />
+        Open in playground
+      </Link>
+      <Menu
+        label="More actions"
+        items={[{ name: "Delete conversation…", icon: <Trash2 aria-hidden="true" />, onSelect: remove, isDangerous: true }]}
+      />
     </>
   );
 }
 
-function Facts({ conversation }: { conversation: ConversationDetail }) {
-  const { id, apiKeyId, apiKeyName, model, endpoint, createdAt, durationMs, status, toolExecutionCount } = conversation;
-  const facts = {
-    Status: <StatusBadge status={status} />,
-    Key: <Link href={`/conversations?apiKeyId=${apiKeyId}`}>{apiKeyName}</Link>,
-    Model: <code>{model ?? "–"}</code>,
-    Endpoint: <code>{endpoint}</code>,
-    Started: formatMoment(createdAt),
-    Duration: formatDuration(durationMs),
-    Tokens: <TokensInAndOut conversation={conversation} />,
-    "Tools run": formatCount(toolExecutionCount),
-    Id: <code>{id}</code>,
+function DeleteDialog({ id, onClose }: { id: string; onClose: () => void }) {
+  const refresh = useRefresh();
+  const remove = async () => {
+    await actions.deleteConversation(id);
+    navigate("/conversations", { replace: true });
+    await refresh();
   };
   return (
-    <dl className="summary">
-      {Object.entries(facts).map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
+    <ConfirmDialog title="Delete this conversation?" verb="Delete conversation" onConfirm={remove} onClose={onClose}>
+      Its messages, tool results and figures go for ever. What it cost stays in the statistics.
+    </ConfirmDialog>
   );
-}
-
-function Turns({ conversation }: { conversation: ConversationDetail }) {
-  return conversation.turns.map((turn, index) => {
-    const isOfTurn = ({ turnId }: { turnId: string }) => turnId === turn.id;
-    const messages = conversation.messages.filter(isOfTurn);
-    const parts = {
-      turn,
-      messages,
-      toolExecutions: conversation.toolExecutions.filter(isOfTurn),
-      rounds: conversation.rounds.filter(isOfTurn),
-    };
-    return <TurnView key={turn.id} number={index + 1} parts={parts} />;
-  });
 }
 
 /** `/conversations/:id`: a chat first, with everything that is on record about it. */
 export function ConversationPage({ id }: { id: string }) {
   const conversation = useResource(resources.conversation(id));
   const [isRaw, setIsRaw] = useState(false);
+  const [isDeleting, setIsDeleting] = useState(false);
+  const turnRaw = () => setIsRaw((before) => !before);
+  useKeys({ e: toggleFolds, r: turnRaw });
   const { data } = conversation;
   return (
     <Page
       title={data === null ? "Conversation" : titleOf(data)}
-      actions={
-        <>
-          <Link href="/conversations">All conversations</Link>
-          <button type="button" aria-pressed={isRaw} disabled={data === null} onClick={() => setIsRaw(!isRaw)}>
-            Raw JSON
-          </button>
-        </>
+      width="full"
+      above={
+        <Link href="/conversations" className="back">
+          <ChevronLeft aria-hidden="true" />
+          Conversations
+        </Link>
       }
+      actions={data !== null && <HeaderActions detail={data} isRaw={isRaw} turnRaw={turnRaw} remove={() => setIsDeleting(true)} />}
     >
-      <Loading from={conversation}>
-        {(detail) => (
-          <>
-            <Facts conversation={detail} />
-            {isRaw ? (
-              <CopyBlock label={`JSON of ${countOf(detail.messages.length, "message")}`} text={JSON.stringify(detail, null, 2)} />
-            ) : (
-              <Turns conversation={detail} />
-            )}
-          </>
-        )}
+      <Loading from={conversation} lines={8}>
+        {(detail) =>
+          isRaw ? (
+            <CopyBlock label={`JSON of ${countOf(detail.messages.length, "message")}`} text={JSON.stringify(detail, null, 2)} />
+          ) : (
+            <Chat detail={detail} />
+          )
+        }
       </Loading>
+      {isDeleting && <DeleteDialog id={id} onClose={() => setIsDeleting(false)} />}
     </Page>
   );
 }

@@ -1,39 +1,53 @@
+import { GitBranch, Wrench } from "lucide-react";
 import type { Conversation } from "../api-shapes.ts";
-import { formatCount, formatDuration } from "../format.ts";
-import { Badge, type Tone } from "../parts/notice.tsx";
+import { countOf, formatDuration } from "../format.ts";
 import { Moment, Table, type Column } from "../parts/table.tsx";
 import { Link } from "../router.tsx";
+import { Cost } from "./cost.tsx";
+import { StatusIcon } from "./status.tsx";
 import { Tokens } from "./tokens.tsx";
-
-const TONES: Record<Conversation["status"], Tone> = { completed: "good", failed: "bad", cancelled: "warn" };
-
-/** How a turn, a round or a conversation ended. */
-export function StatusBadge({ status }: { status: Conversation["status"] }) {
-  return <Badge tone={TONES[status]}>{status}</Badge>;
-}
 
 /** What a conversation is called: its first question, where it has one. */
 export const titleOf = ({ title, endpoint }: Pick<Conversation, "title" | "endpoint">): string => (title === "" ? endpoint : title);
+
+function Tools({ row }: { row: Conversation }) {
+  if (row.toolExecutionCount === 0) return <span className="hint">–</span>;
+  return (
+    <span className="tool-count" title={row.toolsUsed.join(", ")}>
+      <Wrench aria-hidden="true" />
+      {row.toolExecutionCount}
+    </span>
+  );
+}
 
 const COLUMNS: Column<Conversation>[] = [
   {
     name: "Conversation",
     cell: (row) => (
-      <Link href={`/conversations/${row.id}`} className="title">
-        {titleOf(row)}
-      </Link>
+      <span className="conversation-cell">
+        <StatusIcon status={row.status} />
+        <Link href={`/conversations/${row.id}`} className="row-link" data-row>
+          {titleOf(row)}
+        </Link>
+        {row.branchOfConversationId !== null && (
+          <span title="Branch of another conversation" role="img" aria-label="branch">
+            <GitBranch aria-hidden="true" className="inline-icon" />
+          </span>
+        )}
+        {row.turnCount > 1 && <span className="chip">{countOf(row.turnCount, "turn")}</span>}
+      </span>
     ),
   },
-  { name: "Status", cell: (row) => <StatusBadge status={row.status} /> },
-  { name: "Key", cell: (row) => <Link href={`/conversations?apiKeyId=${row.apiKeyId}`}>{row.apiKeyName}</Link> },
-  { name: "Model", cell: (row) => <code>{row.model ?? "–"}</code> },
-  { name: "Tools run", isNumber: true, cell: (row) => formatCount(row.toolExecutionCount) },
+  { name: "Key", cell: (row) => <span className="cut">{row.apiKeyName}</span> },
+  { name: "Model", cell: (row) => <code className="cut">{row.model ?? "–"}</code> },
+  { name: "Tools", isNumber: true, cell: (row) => <Tools row={row} /> },
   { name: "Tokens", isNumber: true, cell: (row) => <Tokens of={row} /> },
+  { name: "Cost", isNumber: true, cell: (row) => <Cost of={row} /> },
   { name: "Duration", isNumber: true, cell: (row) => formatDuration(row.durationMs) },
-  { name: "Started", cell: (row) => <Moment iso={row.createdAt} /> },
+  { name: "Started", isNumber: true, cell: (row) => <Moment iso={row.createdAt} /> },
 ];
 
 /** Conversations, a row each. */
-export function ConversationTable({ conversations }: { conversations: Conversation[] }) {
-  return <Table name="Conversations" columns={COLUMNS} rows={conversations} />;
+export function ConversationTable({ conversations, fresh }: { conversations: Conversation[]; fresh?: ReadonlySet<string> }) {
+  return <Table name="Conversations" columns={COLUMNS} rows={conversations} {...(fresh === undefined ? {} : { fresh })} />;
 }

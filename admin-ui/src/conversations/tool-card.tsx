@@ -1,33 +1,14 @@
+import { CircleCheck, CircleX, CornerUpRight } from "lucide-react";
 import type { ToolExecution } from "../api-shapes.ts";
-import { formatDuration, formatJson } from "../format.ts";
-import { Badge } from "../parts/notice.tsx";
+import { firstLine, formatDuration, formatJson } from "../format.ts";
 import { LongText } from "./content.tsx";
-
-/** A call as the model wrote it. */
-export interface ToolCall {
-  id: string;
-  name: string;
-  /** JSON text, as a rule. */
-  arguments: string;
-}
-
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
-
-/** The calls of a message; what is no call is left out. */
-export function readToolCalls(toolCalls: unknown): ToolCall[] {
-  if (!Array.isArray(toolCalls)) return [];
-  return toolCalls.filter(isObject).map((call) => {
-    const called = isObject(call["function"]) ? call["function"] : isObject(call["custom"]) ? call["custom"] : {};
-    return { id: textOf(call["id"]), name: textOf(called["name"]), arguments: textOf(called["arguments"] ?? called["input"]) };
-  });
-}
+import { stepId, type ToolCall } from "./read-record.ts";
 
 function Labelled({ label, text }: { label: string; text: string }) {
   return (
     <div className="labelled">
-      <h3>{label}</h3>
-      <LongText code text={text} />
+      <h4>{label}</h4>
+      <LongText look="code" text={text} />
     </div>
   );
 }
@@ -43,26 +24,39 @@ function Outcome({ execution }: { execution: ToolExecution }) {
   );
 }
 
+type State = "done" | "failed" | "client";
+
+const STATES = {
+  done: { icon: CircleCheck, word: "done" },
+  failed: { icon: CircleX, word: "failed" },
+  client: { icon: CornerUpRight, word: "run by the client" },
+};
+
 /** One call of a tool: what the model asked for, and what became of it. Without an execution it is the client's to run. */
-export function ToolCard({ call, execution }: { call: ToolCall; execution: ToolExecution | null }) {
-  const hasFailed = execution !== null && execution.error !== null;
+export function ToolCard({ call, execution, turnId }: { call: ToolCall; execution: ToolExecution | null; turnId: string }) {
+  const state: State = execution === null ? "client" : execution.error === null ? "done" : "failed";
+  const { icon: Icon, word } = STATES[state];
+  const preview = execution?.error ?? execution?.result ?? "";
   return (
-    <article className={hasFailed ? "tool-card failed" : "tool-card"} aria-label={`Call of ${call.name}`}>
-      <header>
-        <code>{call.name}</code>
-        {execution === null ? (
-          <Badge tone="quiet">run by the client</Badge>
-        ) : (
-          <Badge tone={hasFailed ? "bad" : "good"}>{hasFailed ? "failed" : "done"}</Badge>
-        )}
+    <details className={`tool-card ${state}`} id={stepId(turnId, call.id)} aria-label={`Call of ${call.name}`}>
+      <summary>
+        <Icon className="state-icon" aria-hidden="true" />
+        <code className="tool-name">{call.name}</code>
+        <span className="unseen">{word}</span>
+        <code className="preview">{firstLine(call.arguments === "" ? "{}" : call.arguments)}</code>
+        {state === "client" && <span className="hint">{word}</span>}
+        {execution !== null && <span className="tool-time">{formatDuration(execution.durationMs)}</span>}
+        {preview !== "" && <span className="preview result">{firstLine(preview)}</span>}
+      </summary>
+      <div className="tool-body">
         {execution !== null && (
-          <span className="hint">
-            {execution.type} · {formatDuration(execution.durationMs)}
-          </span>
+          <p className="hint">
+            {execution.type === "mcp" ? "MCP tool" : "Function"} · <code>{call.id}</code>
+          </p>
         )}
-      </header>
-      <Labelled label="Arguments" text={call.arguments === "" ? "{}" : formatJson(call.arguments)} />
-      {execution !== null && <Outcome execution={execution} />}
-    </article>
+        <Labelled label="Arguments" text={call.arguments === "" ? "{}" : formatJson(call.arguments)} />
+        {execution !== null && <Outcome execution={execution} />}
+      </div>
+    </details>
   );
 }

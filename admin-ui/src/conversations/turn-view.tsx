@@ -1,130 +1,117 @@
-import type { Message, Round, ToolExecution, Turn } from "../api-shapes.ts";
-import { formatDuration } from "../format.ts";
-import { Badge, Notice } from "../parts/notice.tsx";
-import { Moment, Table, type Column } from "../parts/table.tsx";
-import { Content } from "./content.tsx";
-import { StatusBadge } from "./conversation-table.tsx";
+import { countOf, formatCount, formatDuration } from "../format.ts";
+import { Notice } from "../parts/notice.tsx";
+import { Moment } from "../parts/table.tsx";
+import { Cost } from "./cost.tsx";
+import { HiddenMark, ProducedMessage, SentMessage } from "./message-view.tsx";
+import { stepId, type RoundStep, type TurnSteps } from "./read-record.ts";
+import { StatusBadge } from "./status.tsx";
 import { Tokens } from "./tokens.tsx";
-import { readToolCalls, ToolCard } from "./tool-card.tsx";
 
-/** A turn with all that belongs to it. */
-interface TurnParts {
-  turn: Turn;
-  messages: Message[];
-  toolExecutions: ToolExecution[];
-  rounds: Round[];
-}
+/** What goes without saying: the answer is there, or the calls are. */
+const USUAL_ENDS = new Set(["stop", "tool_calls"]);
 
-const ROUND_COLUMNS: Column<Round & { id: string }>[] = [
-  { name: "Round", cell: ({ round }) => round },
-  {
-    name: "Status",
-    cell: ({ status, error }) =>
-      error === null ? (
-        <StatusBadge status={status} />
-      ) : (
-        <span title={error}>
-          <StatusBadge status={status} />
+function RoundFigures({ round }: { round: NonNullable<RoundStep["round"]> }) {
+  const { durationMs, timeToFirstTokenMs, finishReason, cachedTokens, reasoningTokens } = round;
+  return (
+    <>
+      <span>{formatDuration(durationMs)}</span>
+      {timeToFirstTokenMs !== null && <span>first token {formatDuration(timeToFirstTokenMs)}</span>}
+      {round.totalTokens !== null && (
+        <span>
+          <Tokens of={round} kind="promptTokens" /> in
+          {cachedTokens !== null && cachedTokens > 0 && ` (${formatCount(cachedTokens)} cached)`},{" "}
+          <Tokens of={round} kind="completionTokens" /> out
+          {reasoningTokens !== null && reasoningTokens > 0 && ` (${formatCount(reasoningTokens)} reasoning)`}
         </span>
-      ),
-  },
-  { name: "First token", isNumber: true, cell: ({ timeToFirstTokenMs }) => formatDuration(timeToFirstTokenMs) },
-  { name: "Duration", isNumber: true, cell: ({ durationMs }) => formatDuration(durationMs) },
-  { name: "Prompt", isNumber: true, cell: (round) => <Tokens of={round} kind="promptTokens" /> },
-  { name: "Completion", isNumber: true, cell: (round) => <Tokens of={round} kind="completionTokens" /> },
-  { name: "Tokens", isNumber: true, cell: (round) => <Tokens of={round} /> },
-  { name: "Ended with", cell: ({ finishReason, error }) => error ?? finishReason ?? "–" },
-];
-
-function MessageView({ message, executions }: { message: Message; executions: Map<string, ToolExecution> }) {
-  const calls = readToolCalls(message.toolCalls);
-  const isEmpty = (message.content === null || message.content === "") && calls.length === 0;
-  return (
-    <li className={`message ${message.role}${message.hidden ? " hidden-message" : ""}`}>
-      <header>
-        <strong>{message.role}</strong>
-        {message.hidden && <Badge tone="warn">hidden from the client</Badge>}
-        {message.round !== null && <span className="hint">round {message.round}</span>}
-        {message.toolCallId !== null && <code className="hint">{message.toolCallId}</code>}
-      </header>
-      <Content content={message.content} />
-      {isEmpty && <p className="hint">No content</p>}
-      {calls.map((call) => (
-        <ToolCard key={call.id} call={call} execution={executions.get(`${message.round} ${call.id}`) ?? null} />
-      ))}
-    </li>
-  );
-}
-
-/** The results of tools stand in the cards of their calls: their messages would only say the same again. */
-function isShownInCard(message: Message, toolExecutions: ToolExecution[]): boolean {
-  return (
-    message.role === "tool" &&
-    message.hidden &&
-    toolExecutions.some(({ toolCallId, round }) => toolCallId === message.toolCallId && round === message.round)
-  );
-}
-
-function TurnFacts({ turn }: { turn: Turn }) {
-  const facts = [
-    `HTTP ${turn.httpStatus}`,
-    formatDuration(turn.durationMs),
-    ...(turn.timeToFirstTokenMs === null ? [] : [`first token after ${formatDuration(turn.timeToFirstTokenMs)}`]),
-    turn.streamed ? "streamed" : "not streamed",
-    ...(turn.loopStopReason === null ? [] : [`ended: ${turn.loopStopReason.replaceAll("_", " ")}`]),
-  ];
-  return (
-    <p className="facts">
-      <StatusBadge status={turn.status} /> <Moment iso={turn.startedAt} /> · {facts.join(" · ")}
-      {turn.totalTokens !== null && (
-        <>
-          {" · "}
-          <Tokens of={turn} /> {turn.totalTokens === 1 ? "token" : "tokens"}
-        </>
       )}
+      {round.cost !== null && <Cost of={round} />}
+      {finishReason !== null && !USUAL_ENDS.has(finishReason) && <code>{finishReason}</code>}
+    </>
+  );
+}
+
+/** One round: the model's answer, the tools it called, and the figures of it. */
+function RoundView({ step, turn }: { step: RoundStep; turn: TurnSteps["turn"] }) {
+  const { number, round, messages, executions } = step;
+  const answers = messages.filter(({ role }) => role !== "tool");
+  const isHidden = answers.length > 0 && answers.every(({ hidden }) => hidden);
+  return (
+    <section className={isHidden ? "round hidden-round" : "round"} id={stepId(turn.id, `round-${number}`)} aria-label={`Round ${number}`}>
+      <header className="round-header">
+        <h3>Round {number}</h3>
+        {isHidden && <HiddenMark />}
+        {round !== null && <RoundFigures round={round} />}
+        {round !== null && round.status !== "completed" && <StatusBadge status={round.status} />}
+      </header>
+      {round?.error !== null && round?.error !== undefined && <Notice tone="bad">{round.error}</Notice>}
+      {answers.map((message) => (
+        <ProducedMessage key={message.id} message={message} executions={executions} />
+      ))}
+    </section>
+  );
+}
+
+const STOP_REASONS: Record<string, string> = { answered: "", client_calls: "handed calls to the client" };
+
+function TurnFacts({ turn }: { turn: TurnSteps["turn"] }) {
+  const stop = turn.loopStopReason === null ? "" : (STOP_REASONS[turn.loopStopReason] ?? turn.loopStopReason.replaceAll("_", " "));
+  return (
+    <p className="turn-facts">
+      {turn.status !== "completed" && <StatusBadge status={turn.status} />}
+      <Moment iso={turn.startedAt} />
+      <span>{formatDuration(turn.durationMs)}</span>
+      {turn.totalTokens !== null && (
+        <span>
+          <Tokens of={turn} /> tokens
+        </span>
+      )}
+      {turn.cost !== null && <Cost of={turn} />}
+      <span>{turn.streamed ? "streamed" : "whole"}</span>
+      {turn.httpStatus !== 200 && <span>HTTP {turn.httpStatus}</span>}
+      {stop !== "" && <span>{stop}</span>}
     </p>
   );
 }
 
-function ToolNames({ label, names }: { label: string; names: string[] }) {
-  if (names.length === 0) return null;
+function Offered({ turn }: { turn: TurnSteps["turn"] }) {
+  const { toolsOffered, toolsShadowed } = turn;
+  if (toolsOffered.length + toolsShadowed.length === 0) return null;
   return (
-    <p className="facts">
-      {label}{" "}
-      {names.map((name) => (
-        <code key={name} className="chip">
-          {name}
-        </code>
-      ))}
-    </p>
+    <details className="offered">
+      <summary>{countOf(toolsOffered.length, "tool")} offered</summary>
+      <p>
+        {toolsOffered.map((name) => (
+          <code key={name} className="chip">
+            {name}
+          </code>
+        ))}
+      </p>
+      {toolsShadowed.length > 0 && (
+        <p className="hint">
+          Not offered, because the client has a tool of that name: <code>{toolsShadowed.join(", ")}</code>
+        </p>
+      )}
+    </details>
   );
 }
 
 /** One turn: a request and its answer, with the rounds that the client did not see. */
-export function TurnView({ number, parts }: { number: number; parts: TurnParts }) {
-  const { turn, messages, toolExecutions, rounds } = parts;
-  const executions = new Map(toolExecutions.map((execution) => [`${execution.round} ${execution.toolCallId}`, execution]));
-  const rows = rounds.map((round) => ({ ...round, id: `${round.turnId} ${round.round}` }));
+export function TurnView({ number, steps }: { number: number; steps: TurnSteps }) {
+  const { turn, sent, rounds } = steps;
   return (
-    <section className="turn">
-      <h2>Turn {number}</h2>
-      <TurnFacts turn={turn} />
-      <ToolNames label="Tools offered:" names={turn.toolsOffered} />
-      <ToolNames label="Not offered, because the client has a tool of that name:" names={turn.toolsShadowed} />
+    <section className="turn" id={stepId(turn.id, "turn")} aria-label={`Turn ${number}`}>
+      <header className="turn-header">
+        <h2>Turn {number}</h2>
+        <TurnFacts turn={turn} />
+      </header>
+      {sent.map((message) => (
+        <SentMessage key={message.id} message={message} />
+      ))}
+      <Offered turn={turn} />
+      {rounds.map((step) => (
+        <RoundView key={step.number} step={step} turn={turn} />
+      ))}
       {turn.error !== null && <Notice tone="bad">{turn.error}</Notice>}
-      <ol className="messages">
-        {messages
-          .filter((message) => !isShownInCard(message, toolExecutions))
-          .map((message) => (
-            <MessageView key={message.id} message={message} executions={executions} />
-          ))}
-      </ol>
-      {rows.length > 0 && (
-        <>
-          <h3>Rounds</h3>
-          <Table name={`Rounds of turn ${number}`} columns={ROUND_COLUMNS} rows={rows} />
-        </>
-      )}
     </section>
   );
 }

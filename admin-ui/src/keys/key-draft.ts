@@ -16,6 +16,11 @@ export interface KeyDraft {
   toolMemory: boolean;
   /** Empty: as many as the proxy allows. */
   toolMaxRounds: string;
+  logContent: ApiKey["logContent"];
+  /** Empty: no limit. */
+  requestsPerMinute: string;
+  tokensPerMinute: string;
+  monthlyBudget: string;
 }
 
 function asLocalTime(iso: string | null): string {
@@ -36,6 +41,10 @@ export function draftOf(key: ApiKey | null): KeyDraft {
     allowedModels: key?.allowedModels?.join("\n") ?? "",
     toolMemory: key?.toolMemory ?? true,
     toolMaxRounds: key?.toolMaxRounds?.toString() ?? "",
+    logContent: key?.logContent ?? "full",
+    requestsPerMinute: key?.requestsPerMinute?.toString() ?? "",
+    tokensPerMinute: key?.tokensPerMinute?.toString() ?? "",
+    monthlyBudget: key?.monthlyBudget?.toString() ?? "",
   };
 }
 
@@ -53,19 +62,27 @@ function upstreamKeyOf({ openaiApiKey, removesOpenaiApiKey }: KeyDraft): string 
   return removesOpenaiApiKey ? null : (orNull(openaiApiKey) ?? undefined);
 }
 
+const NUMBERS = ["toolMaxRounds", "requestsPerMinute", "tokensPerMinute", "monthlyBudget"] as const;
+
+/** Limits that were changed; an empty one is none. */
+const changedNumbers = (before: KeyDraft, draft: KeyDraft): KeyFields =>
+  Object.fromEntries(
+    NUMBERS.filter((name) => draft[name] !== before[name]).map((name) => [name, draft[name] === "" ? null : Number(draft[name])]),
+  );
+
+const changed = (before: KeyDraft, draft: KeyDraft, names: readonly (keyof KeyDraft & keyof KeyFields)[]) =>
+  Object.fromEntries(names.filter((name) => draft[name] !== before[name]).map((name) => [name, draft[name]])) as KeyFields;
+
 /** The fields in which a draft differs from what it began as: what others changed meanwhile stays as it is. */
 export function changedFields(before: KeyDraft, draft: KeyDraft): KeyFields {
   const openaiApiKey = upstreamKeyOf(draft);
   return {
-    ...(draft.name === before.name ? {} : { name: draft.name }),
+    ...changed(before, draft, ["name", "toolMemory", "logContent"]),
+    ...changedNumbers(before, draft),
     ...(draft.expiresAt === before.expiresAt ? {} : { expiresAt: draft.expiresAt === "" ? null : new Date(draft.expiresAt).toISOString() }),
     ...(draft.toolIds.join() === before.toolIds.join() ? {} : { toolIds: draft.toolIds }),
     ...(openaiApiKey === undefined ? {} : { openaiApiKey }),
     ...(draft.openaiBaseUrl === before.openaiBaseUrl ? {} : { openaiBaseUrl: orNull(draft.openaiBaseUrl) }),
-    ...(draft.toolMemory === before.toolMemory ? {} : { toolMemory: draft.toolMemory }),
-    ...(draft.toolMaxRounds === before.toolMaxRounds
-      ? {}
-      : { toolMaxRounds: draft.toolMaxRounds === "" ? null : Number(draft.toolMaxRounds) }),
     ...(draft.allowedModels === before.allowedModels ? {} : { allowedModels: linesOf(draft.allowedModels) }),
   };
 }

@@ -61,6 +61,20 @@ export function TextArea({
   );
 }
 
+/** One of many, from a list that opens. */
+export function SelectField(props: FieldProps & { value: string; onChange: (value: string) => void; children: ReactNode }) {
+  const { label, hint, fault, value, onChange, children } = props;
+  return (
+    <Field label={label} hint={hint} fault={fault ?? null}>
+      {(control) => (
+        <select {...control} value={value} onChange={(event) => onChange(event.target.value)}>
+          {children}
+        </select>
+      )}
+    </Field>
+  );
+}
+
 interface Choice<Value extends string> {
   value: Value;
   label: string;

@@ -1,7 +1,17 @@
 import { useEffect, useRef, type ReactNode } from "react";
 
+interface PageProps {
+  title: string;
+  /** Stands over the title: where this belongs. */
+  above?: ReactNode;
+  actions?: ReactNode;
+  /** How much room the view wants. */
+  width?: "normal" | "full";
+  children: ReactNode;
+}
+
 /** A view: its title, what can be done here, and the rest. The title takes the focus, so that screen readers read it. */
-export function Page({ title, actions, children }: { title: string; actions?: ReactNode; children: ReactNode }) {
+export function Page({ title, above, actions, width = "normal", children }: PageProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${title} · OpenAI Proxy Server`;
@@ -11,11 +21,14 @@ export function Page({ title, actions, children }: { title: string; actions?: Re
     if (history.state !== null) heading.current?.focus({ preventScroll: true });
   }, []);
   return (
-    <main className="page">
+    <main className={`page ${width}`} id="main">
       <header className="page-header">
-        <h1 ref={heading} tabIndex={-1}>
-          {title}
-        </h1>
+        <div className="page-title">
+          {above}
+          <h1 ref={heading} tabIndex={-1}>
+            {title}
+          </h1>
+        </div>
         {actions !== undefined && <div className="actions">{actions}</div>}
       </header>
       {children}

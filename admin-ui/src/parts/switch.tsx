@@ -1,9 +1,11 @@
+import { Switch as Toggle } from "radix-ui";
+
 /** On or off, at once. */
-export function Switch(props: { label: string; isOn: boolean; isBusy: boolean; onTurn: () => void }) {
-  const { label, isOn, isBusy, onTurn } = props;
+export function Switch(props: { label: string; isOn: boolean; isBusy?: boolean; onTurn: (isOn: boolean) => void }) {
+  const { label, isOn, isBusy = false, onTurn } = props;
   return (
-    <button type="button" role="switch" className="switch" aria-checked={isOn} aria-label={label} disabled={isBusy} onClick={onTurn}>
-      <span aria-hidden="true">{isOn ? "on" : "off"}</span>
-    </button>
+    <Toggle.Root className="switch" aria-label={label} checked={isOn} disabled={isBusy} onCheckedChange={onTurn}>
+      <Toggle.Thumb className="thumb" />
+    </Toggle.Root>
   );
 }

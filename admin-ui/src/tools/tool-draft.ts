@@ -64,9 +64,8 @@ function readParameters(text: string): object {
   throw fault("parameters", 'This must be a JSON Schema of an object: { "type": "object", "properties": … }');
 }
 
-/** @throws HttpError at `env` for a line without a name */
-function readEnv({ env, removesEnv, server }: ToolDraft): Record<string, string> | null | undefined {
-  if (server === "url" || removesEnv) return null;
+/** Variables, one a line; undefined where there are none. @throws HttpError at `env` for a line without a name */
+export function readEnv(env: string): Record<string, string> | undefined {
   const lines = env.split("\n").filter((line) => line.trim() !== "");
   if (lines.length === 0) return undefined;
   return Object.fromEntries(
@@ -83,7 +82,7 @@ const orNull = (text: string): string | null => (text.trim() === "" ? null : tex
 /** What belongs to the type; the server empties the fields of the other one. */
 function typedFields(draft: ToolDraft): ToolFields {
   if (draft.type === "function") return { implementation: draft.implementation };
-  const env = readEnv(draft);
+  const env = draft.server === "url" || draft.removesEnv ? null : readEnv(draft.env);
   return {
     mcpServerCommand: draft.server === "command" ? orNull(draft.mcpServerCommand) : null,
     mcpServerUrl: draft.server === "url" ? orNull(draft.mcpServerUrl) : null,

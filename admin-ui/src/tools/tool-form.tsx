@@ -1,5 +1,7 @@
+import { CodeEditor } from "../parts/code-editor.tsx";
 import { Choices, TextArea, TextField, Toggle } from "../parts/field.tsx";
 import type { Action } from "../use-action.ts";
+import { argumentNamesOf } from "./schema-fields.ts";
 import type { ToolDraft } from "./tool-draft.ts";
 
 /** Fields of which the form shows the faults itself. */
@@ -33,19 +35,21 @@ const textOf = ({ draft, change, action }: FormProps, name: TextName) => ({
   onChange: (event: { target: { value: string } }) => change({ [name]: event.target.value }),
 });
 
-function FunctionFields(props: FormProps) {
+function FunctionFields({ draft, change, action }: FormProps) {
   return (
-    <TextArea
+    <CodeEditor
       label="Implementation"
-      code
-      rows={14}
+      language="javascript"
+      value={draft.implementation}
+      onChange={(implementation) => change({ implementation })}
+      fault={action.faultOf("implementation")}
+      names={argumentNamesOf(draft.parameters)}
       hint={
         <>
           The body of an <code>async</code> function of <code>args</code>, in standard JavaScript. It runs isolated: no network, no files.
           What <code>console.log</code> prints is kept with the conversation.
         </>
       }
-      {...textOf(props, "implementation")}
     />
   );
 }
@@ -133,7 +137,14 @@ export function ToolForm({ envNames, ...props }: FormProps & { envNames: string[
         {...textOf(props, "name")}
       />
       <TextArea label="Description" rows={3} hint="The model reads it to decide when to use the tool." {...textOf(props, "description")} />
-      <TextArea label="Parameters" code rows={12} hint="JSON Schema of the arguments." {...textOf(props, "parameters")} />
+      <CodeEditor
+        label="Parameters"
+        language="json"
+        value={draft.parameters}
+        onChange={(parameters) => change({ parameters })}
+        fault={props.action.faultOf("parameters")}
+        hint="JSON Schema of the arguments."
+      />
       {draft.type === "function" ? <FunctionFields {...props} /> : <McpFields envNames={envNames} {...props} />}
       <TextField
         label="Time limit in milliseconds"

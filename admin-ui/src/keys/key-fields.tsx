@@ -1,0 +1,137 @@
+import { SelectField, TextArea, TextField, Toggle } from "../parts/field.tsx";
+import type { Action } from "../use-action.ts";
+import type { KeyDraft } from "./key-draft.ts";
+
+/** Fields of which the form shows the faults itself. */
+export const SHOWN_FIELDS = [
+  "name",
+  "expiresAt",
+  "openaiApiKey",
+  "openaiBaseUrl",
+  "allowedModels",
+  "toolMaxRounds",
+  "requestsPerMinute",
+  "tokensPerMinute",
+  "monthlyBudget",
+  "logContent",
+] as const;
+
+/** A form and what it is about. */
+export interface FormPart {
+  draft: KeyDraft;
+  change: (changes: Partial<KeyDraft>) => void;
+  action: Action;
+}
+
+type TextName = Exclude<(typeof SHOWN_FIELDS)[number], "logContent">;
+
+const textOf = ({ draft, change, action }: FormPart, name: TextName) => ({
+  name,
+  value: draft[name],
+  fault: action.faultOf(name),
+  onChange: (event: { target: { value: string } }) => change({ [name]: event.target.value }),
+});
+
+/** Who has the key, and until when. */
+export function NameFields(props: FormPart) {
+  return (
+    <>
+      <TextField label="Name" required autoFocus maxLength={200} hint="Who uses it, and for what." {...textOf(props, "name")} />
+      <TextField label="Expires" type="datetime-local" hint="Empty: never. In your time zone." {...textOf(props, "expiresAt")} />
+    </>
+  );
+}
+
+/** How much the key may use. */
+export function LimitFields(props: FormPart) {
+  return (
+    <fieldset>
+      <legend>Limits</legend>
+      <div className="field-row">
+        <TextField
+          label="Budget per month"
+          type="number"
+          min={0}
+          step="any"
+          placeholder="No limit"
+          hint="US dollars, by calendar month (UTC)."
+          {...textOf(props, "monthlyBudget")}
+        />
+        <TextField label="Requests per minute" type="number" min={1} placeholder="No limit" {...textOf(props, "requestsPerMinute")} />
+        <TextField label="Tokens per minute" type="number" min={1} placeholder="No limit" {...textOf(props, "tokensPerMinute")} />
+        <TextField
+          label="Tool rounds per turn"
+          type="number"
+          min={1}
+          max={100}
+          placeholder="The proxy’s limit"
+          hint="After these the model answers with what it has."
+          {...textOf(props, "toolMaxRounds")}
+        />
+      </div>
+    </fieldset>
+  );
+}
+
+/** What is remembered, by the model and by the record. */
+export function MemoryFields({ draft, change, action }: FormPart) {
+  return (
+    <>
+      <Toggle
+        label="The model remembers tool results in later turns"
+        checked={draft.toolMemory}
+        onChange={(event) => change({ toolMemory: event.target.checked })}
+      />
+      <SelectField
+        label="On record"
+        value={draft.logContent}
+        fault={action.faultOf("logContent")}
+        onChange={(value) => change({ logContent: value === "metadata" ? "metadata" : "full" })}
+      >
+        <option value="full">Messages and figures</option>
+        <option value="metadata">Figures only</option>
+      </SelectField>
+    </>
+  );
+}
+
+/** Where the key's requests go, for the few keys that need their own upstream. */
+export function UpstreamFields({ hasOpenaiApiKey, ...props }: FormPart & { hasOpenaiApiKey: boolean }) {
+  const { draft, change } = props;
+  return (
+    <details open={hasOpenaiApiKey || draft.openaiBaseUrl !== "" || draft.allowedModels !== ""}>
+      <summary>Upstream and models</summary>
+      <TextField
+        label="OpenAI API key of its own"
+        type="password"
+        autoComplete="new-password"
+        disabled={draft.removesOpenaiApiKey}
+        placeholder={hasOpenaiApiKey ? "Stored. Type to replace it" : "The proxy’s own"}
+        hint="Stored encrypted, never shown again."
+        {...textOf(props, "openaiApiKey")}
+      />
+      {hasOpenaiApiKey && (
+        <Toggle
+          label="Remove the stored key"
+          checked={draft.removesOpenaiApiKey}
+          onChange={(event) => change({ removesOpenaiApiKey: event.target.checked })}
+        />
+      )}
+      <TextField
+        label="Base URL of its own"
+        type="url"
+        placeholder="The proxy’s own"
+        hint="Anything that speaks OpenAI’s API, for example https://api.openai.com/v1."
+        {...textOf(props, "openaiBaseUrl")}
+      />
+      <TextArea
+        label="Allowed models"
+        code
+        rows={3}
+        placeholder="All models"
+        hint="One a line. Empty: all."
+        {...textOf(props, "allowedModels")}
+      />
+    </details>
+  );
+}

@@ -1,0 +1,117 @@
+/** Who may use what, and what operators did about it. */
+import { boolean, doublePrecision, index, integer, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import { createdAt, moment, updatedAt } from "./columns.ts";
+
+export const apiKeys = pgTable(
+  "api_keys",
+  {
+    id: uuid("id").primaryKey(),
+    name: text("name").notNull(),
+    /** SHA-256 of the key, in hexadecimal. */
+    keyHash: text("key_hash").notNull().unique(),
+    keyPrefix: text("key_prefix").notNull(),
+    /** Its last 4 characters; empty for keys that were made before they were kept. */
+    keySuffix: text("key_suffix").notNull().default(""),
+    /** The key that a rotation replaced, as SHA-256, and until when it is still accepted. */
+    previousKeyHash: text("previous_key_hash").unique(),
+    previousExpiresAt: moment("previous_expires_at"),
+    isActive: boolean("is_active").notNull().default(true),
+    expiresAt: moment("expires_at"),
+    /** Sealed (AES-256-GCM). */
+    openaiApiKey: text("openai_api_key"),
+    openaiBaseUrl: text("openai_base_url"),
+    /** Null: all models. */
+    allowedModels: text("allowed_models").array(),
+    /** Whether rounds that a client did not see are put back into the history when it comes back in a later turn. */
+    toolMemory: boolean("tool_memory").notNull().default(true),
+    /** Null: the server's `TOOL_MAX_ROUNDS`. */
+    toolMaxRounds: integer("tool_max_rounds"),
+    /** `metadata`: the record has no content of messages, arguments and results. */
+    logContent: text("log_content", { enum: ["full", "metadata"] })
+      .notNull()
+      .default("full"),
+    /** Null: no limit. */
+    requestsPerMinute: integer("requests_per_minute"),
+    tokensPerMinute: integer("tokens_per_minute"),
+    /** US dollars in a calendar month (UTC); null: no limit. */
+    monthlyBudget: doublePrecision("monthly_budget"),
+    lastUsedAt: moment("last_used_at"),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+  },
+  (table) => [index("api_keys_newest").on(table.createdAt.desc(), table.id.desc())],
+);
+
+export const tools = pgTable(
+  "tools",
+  {
+    id: uuid("id").primaryKey(),
+    name: text("name").notNull().unique(),
+    description: text("description").notNull().default(""),
+    type: text("type", { enum: ["function", "mcp"] }).notNull(),
+    /** JSON Schema of the arguments, as JSON text. */
+    parameters: text("parameters").notNull(),
+    implementation: text("implementation"),
+    mcpServerCommand: text("mcp_server_command"),
+    mcpServerUrl: text("mcp_server_url"),
+    mcpToolName: text("mcp_tool_name"),
+    /** Sealed JSON object of environment variables. */
+    env: text("env"),
+    timeoutMs: integer("timeout_ms"),
+    isActive: boolean("is_active").notNull().default(true),
+    createdAt: createdAt(),
+    updatedAt: updatedAt(),
+  },
+  (table) => [index("tools_newest").on(table.createdAt.desc(), table.id.desc())],
+);
+
+export const apiKeyTools = pgTable(
+  "api_key_tools",
+  {
+    apiKeyId: uuid("api_key_id")
+      .notNull()
+      .references(() => apiKeys.id, { onDelete: "cascade" }),
+    toolId: uuid("tool_id")
+      .notNull()
+      .references(() => tools.id, { onDelete: "cascade" }),
+  },
+  (table) => [primaryKey({ columns: [table.apiKeyId, table.toolId] }), index("api_key_tools_by_tool").on(table.toolId)],
+);
+
+/**
+ * What a client did not see of a turn, until it comes back: kept before its response ends. `lookup` is a hash of the
+ * history that the client can see, up to and including the answer in whose place the messages go.
+ */
+export const hiddenRounds = pgTable(
+  "hidden_rounds",
+  {
+    apiKeyId: uuid("api_key_id")
+      .notNull()
+      .references(() => apiKeys.id, { onDelete: "cascade" }),
+    lookup: text("lookup").notNull(),
+    /** JSON text of an array of messages, in the order in which the model must see them. */
+    messages: text("messages").notNull(),
+    expiresAt: moment("expires_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.apiKeyId, table.lookup] }), index("hidden_rounds_by_expiry").on(table.expiresAt)],
+);
+
+/** What operators changed. Never edited, never deleted by the proxy. */
+export const auditLog = pgTable(
+  "audit_log",
+  {
+    id: uuid("id").primaryKey(),
+    /** Who: today there is one operator, `admin`. */
+    actor: text("actor").notNull(),
+    /** For example `api_key.create`. */
+    action: text("action").notNull(),
+    targetId: text("target_id"),
+    targetName: text("target_name"),
+    /** JSON text of what was changed, without secrets. */
+    changes: text("changes").notNull().default("{}"),
+    /** The address from which it was done. */
+    clientAddress: text("client_address").notNull().default(""),
+    createdAt: createdAt(),
+  },
+  (table) => [index("audit_log_newest").on(table.createdAt.desc(), table.id.desc())],
+);

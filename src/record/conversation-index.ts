@@ -1,0 +1,99 @@
+/**
+ * What this process knows of turns that the next request may go on from, so that it can tell the client at once which
+ * conversation it is in. The database knows more, and later: `assignConversations` has the last word.
+ */
+import { readChatRequest } from "../openai/chat-request.ts";
+import { hashHistory, type HistoryPlace } from "../openai/history-hash.ts";
+import type { Memory } from "../platform.ts";
+import type { TurnRecord } from "./turn-record.ts";
+import { readAnswers } from "./turn-rows.ts";
+
+/** A turn that ended here. */
+export interface EndedTurn {
+  turnId: string;
+  conversationId: string;
+  /** The request that its conversation goes on with, or null. */
+  takenBy: string | null;
+}
+
+const MAX_PLACES = 50_000;
+/** Records whose answers were not read yet: many never need to be. */
+const MAX_PENDING = 200;
+const MAX_PENDING_LENGTH = 8_000_000;
+
+const lengthOf = ({ request, response }: TurnRecord) => (request?.length ?? 0) + (response?.text.length ?? 0);
+
+/** The answer as the client has it in its history. */
+function visibleAnswer(record: TurnRecord): Record<string, unknown> | undefined {
+  return readAnswers(record)[0]?.message ?? record.produced.findLast(({ hidden }) => !hidden)?.message;
+}
+
+/** Turns by the places of their answers. */
+class ConversationIndex {
+  /** Newest first, by key and place. */
+  readonly #turns = new Map<string, EndedTurn[]>();
+  /** What requests that are going on have taken, by their ids. */
+  readonly #taken = new Map<string, EndedTurn>();
+  /** Newest last. */
+  #pending: TurnRecord[] = [];
+  #pendingLength = 0;
+
+  /** Hears of a turn that has ended. Its answer is read when a request of its key may go on from it. */
+  note(record: TurnRecord): void {
+    const taken = this.#taken.get(record.id);
+    this.#taken.delete(record.id);
+    // A request that did not end well leaves its place to the next one.
+    if (taken !== undefined && record.status !== "completed") taken.takenBy = null;
+    if (record.status !== "completed" || record.request === null) return;
+    this.#pending.push(record);
+    this.#pendingLength += lengthOf(record);
+    while (this.#pending.length > MAX_PENDING || this.#pendingLength > MAX_PENDING_LENGTH) {
+      const [oldest] = this.#pending.splice(0, 1);
+      if (oldest === undefined) break;
+      this.#pendingLength -= lengthOf(oldest);
+    }
+  }
+
+  /** The latest of these places at which a turn of the key ended; of several such turns one that is not taken. */
+  async find(apiKeyId: string, places: readonly HistoryPlace[]): Promise<EndedTurn | null> {
+    await this.#readPending(apiKeyId);
+    for (const { lookup } of places.toReversed()) {
+      const turns = this.#turns.get(`${apiKeyId} ${lookup}`);
+      const turn = turns?.find(({ takenBy }) => takenBy === null) ?? turns?.[0];
+      if (turn !== undefined) return turn;
+    }
+    return null;
+  }
+
+  /** Lets a conversation go on with a request, which must be noted when it ends. */
+  take(turn: EndedTurn, requestId: string): void {
+    turn.takenBy = requestId;
+    this.#taken.set(requestId, turn);
+  }
+
+  async #readPending(apiKeyId: string): Promise<void> {
+    const own = this.#pending.filter((record) => record.apiKeyId === apiKeyId);
+    this.#pending = this.#pending.filter((record) => record.apiKeyId !== apiKeyId);
+    for (const record of own) {
+      this.#pendingLength -= lengthOf(record);
+      const [request, answer] = [readChatRequest(record.request ?? ""), visibleAnswer(record)];
+      if (request === null || answer === undefined) continue;
+      const { lookupAfter } = await hashHistory(request.endUser, request.messages);
+      this.#add(`${apiKeyId} ${lookupAfter(answer)}`, { turnId: record.id, conversationId: record.conversationId, takenBy: null });
+    }
+  }
+
+  #add(place: string, turn: EndedTurn): void {
+    const before = this.#turns.get(place) ?? [];
+    this.#turns.delete(place);
+    this.#turns.set(place, [turn, ...before].slice(0, 8));
+    if (this.#turns.size <= MAX_PLACES) return;
+    for (const oldest of this.#turns.keys()) {
+      this.#turns.delete(oldest);
+      return;
+    }
+  }
+}
+
+/** The index of this process or isolate. */
+export const conversationIndexOf = (memory: Memory): ConversationIndex => memory.get("conversation-index", () => new ConversationIndex());

@@ -1,0 +1,40 @@
+/** The query of the list, the export and the live tail: one filter, checked in one place. */
+import { z } from "zod";
+import { isUuid } from "../store/uuid.ts";
+import { pageQuery } from "./admin-input.ts";
+
+/** A text of a query; NUL, which PostgreSQL's text cannot hold, is for the store to leave out. */
+const text = (maxLength: number) => z.string().max(maxLength);
+
+/** ISO 8601 with an offset: without one, a time would mean something else on each machine. A `+` that became a space is one. */
+const moment = z
+  .preprocess(
+    (value) => (typeof value === "string" ? value.replace(/ (?=\d\d:\d\d$)/, "+") : value),
+    z.iso.datetime({ offset: true, error: "must be an ISO 8601 time with an offset, like 2027-01-31T00:00:00Z" }),
+  )
+  .transform((value) => new Date(value))
+  .refine((value) => value.getUTCFullYear() >= 1, "must be a time of this era");
+
+const rowFilter = {
+  apiKeyId: z.string().refine(isUuid, "must be the id of an API key").optional(),
+  model: text(1000).optional(),
+  status: z.enum(["completed", "failed", "cancelled"], "must be completed, failed or cancelled").optional(),
+  tool: text(1000).optional(),
+  minDurationMs: z.coerce
+    .number("must be a whole number of milliseconds, 0 or more")
+    .int("must be a whole number of milliseconds, 0 or more")
+    .min(0, "must be a whole number of milliseconds, 0 or more")
+    .max(2_147_483_647, "must be at most 2147483647")
+    .optional(),
+};
+
+const fullFilter = { ...rowFilter, from: moment.optional(), to: moment.optional(), q: text(10_000).optional() };
+
+/** `GET /conversations`. */
+export const listQuery = z.object({ ...pageQuery.shape, ...fullFilter });
+
+/** `GET /conversations/export`: all pages at once. */
+export const exportQuery = z.object(fullFilter);
+
+/** `GET /conversations/live`: what can be told of a row alone. */
+export const liveQuery = z.object({ ...rowFilter, since: moment.optional() });

@@ -1,0 +1,135 @@
+/**
+ * Decides which conversation a turn belongs to. What the client was told when its answer began is kept where it can be;
+ * where the turn turns out to go on from another conversation, it becomes an alias of that.
+ */
+import { inArray, sql } from "drizzle-orm";
+import { v7 as uuidv7 } from "uuid";
+import { conversationAliases, conversations, turns } from "../../drizzle/schema.ts";
+import type { ReadTurn } from "../record/turn-rows.ts";
+import type { TurnRecord } from "../record/turn-record.ts";
+import { lockKeys } from "./adopt-turns.ts";
+import type { Transaction } from "./database.ts";
+import { findParents, latestParent, type ParentTurn } from "./find-parents.ts";
+import { uuidOf } from "./uuid.ts";
+
+/** A record and what was read of it. */
+export interface TurnToWrite {
+  record: TurnRecord;
+  read: ReadTurn;
+}
+
+/** A turn that has its place. */
+export interface AssignedTurn extends TurnToWrite {
+  conversationId: string;
+  parentTurnId: string | null;
+  /** How many of the request's messages are on record already. */
+  knownMessages: number;
+  /** The last place in its history, where nothing on record ends at it, and how many of its new messages are before that. */
+  awaited: { place: string; messages: number } | null;
+  /** Where it is the first turn of a branch: what that goes on from. */
+  branchOf: { turnId: string; conversationId: string } | null;
+}
+
+/** What the database knows of the conversations that a batch names. */
+interface Known {
+  /** The key that each conversation belongs to. */
+  owners: Map<string, string>;
+  aliases: Map<string, string>;
+}
+
+async function readKnown(transaction: Transaction, batch: TurnToWrite[]): Promise<Known> {
+  const named = [...new Set(batch.filter(({ record }) => record.isNamed === true).map(({ record }) => record.conversationId))];
+  if (named.length === 0) return { owners: new Map(), aliases: new Map() };
+  const aliases = await transaction.select().from(conversationAliases).where(inArray(conversationAliases.id, named));
+  const ids = [...named, ...aliases.map(({ conversationId }) => conversationId)];
+  const rows = await transaction
+    .select({ id: conversations.id, apiKeyId: conversations.apiKeyId })
+    .from(conversations)
+    .where(inArray(conversations.id, ids));
+  return {
+    owners: new Map(rows.map(({ id, apiKeyId }) => [id, apiKeyId])),
+    aliases: new Map(aliases.map(({ id, conversationId }) => [id, conversationId])),
+  };
+}
+
+/** The conversation that a client named: its own, an alias of its own, or one that is made for it. Never another key's. */
+function namedConversation({ record }: TurnToWrite, { owners, aliases }: Known): string {
+  const id = aliases.get(record.conversationId) ?? record.conversationId;
+  const owner = owners.get(id);
+  return owner === undefined || owner === record.apiKeyId ? id : uuidOf(`${record.apiKeyId} ${record.conversationId}`);
+}
+
+interface Candidate extends ParentTurn {
+  apiKeyId: string;
+}
+
+function assign(turn: TurnToWrite, candidates: Candidate[], known: Known): AssignedTurn {
+  const { record, read } = turn;
+  const own = candidates.filter(({ apiKeyId }) => apiKeyId === record.apiKeyId);
+  const told = record.isNamed === true ? namedConversation(turn, known) : null;
+  // Where there is a choice, what was found when the answer began stands, so that the client was told the truth.
+  const isTold = ({ turnId, conversationId }: ParentTurn) => turnId === record.parentTurnId || conversationId === told;
+  const found = latestParent({ places: read.places, isTold }, own);
+  const last = read.places.at(-1);
+  const knownMessages = found === null ? 0 : found.index + 1;
+  const isAwaiting = last !== undefined && last.index !== found?.index;
+  const place = {
+    parentTurnId: found?.parent.turnId ?? null,
+    knownMessages,
+    awaited: isAwaiting ? { place: last.lookup, messages: last.index + 1 - knownMessages } : null,
+  };
+  if (told !== null) {
+    const isBranch = found !== null && found.parent.conversationId !== told;
+    // What its client named is never merged into something else.
+    return { ...turn, ...place, awaited: null, conversationId: told, branchOf: isBranch ? found.parent : null };
+  }
+  if (found === null) return { ...turn, ...place, conversationId: record.conversationId, branchOf: null };
+  const { parent } = found;
+  if (!parent.isTaken && record.isBranch !== true) return { ...turn, ...place, conversationId: parent.conversationId, branchOf: null };
+  const conversationId = record.conversationId === parent.conversationId ? uuidv7() : record.conversationId;
+  return { ...turn, ...place, conversationId, branchOf: parent };
+}
+
+/** Gives each turn of a batch its conversation. Turns that are on record already are left out. */
+export async function assignConversations(transaction: Transaction, batch: TurnToWrite[]): Promise<AssignedTurn[]> {
+  await lockKeys(
+    transaction,
+    batch.map(({ record }) => record.apiKeyId),
+  );
+  const ids = batch.map(({ record }) => record.id);
+  const written = await transaction.select({ id: turns.id }).from(turns).where(inArray(turns.id, ids));
+  const isWritten = new Set(written.map(({ id }) => id));
+  const fresh = batch.filter(({ record }) => !isWritten.has(record.id));
+  const places = fresh.flatMap(({ record, read }) => read.places.map(({ lookup }) => ({ apiKeyId: record.apiKeyId, place: lookup })));
+  const candidates: Candidate[] = await findParents(transaction, places);
+  const known = await readKnown(transaction, fresh);
+  const assigned: AssignedTurn[] = [];
+  for (const turn of fresh) {
+    const placed = assign(turn, candidates, known);
+    assigned.push(placed);
+    const { record, read } = turn;
+    const parent = candidates.find(({ turnId }) => turnId === placed.parentTurnId);
+    const isNext = parent?.conversationId === placed.conversationId && placed.awaited === null;
+    if (record.status === "completed" && isNext) parent.isTaken = true;
+    if (record.isNamed === true) known.owners.set(placed.conversationId, record.apiKeyId);
+    const { apiKeyId } = record;
+    // A later turn of the same batch may go on from this one.
+    if (read.place !== null)
+      candidates.unshift({ turnId: record.id, conversationId: placed.conversationId, apiKeyId, place: read.place, isTaken: false });
+  }
+  return assigned;
+}
+
+/** Keeps what clients were told for conversations that are called otherwise. */
+export async function keepAliases(transaction: Transaction, assigned: AssignedTurn[]): Promise<void> {
+  const aliases = assigned
+    .filter(({ record, conversationId }) => record.isNamed !== true && record.conversationId !== conversationId)
+    .map(({ record, conversationId }) => ({ id: record.conversationId, conversationId }));
+  if (aliases.length === 0) return;
+  // Where the told id is a conversation that there is, it needs no alias.
+  await transaction.execute(sql`
+    insert into ${conversationAliases} (id, conversation_id)
+    select id, "conversationId" from json_to_recordset(${JSON.stringify(aliases)}::text::json) alias(id uuid, "conversationId" uuid)
+    where not exists (select 1 from ${conversations} where ${conversations.id} = alias.id)
+    on conflict do nothing`);
+}

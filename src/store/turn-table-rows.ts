@@ -1,0 +1,181 @@
+/** A turn as rows of its tables. */
+import { v7 as uuidv7 } from "uuid";
+import type { conversations, messageBodies, messages, rounds, toolExecutionBodies, toolExecutions, turns } from "../../drizzle/schema.ts";
+import { addUsage, type Usage } from "../openai/usage.ts";
+import type { PricedRound } from "../record/price-rounds.ts";
+import type { StoredMessage } from "../record/turn-rows.ts";
+import type { AssignedTurn } from "./assign-conversations.ts";
+import { plain } from "./insert-rows.ts";
+
+/** An index takes no longer keys than 2,700 bytes, and clients name their models as they like. */
+const MAX_MODEL_LENGTH = 200;
+const modelOf = ({ read }: AssignedTurn) => plain(read.model?.slice(0, MAX_MODEL_LENGTH) ?? null);
+
+const tokenColumns = ({ usage, tokensEstimated }: { usage: Usage | null; tokensEstimated: boolean }) => ({
+  promptTokens: usage?.prompt_tokens ?? null,
+  completionTokens: usage?.completion_tokens ?? null,
+  totalTokens: usage?.total_tokens ?? null,
+  tokensEstimated,
+});
+
+type Costs = Pick<PricedRound, "cachedTokens" | "reasoningTokens" | "cost" | "costIncomplete">;
+
+const added = (sum: number | null, more: number | null) => (sum === null ? more : sum + (more ?? 0));
+
+/** The sum of what is known; marked where something is not. */
+function costColumns(parts: Costs[]): Costs {
+  const none: Costs = { cachedTokens: null, reasoningTokens: null, cost: null, costIncomplete: false };
+  return parts.reduce(
+    (sum, part) => ({
+      cachedTokens: added(sum.cachedTokens, part.cachedTokens),
+      reasoningTokens: added(sum.reasoningTokens, part.reasoningTokens),
+      cost: added(sum.cost, part.cost),
+      costIncomplete: sum.costIncomplete || part.costIncomplete,
+    }),
+    none,
+  );
+}
+
+const sum = (batch: AssignedTurn[], count: (turn: AssignedTurn) => number) => batch.reduce((total, turn) => total + count(turn), 0);
+
+/** What is new of a turn's messages. */
+const newMessages = ({ read, knownMessages }: AssignedTurn): StoredMessage[] => [...read.sent.slice(knownMessages), ...read.produced];
+
+/** A conversation's row with the figures of its turns in this batch. The latest turn names its state. */
+export function conversationRow(batch: AssignedTurn[]) {
+  const [first, last] = [batch[0], batch.at(-1)];
+  if (first === undefined || last === undefined) throw new Error("A conversation has at least one turn");
+  const { record, read } = first;
+  return {
+    id: first.conversationId,
+    apiKeyId: record.apiKeyId,
+    apiKeyName: plain(record.apiKeyName),
+    endpoint: record.endpoint,
+    title: plain(read.title),
+    model: modelOf(last),
+    status: last.record.status,
+    ...tokenColumns({
+      usage: batch.reduce<Usage | null>((total, turn) => addUsage(total, turn.read.usage), null),
+      tokensEstimated: batch.some((turn) => turn.read.tokensEstimated),
+    }),
+    ...costColumns(batch.flatMap((turn) => turn.read.rounds)),
+    messageCount: sum(batch, (turn) => newMessages(turn).length),
+    toolExecutionCount: sum(batch, (turn) => turn.record.toolExecutions.length),
+    turnCount: batch.length,
+    toolsUsed: [...new Set(batch.flatMap((turn) => turn.record.toolExecutions.map(({ toolName }) => plain(toolName))))],
+    durationMs: sum(batch, (turn) => turn.record.durationMs),
+    branchOfTurnId: first.branchOf?.turnId ?? null,
+    branchOfConversationId: first.branchOf?.conversationId ?? null,
+    createdAt: new Date(record.startedAt),
+    updatedAt: new Date(last.record.startedAt + last.record.durationMs),
+  } satisfies Required<typeof conversations.$inferInsert>;
+}
+
+/** @param turn that has its place */
+export function turnRow(turn: AssignedTurn): Required<typeof turns.$inferInsert> {
+  const { record, read, conversationId, parentTurnId, awaited } = turn;
+  return {
+    id: record.id,
+    conversationId,
+    parentTurnId,
+    place: read.place,
+    awaitedPlace: awaited?.place ?? null,
+    awaitedMessages: awaited?.messages ?? 0,
+    apiKeyId: record.apiKeyId,
+    endpoint: record.endpoint,
+    model: modelOf(turn),
+    streamed: read.streamed,
+    status: record.status,
+    httpStatus: record.httpStatus,
+    error: plain(record.error),
+    finishReason: plain(read.finishReason),
+    loopStopReason: record.loopStopReason,
+    ...tokenColumns(read),
+    ...costColumns(read.rounds),
+    timeToFirstTokenMs: record.timeToFirstTokenMs,
+    durationMs: record.durationMs,
+    toolsOffered: record.toolsOffered.map(plain),
+    toolsShadowed: record.toolsShadowed.map(plain),
+    startedAt: new Date(record.startedAt),
+  };
+}
+
+/** What the client sent came with the request, and what was answered was there at its end. */
+const writtenAt = ({ startedAt, durationMs }: AssignedTurn["record"], { round }: StoredMessage) =>
+  new Date(round === null ? startedAt : startedAt + durationMs);
+
+/** The messages that are new. */
+export function messageRows(turn: AssignedTurn): {
+  rows: Required<typeof messages.$inferInsert>[];
+  bodies: Required<typeof messageBodies.$inferInsert>[];
+} {
+  const { record, conversationId } = turn;
+  const stored = newMessages(turn).map((message) => ({ id: uuidv7(), message, createdAt: writtenAt(record, message) }));
+  return {
+    rows: stored.map(({ id, message, createdAt }, position) => ({
+      id,
+      conversationId,
+      turnId: record.id,
+      position,
+      role: plain(message.role),
+      toolCallId: plain(message.toolCallId),
+      hidden: message.hidden,
+      round: message.round,
+      createdAt,
+    })),
+    bodies: stored.map(({ id, message: { content, toolCalls, extra }, createdAt }) => ({
+      messageId: id,
+      createdAt,
+      conversationId,
+      content,
+      toolCalls,
+      extra,
+    })),
+  };
+}
+
+/** Without content where the key's record has none. */
+export function executionRows({ record, conversationId }: AssignedTurn): {
+  rows: Required<typeof toolExecutions.$inferInsert>[];
+  bodies: Required<typeof toolExecutionBodies.$inferInsert>[];
+} {
+  const hasContent = record.logContent !== "metadata";
+  return {
+    rows: record.toolExecutions.map((execution) => ({
+      id: execution.id,
+      conversationId,
+      turnId: record.id,
+      toolId: execution.toolId,
+      toolName: plain(execution.toolName),
+      type: execution.type,
+      toolCallId: plain(execution.toolCallId),
+      round: execution.round,
+      failed: execution.error !== null,
+      startedAt: new Date(execution.startedAt),
+      durationMs: execution.durationMs,
+    })),
+    bodies: record.toolExecutions.map((execution) => ({
+      toolExecutionId: execution.id,
+      createdAt: new Date(execution.startedAt),
+      arguments: hasContent ? plain(execution.arguments) : "{}",
+      result: hasContent ? plain(execution.result) : null,
+      error: hasContent || execution.error === null ? plain(execution.error) : "failed",
+      logs: hasContent ? JSON.stringify(execution.logs) : "[]",
+    })),
+  };
+}
+
+/** One row for each upstream call. */
+export function roundRows({ record, read }: AssignedTurn): Required<typeof rounds.$inferInsert>[] {
+  return read.rounds.map((round) => ({
+    turnId: record.id,
+    round: round.round,
+    status: round.status,
+    ...tokenColumns(round),
+    ...costColumns([round]),
+    timeToFirstTokenMs: round.timeToFirstTokenMs,
+    durationMs: round.durationMs,
+    finishReason: plain(round.finishReason),
+    error: plain(round.error),
+  }));
+}

@@ -1,0 +1,56 @@
+/** The playground: a chat with a key's tools. */
+import { expect, it } from "vitest";
+import { adminCall } from "../helpers/own-proxy.ts";
+import { chunk, startUpstream, type Answer } from "../helpers/upstream.ts";
+import { startOperator } from "./operator-page.ts";
+import { makeWeather } from "./weather.ts";
+
+const operator = startOperator();
+
+it("A chat with a key's tools shows the answer and what the tools did", async () => {
+  const { key, toolName, upstream } = await makeWeather(operator.url, "player");
+  const page = await operator.signIn("/playground");
+  await page.getByLabel("Key", { exact: true }).fill(key);
+  await page.getByText("has 1 tool").waitFor();
+  await page.getByLabel("Model").fill("gpt-test");
+  await page.getByLabel("Message", { exact: true }).fill("Will it rain?");
+  await page.keyboard.press("Enter");
+  const log = page.getByRole("log");
+  await log.getByText("Will it rain?").waitFor();
+  await log.getByRole("cell", { name: "6 mm" }).waitFor();
+  await log.locator("details.tool-card").getByText(toolName).waitFor({ timeout: 15_000 });
+  await log.getByRole("link", { name: "On record" }).waitFor();
+  await page.getByLabel("Message", { exact: true }).fill("And tomorrow?");
+  await page.getByRole("button", { name: "Send" }).click();
+  await expect.poll(() => upstream.requests.length).toBe(3);
+  const sent = upstream.requests[2]?.json()["messages"] as { role: string }[];
+  expect(sent.filter(({ role }) => role === "user").length).toBe(2);
+});
+
+it("An answer streams in, and stops when it is told to", async () => {
+  const slow: Answer = async (request, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(`data: ${JSON.stringify(chunk({ role: "assistant", content: "The beginning of" }))}\n\n`);
+    await request.aborted;
+  };
+  const upstream = await startUpstream(slow);
+  const { key } = await adminCall<{ key: string }>(operator.url, "/api-keys", { name: "stopper", openaiBaseUrl: upstream.url });
+  const page = await operator.signIn("/playground");
+  await page.getByLabel("Key", { exact: true }).fill(key);
+  await page.getByLabel("Message", { exact: true }).fill("Tell me everything");
+  await page.keyboard.press("Enter");
+  await page.getByText("The beginning of").waitFor();
+  await page.getByText("Working").waitFor();
+  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByText("stopped").waitFor();
+  expect(upstream.requests.length).toBe(1);
+  await upstream.requests[0]?.aborted;
+});
+
+it("A refusal says what the server says", async () => {
+  const page = await operator.signIn("/playground");
+  await page.getByLabel("Key", { exact: true }).fill("sk-proxy-not-a-key");
+  await page.getByLabel("Message", { exact: true }).fill("Anybody there?");
+  await page.keyboard.press("Enter");
+  expect(await page.getByRole("alert").innerText()).toMatch(/key/i);
+});
