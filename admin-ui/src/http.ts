@@ -195,8 +195,9 @@ async function* chunksOf(response: Response): AsyncGenerator {
 /** Asks as an application would, with its key. @throws HttpError */
 export async function streamChat(key: string, body: object, signal: AbortSignal): Promise<ChatStream> {
   const { headers, body: text } = jsonBody({ ...body, stream: true, stream_options: { include_usage: true } });
-  const init = { method: "POST", headers: { ...headers, authorization: `Bearer ${key}` }, body: text, signal };
-  const response = await send("/v1/chat/completions", { ...init, credentials: "omit" });
+  // With the operator's cookie the stream tells of each tool as it runs.
+  const asking = { ...headers, authorization: `Bearer ${key}`, "x-proxy-tool-events": "1" };
+  const response = await send("/v1/chat/completions", { method: "POST", headers: asking, body: text, signal, credentials: "same-origin" });
   if (!response.ok) throw await faultOf(response);
   return {
     conversationId: response.headers.get("x-proxy-conversation-id"),

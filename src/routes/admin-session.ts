@@ -64,6 +64,18 @@ export const requireAdmin = createMiddleware<{ Bindings: RequestScope }>(async (
   context.res.headers.set("cache-control", "no-store");
 });
 
+/**
+ * Whether a request for a model is the operator's own, who watches the tools run: `x-proxy-tool-events: 1`, sent by the page
+ * with its cookie beside the key. What tools are asked and answer is nobody else's to see.
+ * @throws ApiError 401 where it is asked for without the operator's session
+ */
+export async function watchesTools(context: AdminContext): Promise<boolean> {
+  if (context.req.header("x-proxy-tool-events") !== "1") return false;
+  await requireSession(context.env.platform.config, getCookie(context, COOKIE) ?? null);
+  requireSameOrigin(context);
+  return true;
+}
+
 /** Puts a sign-in on record. The operator must get in without the database, too: to see that it is away. */
 async function noteAttempt({ platform, clientAddress }: RequestScope, action: AuditAction): Promise<void> {
   try {

@@ -7,7 +7,9 @@ import { ApiError } from "../openai/api-error.ts";
 import type { ChatRequest } from "../openai/chat-request.ts";
 import type { RequestScope } from "../platform.ts";
 import type { OpenTurn } from "../record/open-turn.ts";
-import { openClientStream } from "../stream/client-stream.ts";
+import type { JsonObject } from "../openai/json.ts";
+import { openClientStream, type ClientStream } from "../stream/client-stream.ts";
+import { namedEvent } from "../stream/write-chat-chunks.ts";
 import { callTool } from "../tools/call-tool.ts";
 import { spellTool, type ToolOffer } from "../tools/resolve-tools.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
@@ -28,7 +30,12 @@ interface ToolTurn {
   turn: OpenTurn;
   history: ModelHistory;
   limits: TurnLimits;
+  /** Whether the operator watches: a stream then tells of each tool as it runs. */
+  isWatched: boolean;
 }
+
+/** How a tool runs, as it is told in a stream that the operator watches. */
+const TOOL_EVENT = "proxy.tool_execution";
 
 /** Headers of a round: the body is ours, and we have to read the answer. */
 const ROUND_HEADERS = { "accept-encoding": "identity", "content-encoding": "", "content-type": "application/json" };
@@ -57,10 +64,24 @@ async function runRecorded(parts: ToolTurn, call: RunningCall): Promise<{ text: 
   return { text: result.text, failed: result.error !== null };
 }
 
-function chatTurn(parts: ToolTurn, signal: AbortSignal): ChatTurn {
+/** Runs one call and tells the operator of it, where one watches. */
+async function runWatched(parts: ToolTurn, call: RunningCall, client: ClientStream): Promise<{ text: string; failed: boolean }> {
+  const { id, name, arguments: text, round } = call;
+  const tell = (more: JsonObject) =>
+    void client.write(namedEvent(TOOL_EVENT, { type: TOOL_EVENT, id, name, arguments: text, round, ...more }));
+  const startedAt = Date.now();
+  tell({ status: "running" });
+  const result = await runRecorded(parts, call);
+  tell({ status: result.failed ? "failed" : "completed", result: result.text, durationMs: Date.now() - startedAt });
+  return result;
+}
+
+/** @param client the stream that is answered with, where it is one */
+function chatTurn(parts: ToolTurn, signal: AbortSignal, client: ClientStream | null): ChatTurn {
   const { scope, request, key, chat, offer, upstream, turn, history, limits } = parts;
   const { config } = scope.platform;
   const encoder = new TextEncoder();
+  const run = (call: RunningCall) => (parts.isWatched && client !== null ? runWatched(parts, call, client) : runRecorded(parts, call));
   return {
     request: { ...chat, text: history.body },
     offered: new Map([...offer.owners].map(([name, tool]) => [name, spellTool(tool)])),
@@ -69,7 +90,7 @@ function chatTurn(parts: ToolTurn, signal: AbortSignal): ChatTurn {
     maxBytes: config.maxBodyBytes,
     signal,
     send: (body) => callUpstream(scope.platform, { upstream, request, body: encoder.encode(body), signal, headers: ROUND_HEADERS }),
-    run: (call) => runRecorded(parts, { ...call, signal: AbortSignal.any([signal, call.signal]) }),
+    run: (call) => run({ ...call, signal: AbortSignal.any([signal, call.signal]) }),
     limitReached: () => limits.reached(turn),
     keepHidden: history.keep,
     turn,
@@ -97,7 +118,7 @@ export async function answerWithTools(parts: ToolTurn): Promise<Response> {
 }
 
 async function answerWhole(parts: ToolTurn, joining: Promise<void>): Promise<Response> {
-  const { completion, headers } = await runWholeChatTurn(chatTurn(parts, parts.scope.clientGone));
+  const { completion, headers } = await runWholeChatTurn(chatTurn(parts, parts.scope.clientGone, null));
   await joining;
   await parts.turn.end({ status: "completed" });
   const body = new TextEncoder().encode(JSON.stringify(completion));
@@ -108,7 +129,7 @@ async function answerWhole(parts: ToolTurn, joining: Promise<void>): Promise<Res
 async function answerStreamed(parts: ToolTurn, joining: Promise<void>): Promise<Response> {
   const { scope, turn } = parts;
   const client = openClientStream(scope.platform.maxUnreadBytes);
-  const chat = chatTurn(parts, AbortSignal.any([scope.clientGone, client.gone]));
+  const chat = chatTurn(parts, AbortSignal.any([scope.clientGone, client.gone]), client);
   const first = await openStreamedTurn(chat);
   await joining;
   scope.waitUntil(runStreamedChatTurn(chat, client, first));

@@ -8,6 +8,7 @@ import { openTurn } from "../record/open-turn.ts";
 import { readBody } from "../stream/read-body.ts";
 import { resolveTools } from "../tools/resolve-tools.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
+import { watchesTools } from "./admin-session.ts";
 import { answerUntouched } from "./answer-untouched.ts";
 import { answerWithTools } from "./answer-with-tools.ts";
 import { nameConversation } from "./join-conversation.ts";
@@ -28,6 +29,7 @@ export async function chatCompletions(context: Context<{ Bindings: RequestScope 
   checkModel(key, chat?.model ?? null);
   const offer = chat === null ? null : resolveTools(key.tools, chat, request.headers.get("x-proxy-tools"));
   const upstream = pickUpstream(config, key);
+  const isWatched = await watchesTools(context);
   const turn = openTurn(limits.keeper, {
     id: scope.requestId,
     endpoint: "/v1/chat/completions",
@@ -37,5 +39,5 @@ export async function chatCompletions(context: Context<{ Bindings: RequestScope 
   nameConversation({ key, turn }, request.headers);
   const history = chat === null || key.tools.length === 0 ? null : await openHistory({ scope, key, chat, turn, waitedMs });
   if (chat === null || offer === null || history === null) return answerUntouched({ scope, request, key, body, upstream, turn, history });
-  return answerWithTools({ scope, request, key, chat, offer, upstream, turn, history, limits });
+  return answerWithTools({ scope, request, key, chat, offer, upstream, turn, history, limits, isWatched });
 }

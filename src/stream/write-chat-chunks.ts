@@ -11,6 +11,11 @@ export function dataEvent(payload: unknown): Uint8Array {
   return encoder.encode(`data: ${JSON.stringify(payload)}\n\n`);
 }
 
+/** A server-sent event with a name, which clients of chat completions do not know. */
+export function namedEvent(name: string, payload: unknown): Uint8Array {
+  return encoder.encode(`event: ${name}\ndata: ${JSON.stringify(payload)}\n\n`);
+}
+
 /** A comment that keeps a quiet connection open; it stands between two events. */
 export const KEEP_ALIVE = encoder.encode(": keep-alive\n\n");
 const DONE = encoder.encode("data: [DONE]\n\n");

@@ -1,7 +1,7 @@
 /** The playground: a chat with a key's tools. */
 import { expect, it } from "vitest";
 import { adminCall } from "../helpers/own-proxy.ts";
-import { chunk, startUpstream, type Answer } from "../helpers/upstream.ts";
+import { chunk, events, startUpstream, toolCall, type Answer } from "../helpers/upstream.ts";
 import { startOperator } from "./operator-page.ts";
 import { makeWeather } from "./weather.ts";
 
@@ -25,6 +25,36 @@ it("A chat with a key's tools shows the answer and what the tools did", async ()
   await expect.poll(() => upstream.requests.length).toBe(3);
   const sent = upstream.requests[2]?.json()["messages"] as { role: string }[];
   expect(sent.filter(({ role }) => role === "user").length).toBe(2);
+});
+
+it("A tool is seen while it runs, and what it answered before the model does", async () => {
+  const implementation = "const end = Date.now() + 2500; while (Date.now() < end); return 'it rains';";
+  const fields = {
+    name: "slow_weather",
+    description: "",
+    type: "function",
+    parameters: { type: "object", properties: {} },
+    implementation,
+  };
+  const tool = await adminCall<{ id: string }>(operator.url, "/tools", fields);
+  const upstream = await startUpstream(
+    events(chunk({ role: "assistant", tool_calls: [{ index: 0, ...toolCall("c1", "slow_weather", {}) }] }), chunk({}, "tool_calls")),
+    events(chunk({ role: "assistant", content: "Take an umbrella." }), chunk({}, "stop")),
+  );
+  const { key } = await adminCall<{ key: string }>(operator.url, "/api-keys", {
+    name: "slow",
+    openaiBaseUrl: upstream.url,
+    toolIds: [tool.id],
+  });
+  const page = await operator.signIn("/playground");
+  await page.getByLabel("Key", { exact: true }).fill(key);
+  await page.getByLabel("Message", { exact: true }).fill("Will it rain?");
+  await page.keyboard.press("Enter");
+  const card = page.getByRole("log").getByLabel("Call of slow_weather");
+  await card.getByText("running").first().waitFor();
+  expect(upstream.requests.length).toBe(1);
+  await card.getByText("it rains").first().waitFor();
+  await page.getByText("Take an umbrella.").waitFor();
 });
 
 it("An answer streams in, and stops when it is told to", async () => {

@@ -1,7 +1,20 @@
 /** An answer as it comes in. */
 import { isObject, type Members } from "../conversations/read-record.ts";
 
+/** A call of a tool that the proxy runs. */
+export interface ToolRun {
+  id: string;
+  name: string;
+  arguments: string;
+  status: "running" | "completed" | "failed";
+  /** What the model was told. */
+  result: string | null;
+  durationMs: number | null;
+}
+
 export interface Answer {
+  /** In the order in which they began. */
+  tools: ToolRun[];
   text: string;
   reasoning: string;
   state: "running" | "done" | "stopped" | "failed";
@@ -18,6 +31,7 @@ export interface Answer {
 
 /** An answer of which nothing has come. */
 export const emptyAnswer = (): Answer => ({
+  tools: [],
   text: "",
   reasoning: "",
   state: "running",
@@ -38,9 +52,28 @@ function deltaOf(chunk: Members): Members {
   return isObject(choice) && isObject(choice["delta"]) ? choice["delta"] : {};
 }
 
+const STATES = ["running", "completed", "failed"] as const;
+
+function toolRunOf(event: Members): ToolRun {
+  const { status, result, durationMs } = event;
+  return {
+    id: textOf(event["id"]),
+    name: textOf(event["name"]),
+    arguments: textOf(event["arguments"]),
+    status: STATES.find((state) => state === status) ?? "running",
+    result: typeof result === "string" ? result : null,
+    durationMs: typeof durationMs === "number" ? durationMs : null,
+  };
+}
+
+function withTool(tools: ToolRun[], run: ToolRun): ToolRun[] {
+  return tools.some(({ id }) => id === run.id) ? tools.map((before) => (before.id === run.id ? run : before)) : [...tools, run];
+}
+
 /** An answer with one more chunk of its stream. */
 export function withChunk(answer: Answer, chunk: unknown): Answer {
   if (!isObject(chunk)) return answer;
+  if (chunk["type"] === "proxy.tool_execution") return { ...answer, tools: withTool(answer.tools, toolRunOf(chunk)) };
   const { error, usage } = chunk;
   if (isObject(error)) return { ...answer, state: "failed", error: textOf(error["message"]) };
   const delta = deltaOf(chunk);

@@ -1,16 +1,16 @@
-import { Brain } from "lucide-react";
+import { Brain, CircleCheck, CircleX, LoaderCircle } from "lucide-react";
 import { useEffect, useState } from "react";
 import type { ConversationDetail } from "../api-shapes.ts";
 import { Content } from "../conversations/content.tsx";
 import { turnsOf, readToolCalls, type TurnSteps } from "../conversations/read-record.ts";
 import { ToolCard } from "../conversations/tool-card.tsx";
-import { formatCount, formatDuration } from "../format.ts";
+import { firstLine, formatCount, formatDuration } from "../format.ts";
 import { resources } from "../http.ts";
 import { Markdown } from "../parts/markdown.tsx";
 import { Notice } from "../parts/notice.tsx";
 import { Link } from "../router.tsx";
 import { useResource } from "../use-resource.ts";
-import type { Answer } from "./answer.ts";
+import type { Answer, ToolRun } from "./answer.ts";
 import type { Entry } from "./use-chat.ts";
 
 /** The record is written a moment after the answer has ended. */
@@ -44,6 +44,35 @@ function HiddenSteps({ turn }: { turn: TurnSteps }) {
           />
         )),
       ),
+  );
+}
+
+/** A tool while it runs, and until the record has it. */
+function RunningTool({ run }: { run: ToolRun }) {
+  const { name, status, durationMs, result } = run;
+  const Icon = status === "running" ? LoaderCircle : status === "failed" ? CircleX : CircleCheck;
+  return (
+    <details
+      className={`tool-card ${status === "failed" ? "failed" : status === "running" ? "running" : "done"}`}
+      aria-label={`Call of ${name}`}
+    >
+      <summary>
+        <Icon className="state-icon" aria-hidden="true" />
+        <code className="tool-name">{name}</code>
+        <span className="unseen">{status}</span>
+        <code className="preview">{firstLine(run.arguments === "" ? "{}" : run.arguments)}</code>
+        {status === "running" ? (
+          <span className="hint">running</span>
+        ) : (
+          <span className="tool-time">{formatDuration(durationMs ?? 0)}</span>
+        )}
+        {result !== null && <span className="preview result">{firstLine(result)}</span>}
+      </summary>
+      <div className="tool-body">
+        <pre>{run.arguments === "" ? "{}" : run.arguments}</pre>
+        {result !== null && <pre>{result}</pre>}
+      </div>
+    </details>
   );
 }
 
@@ -83,7 +112,7 @@ function AnswerView({ answer }: { answer: Answer }) {
   const turn = useTurn(answer);
   return (
     <article className="message assistant" aria-label="Assistant" aria-busy={answer.state === "running"}>
-      {turn !== null && <HiddenSteps turn={turn} />}
+      {turn === null ? answer.tools.map((run) => <RunningTool key={run.id} run={run} />) : <HiddenSteps turn={turn} />}
       {answer.reasoning !== "" && (
         <details className="reasoning">
           <summary>
