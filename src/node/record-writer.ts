@@ -103,9 +103,18 @@ function takeLines(segment: Segment, bytes: Buffer): { lines: string[]; end: num
   return { lines, end: segment.offset + start };
 }
 
+/** A record's line for a file that stays. A key that logs metadata only has no content there either. */
+function keptLine(line: string): string {
+  const record = parseJson(line) as TurnRecord | undefined;
+  if (record?.logContent !== "metadata") return line;
+  const { request: _request, response: _response, produced: _produced, toolExecutions: _executions, ...rest } = record;
+  const { restored: _restored, hiddenRounds: _hidden, rounds, ...figures } = rest;
+  return JSON.stringify({ ...figures, rounds: rounds.map(({ received: _received, ...round }) => round) });
+}
+
 /** Keeps what the database will never take, with the reason, in a file for the operator. */
 function reject(line: string, reason: string): void {
-  appendFileSync(join(rejectedDirectory, "rejected.ndjson"), `${JSON.stringify({ reason, line })}\n`, { mode: 0o600 });
+  appendFileSync(join(rejectedDirectory, "rejected.ndjson"), `${JSON.stringify({ reason, line: keptLine(line) })}\n`, { mode: 0o600 });
   report({ rejectedTurns: state.rejectedTurns + 1 });
 }
 
