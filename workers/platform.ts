@@ -38,7 +38,7 @@ function createLogger(level: Config["logLevel"]): Logger {
 
 /** A connection belongs to the request that opened it, and is never ended by us: the runtime does it (facts of 2026-11). */
 function connect(databaseUrl: string): Database {
-  return drizzle(postgres(databaseUrl, { max: 5, fetch_types: false, connect_timeout: 5, onnotice: () => {} }), { schema });
+  return drizzle(postgres(databaseUrl, { max: 3, fetch_types: false, connect_timeout: 5, onnotice: () => {} }), { schema });
 }
 
 async function writeRecord(platform: Pick<Platform, "config" | "database" | "logger">, record: TurnRecord): Promise<void> {

@@ -2,7 +2,7 @@
  * Replicas write what they answered in any order: a turn may be on record before the one that it goes on from. When that
  * one comes, the turns that await it are put behind it, and what they repeat of it is removed.
  */
-import { sql } from "drizzle-orm";
+import { inArray, sql } from "drizzle-orm";
 import { conversationAliases, conversations, messageBodies, messages, toolExecutions, turns } from "../../drizzle/schema.ts";
 import type { AssignedTurn } from "./assign-conversations.ts";
 import type { Transaction } from "./database.ts";
@@ -21,14 +21,25 @@ interface Adoption {
 }
 
 /**
- * Lets no other writer decide on these keys' conversations until the transaction ends: two that each waited for the
- * other's turn would both miss it.
+ * Lets no other writer decide what ends or goes on at these places until the transaction ends: a turn and the one that it
+ * goes on from, written at the same time, would both miss the other. Other conversations are not held up.
  */
-export async function lockKeys(transaction: Transaction, apiKeyIds: string[]): Promise<void> {
-  const ids = [...new Set(apiKeyIds)].toSorted();
+export async function lockPlaces(transaction: Transaction, places: string[]): Promise<void> {
+  const names = [...new Set(places)].toSorted();
+  if (names.length === 0) return;
   await transaction.execute(sql`
-    select pg_advisory_xact_lock(hashtextextended('conversations of ' || id, 0))
-    from json_array_elements_text(${JSON.stringify(ids)}::text::json) with ordinality key(id, place) order by place`);
+    select pg_advisory_xact_lock(hashtextextended('place ' || name, 0))
+    from json_array_elements_text(${JSON.stringify(names)}::text::json) with ordinality place(name, number) order by number`);
+}
+
+/** Waits for those who are writing into these conversations. What is read after it has what they wrote. */
+async function lockConversations(transaction: Transaction, ids: string[]): Promise<void> {
+  await transaction
+    .select({ id: conversations.id })
+    .from(conversations)
+    .where(inArray(conversations.id, ids))
+    .orderBy(conversations.id)
+    .for("update");
 }
 
 async function findAdoptions(transaction: Transaction, written: AssignedTurn[]): Promise<Adoption[]> {
@@ -49,6 +60,7 @@ async function findAdoptions(transaction: Transaction, written: AssignedTurn[]):
 
 /** Moves everything of one conversation into another, whose id it becomes an alias of. */
 async function mergeConversation(transaction: Transaction, from: string, into: string): Promise<void> {
+  await lockConversations(transaction, [from, into]);
   for (const table of [turns, messages, messageBodies, toolExecutions, conversationAliases]) {
     await transaction.execute(sql`update ${table} set conversation_id = ${into} where conversation_id = ${from}`);
   }
@@ -59,6 +71,7 @@ async function mergeConversation(transaction: Transaction, from: string, into: s
 
 /** Makes a conversation's figures those of its turns. */
 async function recount(transaction: Transaction, id: string): Promise<void> {
+  await lockConversations(transaction, [id]);
   await transaction.execute(sql`
     update ${conversations} set
       message_count = (select count(*) from ${messages} where conversation_id = ${id}),

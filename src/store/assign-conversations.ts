@@ -7,7 +7,7 @@ import { v7 as uuidv7 } from "uuid";
 import { conversationAliases, conversations, turns } from "../../drizzle/schema.ts";
 import type { ReadTurn } from "../record/turn-rows.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
-import { lockKeys } from "./adopt-turns.ts";
+import { lockPlaces } from "./adopt-turns.ts";
 import type { Transaction } from "./database.ts";
 import { findParents, latestParent, type ParentTurn } from "./find-parents.ts";
 import { uuidOf } from "./uuid.ts";
@@ -90,19 +90,17 @@ function assign(turn: TurnToWrite, candidates: Candidate[], known: Known): Assig
   return { ...turn, ...place, conversationId, branchOf: parent };
 }
 
-/** Gives each turn of a batch its conversation. Turns that are on record already are left out. */
-export async function assignConversations(transaction: Transaction, batch: TurnToWrite[]): Promise<AssignedTurn[]> {
-  await lockKeys(
-    transaction,
-    batch.map(({ record }) => record.apiKeyId),
-  );
-  const ids = batch.map(({ record }) => record.id);
-  const written = await transaction.select({ id: turns.id }).from(turns).where(inArray(turns.id, ids));
-  const isWritten = new Set(written.map(({ id }) => id));
-  const fresh = batch.filter(({ record }) => !isWritten.has(record.id));
+/** What a turn and those that go on from one another have in common: where it ends, and where its history ended before. */
+function sharedPlaces({ record, read }: TurnToWrite): string[] {
+  const places = [read.place, read.places.at(-1)?.lookup ?? null];
+  return places.filter((place) => place !== null).map((place) => `${record.apiKeyId} ${place}`);
+}
+
+async function assignAll(transaction: Transaction, fresh: TurnToWrite[]): Promise<{ assigned: AssignedTurn[]; existing: Set<string> }> {
   const places = fresh.flatMap(({ record, read }) => read.places.map(({ lookup }) => ({ apiKeyId: record.apiKeyId, place: lookup })));
   const candidates: Candidate[] = await findParents(transaction, places);
   const known = await readKnown(transaction, fresh);
+  const existing = new Set([...candidates.map(({ conversationId }) => conversationId), ...known.owners.keys()]);
   const assigned: AssignedTurn[] = [];
   for (const turn of fresh) {
     const placed = assign(turn, candidates, known);
@@ -117,7 +115,37 @@ export async function assignConversations(transaction: Transaction, batch: TurnT
     if (read.place !== null)
       candidates.unshift({ turnId: record.id, conversationId: placed.conversationId, apiKeyId, place: read.place, isTaken: false });
   }
-  return assigned;
+  return { assigned, existing };
+}
+
+/** Keeps conversations from being merged or deleted until the transaction ends. False where one is not there any more. */
+async function holdConversations(transaction: Transaction, ids: string[]): Promise<boolean> {
+  if (ids.length === 0) return true;
+  const held = await transaction
+    .select({ id: conversations.id })
+    .from(conversations)
+    .where(inArray(conversations.id, ids))
+    .orderBy(conversations.id)
+    .for("key share");
+  return held.length === ids.length;
+}
+
+/** How often a conversation may be merged or deleted while it is being decided on. */
+const MAX_ATTEMPTS = 5;
+
+/** Gives each turn of a batch its conversation. Turns that are on record already are left out. */
+export async function assignConversations(transaction: Transaction, batch: TurnToWrite[]): Promise<AssignedTurn[]> {
+  await lockPlaces(transaction, batch.flatMap(sharedPlaces));
+  const ids = batch.map(({ record }) => record.id);
+  const written = await transaction.select({ id: turns.id }).from(turns).where(inArray(turns.id, ids));
+  const isWritten = new Set(written.map(({ id }) => id));
+  const fresh = batch.filter(({ record }) => !isWritten.has(record.id));
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const { assigned, existing } = await assignAll(transaction, fresh);
+    const needed = new Set(assigned.map(({ conversationId }) => conversationId).filter((id) => existing.has(id)));
+    if (await holdConversations(transaction, [...needed])) return assigned;
+  }
+  throw new Error("The conversations of these turns change too fast");
 }
 
 /** Keeps what clients were told for conversations that are called otherwise. */
