@@ -20,7 +20,7 @@ export interface TestPostgres {
 /** PostgreSQL refuses to run as root. */
 const NOBODY = 65_534;
 const START_MS = 20_000;
-const SETTINGS = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "full_page_writes=off", "max_connections=150"];
+const SETTINGS = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "full_page_writes=off", "max_connections=400"];
 
 /**
  * Starts a server in a fresh temporary directory, on a free port of 127.0.0.1, without durability. Takes about 0.7 s. On Linux
