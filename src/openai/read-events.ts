@@ -14,16 +14,24 @@ function separated(data: string): string[] {
  * CRLF, comments, a BOM and split UTF-8 are survived. Comments are dropped.
  */
 export function createEventReader(onData: (data: string) => void): { push(bytes: Uint8Array): void; end(): void } {
-  const decoder = new TextDecoder();
+  // workerd's decoder takes a byte order mark from the start of every piece, not of the first alone (seen 2026-11 with wrangler
+  // 4.124): a model's own would be lost where a piece begins with it.
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const parser = createParser({
     onEvent: (event) => {
       for (const data of separated(event.data)) onData(data);
     },
   });
+  let isStart = true;
+  const feed = (text: string) => {
+    if (text === "") return;
+    parser.feed(isStart ? text.replace(/^\uFEFF/, "") : text);
+    isStart = false;
+  };
   return {
-    push: (bytes) => parser.feed(decoder.decode(bytes, { stream: true })),
+    push: (bytes) => feed(decoder.decode(bytes, { stream: true })),
     // A last event without its blank line is an answer that was cut short by a careless server, not by a failure: read it.
-    end: () => parser.feed(`${decoder.decode()}\n\n`),
+    end: () => feed(`${decoder.decode()}\n\n`),
   };
 }
 
