@@ -35,6 +35,8 @@ export const apiKeys = pgTable(
     tokensPerMinute: integer("tokens_per_minute"),
     /** US dollars in a calendar month (UTC); null: no limit. */
     monthlyBudget: doublePrecision("monthly_budget"),
+    /** How long `/mcp` may give an answer again, in seconds. Null: the server's `ANSWER_CACHE_SECONDS`; 0: never. */
+    answerCacheSeconds: integer("answer_cache_seconds"),
     lastUsedAt: moment("last_used_at"),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
@@ -57,7 +59,25 @@ export const tools = pgTable(
     mcpToolName: text("mcp_tool_name"),
     /** Sealed JSON object of environment variables. */
     env: text("env"),
+    /** Sealed JSON object of the headers that a server at a URL is sent. */
+    mcpHeaders: text("mcp_headers"),
+    /** `key`: each API key has a process of its own, so that none sees what another's left there. */
+    mcpIsolation: text("mcp_isolation", { enum: ["key", "shared"] })
+      .notNull()
+      .default("key"),
     timeoutMs: integer("timeout_ms"),
+    /** Calls that may run at the same time; null: no limit of its own. */
+    maxConcurrency: integer("max_concurrency"),
+    /** What the operator approved of the server's tool, as JSON text `{description, inputSchema}`; null: `description` and `parameters`. */
+    mcpApproved: text("mcp_approved"),
+    /** What the server offers instead, likewise, while that waits for approval; JSON `null`: it has no such tool any more. */
+    mcpChanged: text("mcp_changed"),
+    /** Whether the tool stays on as approved while a change waits, or is off. */
+    onMcpChange: text("on_mcp_change", { enum: ["keep", "disable"] })
+      .notNull()
+      .default("keep"),
+    mcpChangedAt: moment("mcp_changed_at"),
+    mcpCheckedAt: moment("mcp_checked_at"),
     isActive: boolean("is_active").notNull().default(true),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
@@ -76,6 +96,23 @@ export const apiKeyTools = pgTable(
       .references(() => tools.id, { onDelete: "cascade" }),
   },
   (table) => [primaryKey({ columns: [table.apiKeyId, table.toolId] }), index("api_key_tools_by_tool").on(table.toolId)],
+);
+
+/** Answers of `/mcp` that may be given again, until they expire. */
+export const cachedAnswers = pgTable(
+  "cached_answers",
+  {
+    apiKeyId: uuid("api_key_id")
+      .notNull()
+      .references(() => apiKeys.id, { onDelete: "cascade" }),
+    /** SHA-256 of what was asked, in hexadecimal. */
+    requestHash: text("request_hash").notNull(),
+    /** Sealed JSON of the result. */
+    answer: text("answer").notNull(),
+    expiresAt: moment("expires_at").notNull(),
+    createdAt: createdAt(),
+  },
+  (table) => [primaryKey({ columns: [table.apiKeyId, table.requestHash] }), index("cached_answers_by_expiry").on(table.expiresAt)],
 );
 
 /**

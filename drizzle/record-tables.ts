@@ -65,6 +65,8 @@ export const turns = pgTable(
     endpoint: text("endpoint").notNull().default("/v1/chat/completions"),
     model: text("model"),
     streamed: boolean("streamed").notNull(),
+    /** Whether an earlier answer was given again: upstream was not asked. */
+    cached: boolean("cached").notNull().default(false),
     status: status(),
     httpStatus: integer("http_status").notNull(),
     error: text("error"),

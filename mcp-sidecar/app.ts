@@ -16,6 +16,7 @@ const Definition: z.ZodType<ServerDefinition> = z.strictObject({
   command: z.string(),
   args: z.array(z.string()).max(1_000),
   env: z.record(z.string().regex(/^[^=\0]+$/), z.string().regex(/^[^\0]*$/)),
+  owner: z.string().max(200),
 });
 
 interface SidecarParts {

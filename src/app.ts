@@ -14,6 +14,7 @@ import { adminTools } from "./routes/admin-tools.ts";
 import { chatCompletions } from "./routes/chat-completions.ts";
 import { allowAnyOrigin, answerPreflight } from "./routes/cross-origin.ts";
 import { health } from "./routes/health.ts";
+import { mcp } from "./routes/mcp.ts";
 import { passthrough } from "./routes/passthrough.ts";
 import { renderError } from "./routes/render-error.ts";
 
@@ -32,6 +33,11 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   app.use("/v1/*", allowAnyOrigin);
   app.post("/v1/chat/completions", chatCompletions);
   app.all("/v1/*", passthrough);
+
+  app.all(
+    "/mcp",
+    mcp((request, scope) => app.fetch(request, scope)),
+  );
 
   app.use("/api/admin/*", requireAdmin);
   app.route("/api/admin", adminSession());

@@ -20,6 +20,8 @@ export const VARIABLES = {
   MODEL: { secret: false },
   MCP_SIDECAR_URL: { secret: false },
   MCP_SIDECAR_TOKEN: { secret: true },
+  MCP_ALLOWED_HOSTS: { secret: false },
+  ANSWER_CACHE_SECONDS: { secret: false },
   TOOL_MAX_ROUNDS: { secret: false },
   TOOL_TURN_TIMEOUT_MS: { secret: false },
   HIDDEN_ROUNDS_HOURS: { secret: false },
@@ -61,6 +63,10 @@ export interface Config {
   /** A sidecar that runs elsewhere; null: the Node server starts one itself. */
   sidecarUrl: string | null;
   sidecarToken: string | null;
+  /** Host names, beside loopback, under which `/mcp` is served, and of web pages that may call it. Empty: see `check-origin.ts`. */
+  mcpAllowedHosts: string[];
+  /** How long `/mcp` may give an answer again, in seconds, to keys without a setting of their own; 0: never. */
+  answerCacheSeconds: number;
   /** Upstream calls with tools that one turn may make before tools are withdrawn. */
   toolMaxRounds: number;
   /** How long tools may be called and run in one turn, in milliseconds; then the model must answer. */
@@ -133,6 +139,17 @@ function url(env: Environment, name: VariableName, rule: { protocols: string[]; 
   return null;
 }
 
+/** Host names without ports, separated by commas. */
+function hostNames(env: Environment, name: VariableName, faults: Faults): string[] {
+  const names = (value(env, name) ?? "").split(",").map((text) => text.trim().toLowerCase());
+  const given = names.filter((text) => text !== "");
+  for (const text of given) {
+    if (!URL.canParse(`http://${text}`) || new URL(`http://${text}`).hostname !== text)
+      faults.push(`${name} has "${text}", which is no host name: write names without scheme and port, separated by commas.`);
+  }
+  return given;
+}
+
 function oneOf<T extends string>(env: Environment, name: VariableName, rule: { values: readonly T[]; fallback: T; faults: Faults }): T {
   const text = value(env, name);
   if (text === undefined) return rule.fallback;
@@ -203,6 +220,8 @@ export function readConfig(env: Environment, runtime: { host?: string } = {}): C
     model: value(env, "MODEL") ?? "gpt-4.1-mini",
     sidecarUrl: url(env, "MCP_SIDECAR_URL", http),
     sidecarToken: value(env, "MCP_SIDECAR_TOKEN") ?? null,
+    mcpAllowedHosts: hostNames(env, "MCP_ALLOWED_HOSTS", faults),
+    answerCacheSeconds: integer(env, "ANSWER_CACHE_SECONDS", { fallback: 3600, min: 0, max: 31_536_000, faults }),
     toolMaxRounds: integer(env, "TOOL_MAX_ROUNDS", { fallback: 10, min: 1, max: 100, faults }),
     toolTurnTimeoutMs: integer(env, "TOOL_TURN_TIMEOUT_MS", { fallback: 600_000, min: 100, max: 86_400_000, faults }),
     hiddenRoundsHours: integer(env, "HIDDEN_ROUNDS_HOURS", { fallback: 168, min: 1, max: 87_600, faults }),

@@ -130,6 +130,8 @@ export interface RequestScope {
   platform: Platform;
   /** UUID version 7: the `x-proxy-request-id`, and the id of the turn where one is recorded. */
   requestId: string;
+  /** The path that the client asked for, where another route asks on its behalf. */
+  endpoint?: string;
   /** Fires when the client goes away before the response has ended. */
   clientGone: AbortSignal;
   /** Fires when the server takes no more requests: an answer without an end must come to one. */

@@ -5,7 +5,7 @@
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { isObject, objectsOf, parseJson } from "./json.ts";
+import { isObject, objectsOf, parseJson, sortedMembers } from "./json.ts";
 
 /** Longer messages (images, mostly) are hashed by the runtime, off its main thread where it has another. In characters. */
 const LONG_MESSAGE = 32_768;
@@ -29,28 +29,18 @@ export interface History {
   lookupAfter(answer: unknown): string;
 }
 
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (!isObject(value)) return value;
-  return Object.fromEntries(
-    Object.keys(value)
-      .toSorted()
-      .map((name) => [name, sorted(value[name])]),
-  );
-}
-
 /** Arguments without their spelling. What is no JSON stays as it is. */
 function plainArguments(value: unknown): unknown {
   const text = typeof value === "string" ? value.trim() : value;
   if (text === "" || text === undefined || text === null) return {};
   const parsed = typeof text === "string" ? parseJson(text) : text;
-  return parsed === undefined ? text : sorted(parsed);
+  return parsed === undefined ? text : sortedMembers(parsed);
 }
 
 function plainContent(content: unknown): unknown {
   if (content === undefined || content === null) return "";
   if (typeof content === "string") return content.trim();
-  if (!Array.isArray(content)) return sorted(content);
+  if (!Array.isArray(content)) return sortedMembers(content);
   const texts = content.map((part: unknown) => (isObject(part) ? (part["text"] ?? part["refusal"]) : undefined));
   return texts.every((text) => typeof text === "string") ? texts.join("").trim() : content;
 }

@@ -71,6 +71,8 @@ export interface TurnRecord {
   endpoint: string;
   model: string | null;
   streamed: boolean;
+  /** Whether an earlier answer was given again. Absent: upstream was asked. */
+  cached?: boolean;
   status: TurnStatus;
   /** Status of the response that the client got. */
   httpStatus: number;

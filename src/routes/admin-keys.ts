@@ -56,6 +56,11 @@ const keyFields = {
   requestsPerMinute: z.int().min(1).max(MAX_PER_MINUTE).nullish(),
   tokensPerMinute: z.int().min(1).max(MAX_PER_MINUTE).nullish(),
   monthlyBudget: z.number().positive("must be more than 0, in US dollars").max(1e9).nullish(),
+  answerCacheSeconds: z
+    .int()
+    .min(0)
+    .max(365 * DAY_SECONDS)
+    .nullish(),
 };
 
 const newKeyBody = z.strictObject(keyFields);

@@ -27,7 +27,7 @@ interface ToolServer {
 /** Null where a tool's variables cannot be opened (ENCRYPTION_KEY was changed), or its command is not allowed any more. */
 async function definitionOf(platform: Platform, tool: StoredTool): Promise<ServerDefinition | null> {
   try {
-    return { ...parseServerCommand(tool.mcpServerCommand ?? ""), env: await environmentOf(platform, tool) };
+    return { ...parseServerCommand(tool.mcpServerCommand ?? ""), env: await environmentOf(platform, tool), owner: "" };
   } catch (error) {
     if (!(error instanceof SealError))
       platform.logger.debug("A tool's server cannot be named", { tool: tool.name, error: messageOf(error) });

@@ -21,6 +21,8 @@ function shownConfig(config: Config): Record<string, string | number | null> {
     OPENAI_BASE_URL: withoutCredentials(config.openaiBaseUrl),
     MODEL: config.model,
     MCP_SIDECAR_URL: withoutCredentials(config.sidecarUrl),
+    MCP_ALLOWED_HOSTS: config.mcpAllowedHosts.join(",") || null,
+    ANSWER_CACHE_SECONDS: config.answerCacheSeconds,
     TOOL_MAX_ROUNDS: config.toolMaxRounds,
     TOOL_TURN_TIMEOUT_MS: config.toolTurnTimeoutMs,
     HIDDEN_ROUNDS_HOURS: config.hiddenRoundsHours,

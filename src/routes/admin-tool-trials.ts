@@ -5,7 +5,7 @@ import { messageOf } from "../openai/error-message.ts";
 import { isObject, parseJson } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import { findTool } from "../store/tools.ts";
-import { callTool } from "../tools/call-tool.ts";
+import { callTool, OPERATOR } from "../tools/call-tool.ts";
 import { listMcpTools, type McpTarget } from "../tools/mcp-client.ts";
 import { parseServerCommand } from "../tools/server-command.ts";
 import { upstreamSchema } from "../tools/tool-schema.ts";
@@ -57,7 +57,7 @@ function targetOf({ mcpServerCommand, mcpServerUrl, env = {} }: Discovery): McpT
       cause: error,
     });
   }
-  return { kind: "command", command, env };
+  return { kind: "command", command, env, owner: OPERATOR };
 }
 
 /** A word as it stands in a command line: quoted where it has to be. */
@@ -121,7 +121,7 @@ export function adminToolTrials(): Hono<{ Bindings: RequestScope }> {
     const tool = { ...stored, parameters: isObject(parameters) ? parameters : {} };
     const startedAt = Date.now();
     const argumentsText = JSON.stringify(context.req.valid("json").arguments);
-    const { text, error, logs } = await callTool(platform, { tool, argumentsText, signal: clientGone });
+    const { text, error, logs } = await callTool(platform, { tool, argumentsText, owner: OPERATOR, signal: clientGone });
     return context.json({ result: error === null ? text : null, error, logs, durationMs: Date.now() - startedAt });
   });
 

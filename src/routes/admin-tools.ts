@@ -21,6 +21,9 @@ import { expectJson, httpUrl, idOf, jsonOf, notFound, pageQuery, plainText, quer
 
 const TOOL = "tool";
 
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** What a header's value may be: no control characters, no line breaks, nothing that is not Latin-1. */
+const HEADER_VALUE = /^[\t\x20-\x7E\x80-\xFF]*$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const MAX_TIMEOUT_MS = 600_000;
 
@@ -32,7 +35,16 @@ const changeableFields = {
   mcpServerUrl: httpUrl().nullish(),
   mcpToolName: plainText(256).min(1, "must not be empty").nullish(),
   env: z.record(z.string().regex(ENV_NAME, "must be the name of an environment variable"), plainText(50_000)).nullish(),
+  mcpHeaders: z
+    .record(
+      z.string().regex(HEADER_NAME, "must be the name of an HTTP header"),
+      plainText(10_000).regex(HEADER_VALUE, "must be the value of an HTTP header"),
+    )
+    .nullish(),
+  mcpIsolation: z.enum(["key", "shared"], 'must be "key" or "shared"').optional(),
   timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).nullish(),
+  maxConcurrency: z.int().min(1).max(1000).nullish(),
+  onMcpChange: z.enum(["keep", "disable"], 'must be "keep" or "disable"').optional(),
   isActive: z.boolean().optional(),
 };
 const name = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, "must be 1 to 64 letters, digits, _ or -");
@@ -41,7 +53,7 @@ const type = z.enum(["function", "mcp"], 'must be "function" or "mcp"');
 const newToolBody = z.strictObject({ name, type, ...changeableFields });
 const toolChangesBody = z.strictObject({ name: name.optional(), type: type.optional(), ...changeableFields });
 
-const DEFAULTS = {
+const DEFAULTS: Omit<ToolColumns, "name" | "type"> = {
   description: "",
   parameters: JSON.stringify({ type: "object", properties: {} }),
   implementation: null,
@@ -49,15 +61,19 @@ const DEFAULTS = {
   mcpServerUrl: null,
   mcpToolName: null,
   env: null,
+  mcpHeaders: null,
+  mcpIsolation: "key",
   timeoutMs: null,
+  maxConcurrency: null,
+  onMcpChange: "keep",
   isActive: true,
 };
 
-/** Names of the sealed variables, or null where ENCRYPTION_KEY was changed: a list must not fail over one tool. */
-async function envNamesOf(platform: Platform, env: string | null): Promise<string[] | null> {
-  if (env === null) return [];
+/** Names of sealed variables or headers, or null where ENCRYPTION_KEY was changed: a list must not fail over one tool. */
+async function namesIn(platform: Platform, sealed: string | null): Promise<string[] | null> {
+  if (sealed === null) return [];
   try {
-    const variables = parseJson(await sealOf(platform).open(env));
+    const variables = parseJson(await sealOf(platform).open(sealed));
     return isObject(variables) ? Object.keys(variables) : null;
   } catch (error) {
     if (error instanceof SealError) return null;
@@ -65,19 +81,28 @@ async function envNamesOf(platform: Platform, env: string | null): Promise<strin
   }
 }
 
-/** A tool as the operator sees it: names of variables, never their values. */
+/** A tool as the operator sees it: names of variables and headers, never their values. */
 async function showTool(platform: Platform, tool: StoredTool) {
-  const { env, parameters, createdAt, updatedAt, ...rest } = tool;
-  return { ...rest, parameters: parseJson(parameters), envNames: await envNamesOf(platform, env), createdAt, updatedAt };
+  const { env, mcpHeaders, parameters, mcpApproved: _approved, mcpChanged: _changed, createdAt, updatedAt, ...rest } = tool;
+  const [envNames, mcpHeaderNames] = await Promise.all([namesIn(platform, env), namesIn(platform, mcpHeaders)]);
+  return { ...rest, parameters: parseJson(parameters), envNames, mcpHeaderNames, mcpChange: null, createdAt, updatedAt };
 }
 
-/** The fields that were given, as columns: `parameters` as text, `env` sealed. */
-async function toColumns(platform: Platform, { parameters, env, ...fields }: z.infer<typeof toolChangesBody>) {
-  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<ToolColumns>;
-  if (parameters !== undefined) given.parameters = JSON.stringify(parameters);
-  if (env !== undefined)
-    given.env = env === null || Object.keys(env).length === 0 ? null : await sealOf(platform).seal(JSON.stringify(env));
-  return given;
+/** @returns null where nothing is left to be sealed; undefined where it was not given */
+async function sealNames(platform: Platform, values: Record<string, string> | null | undefined): Promise<string | null | undefined> {
+  if (values === undefined) return undefined;
+  return values === null || Object.keys(values).length === 0 ? null : sealOf(platform).seal(JSON.stringify(values));
+}
+
+/** The fields that were given, as columns: `parameters` as text, `env` and `mcpHeaders` sealed. */
+async function toColumns(platform: Platform, { parameters, env, mcpHeaders, ...fields }: z.infer<typeof toolChangesBody>) {
+  const columns = {
+    ...fields,
+    parameters: parameters === undefined ? undefined : JSON.stringify(parameters),
+    env: await sealNames(platform, env),
+    mcpHeaders: await sealNames(platform, mcpHeaders),
+  };
+  return Object.fromEntries(Object.entries(columns).filter(([, value]) => value !== undefined)) as Partial<ToolColumns>;
 }
 
 /** The name at the server is fixed when the tool is made, so that renaming the tool does not lose its server's tool. */

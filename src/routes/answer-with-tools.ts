@@ -46,7 +46,7 @@ async function runRecorded(parts: ToolTurn, call: RunningCall): Promise<{ text: 
   const tool = offer.owners.get(call.name);
   if (tool === undefined) throw new Error(`No server tool is called ${call.name}`);
   const startedAt = Date.now();
-  const result = await callTool(scope.platform, { tool, argumentsText: call.arguments, signal: call.signal });
+  const result = await callTool(scope.platform, { tool, argumentsText: call.arguments, owner: turn.record.apiKeyId, signal: call.signal });
   turn.record.toolExecutions.push({
     id: uuidv7(),
     toolId: tool.id,

@@ -5,13 +5,13 @@ import { checkModel } from "../auth/check-model.ts";
 import { readChatRequest } from "../openai/chat-request.ts";
 import type { RequestScope } from "../platform.ts";
 import { openTurn } from "../record/open-turn.ts";
+import { nameConversation } from "../store/name-conversation.ts";
 import { readBody } from "../stream/read-body.ts";
 import { resolveTools } from "../tools/resolve-tools.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { watchesTools } from "./admin-session.ts";
 import { answerUntouched } from "./answer-untouched.ts";
 import { answerWithTools } from "./answer-with-tools.ts";
-import { nameConversation } from "./join-conversation.ts";
 import { openHistory } from "./model-history.ts";
 import { openTurnLimits } from "./turn-limits.ts";
 
@@ -32,7 +32,7 @@ export async function chatCompletions(context: Context<{ Bindings: RequestScope 
   const isWatched = await watchesTools(context);
   const turn = openTurn(limits.keeper, {
     id: scope.requestId,
-    endpoint: "/v1/chat/completions",
+    endpoint: scope.endpoint ?? "/v1/chat/completions",
     apiKey: key,
     upstream: upstream.baseUrl,
   });

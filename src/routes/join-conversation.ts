@@ -1,5 +1,4 @@
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
-import { ApiError } from "../openai/api-error.ts";
 import { readChatRequest, type ChatRequest } from "../openai/chat-request.ts";
 import { hashHistory, type HistoryPlace } from "../openai/history-hash.ts";
 import type { RequestScope } from "../platform.ts";
@@ -7,7 +6,6 @@ import { conversationIndexOf, type EndedTurn } from "../record/conversation-inde
 import type { OpenTurn } from "../record/open-turn.ts";
 import { describeError } from "../store/describe-error.ts";
 import { findParents, latestParent } from "../store/find-parents.ts";
-import { isUuid, uuidOf } from "../store/uuid.ts";
 import { withinLimit } from "../store/within-limit.ts";
 
 interface JoinParts {
@@ -18,25 +16,8 @@ interface JoinParts {
 
 /** While upstream works, the database may be asked this long which conversation goes on. In milliseconds. */
 const DATABASE_LIMIT_MS = 300;
-const MAX_NAME_LENGTH = 200;
 /** Larger requests are not read for this before their answer begins: they join their conversation when they are written. */
 const MAX_READ_LENGTH = 4_000_000;
-
-/**
- * The conversation that a client names in `x-conversation-id`: one that there is, by its id, or any text of its own.
- * @throws ApiError 400 for a name that is too long
- */
-export function nameConversation({ key, turn }: Pick<JoinParts, "key" | "turn">, headers: Headers): void {
-  const name = headers.get("x-conversation-id")?.trim() ?? "";
-  if (name === "") return;
-  if (name.length > MAX_NAME_LENGTH) {
-    throw new ApiError("invalid_value", `x-conversation-id has ${name.length} characters; it may have ${MAX_NAME_LENGTH}.`, {
-      param: "x-conversation-id",
-    });
-  }
-  turn.record.isNamed = true;
-  turn.record.conversationId = isUuid(name) ? name.toLowerCase() : uuidOf(`${key.id} ${name}`);
-}
 
 /** Places in the history at which an earlier turn may have ended. */
 async function placesIn(text: string): Promise<HistoryPlace[]> {

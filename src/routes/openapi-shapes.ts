@@ -37,6 +37,7 @@ const key = z.object({
   requestsPerMinute: z.int().nullable(),
   tokensPerMinute: z.int().nullable(),
   monthlyBudget: dollars.nullable(),
+  answerCacheSeconds: z.int().nullable(),
   lastUsedAt: time.nullable(),
   previousExpiresAt: time.nullable(),
   spend: z.object({ month: dollars }),
@@ -45,6 +46,8 @@ const key = z.object({
 });
 
 const newKey = key.extend({ key: z.string().meta({ description: "The key itself. It is shown this once." }) });
+
+const describedTool = z.object({ description: z.string(), parameters: jsonSchema });
 
 const tool = z.object({
   id,
@@ -57,7 +60,17 @@ const tool = z.object({
   mcpServerUrl: z.string().nullable(),
   mcpToolName: z.string().nullable(),
   envNames: z.array(z.string()).nullable(),
+  mcpHeaderNames: z.array(z.string()).nullable(),
+  mcpIsolation: z.enum(["key", "shared"]),
   timeoutMs: z.int().nullable(),
+  maxConcurrency: z.int().nullable(),
+  onMcpChange: z.enum(["keep", "disable"]),
+  mcpChange: z
+    .object({ from: describedTool, to: describedTool.nullable() })
+    .nullable()
+    .meta({ description: "What the MCP server offers instead of what was approved; `to` is null where it has no such tool any more" }),
+  mcpChangedAt: time.nullable(),
+  mcpCheckedAt: time.nullable(),
   isActive: z.boolean(),
   createdAt: time,
   updatedAt: time,
@@ -88,6 +101,7 @@ const turn = z.object({
   parentTurnId: id.nullable(),
   model: z.string().nullable(),
   streamed: z.boolean(),
+  cached: z.boolean().meta({ description: "Whether an earlier answer was given again, which cost nothing" }),
   status,
   httpStatus: z.int(),
   error: z.string().nullable(),

@@ -29,6 +29,8 @@ export interface StoredKey {
   tokensPerMinute: number | null;
   /** US dollars in a calendar month (UTC); null: no limit. */
   monthlyBudget: number | null;
+  /** How long `/mcp` may give an answer again, in seconds; null: the server's `ANSWER_CACHE_SECONDS`. */
+  answerCacheSeconds: number | null;
   /** Within a minute. */
   lastUsedAt: Date | null;
   /** Until when the key that a rotation replaced is accepted; null where none is. */
@@ -63,6 +65,7 @@ export const KEY_COLUMNS = {
   requestsPerMinute: apiKeys.requestsPerMinute,
   tokensPerMinute: apiKeys.tokensPerMinute,
   monthlyBudget: apiKeys.monthlyBudget,
+  answerCacheSeconds: apiKeys.answerCacheSeconds,
   lastUsedAt: apiKeys.lastUsedAt,
   previousExpiresAt: apiKeys.previousExpiresAt,
   createdAt: apiKeys.createdAt,

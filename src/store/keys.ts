@@ -25,6 +25,7 @@ export interface KeyChanges {
   requestsPerMinute?: number | null | undefined;
   tokensPerMinute?: number | null | undefined;
   monthlyBudget?: number | null | undefined;
+  answerCacheSeconds?: number | null | undefined;
   toolIds?: string[] | undefined;
 }
 

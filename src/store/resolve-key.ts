@@ -5,7 +5,8 @@ import type { Database } from "./database.ts";
 import type { ResolvedKey, ResolvedTool } from "./resolved-key.ts";
 
 function resolvedTool(row: typeof tools.$inferSelect): ResolvedTool {
-  const { isActive: _active, createdAt: _created, updatedAt: _updated, ...tool } = row;
+  const { isActive: _active, createdAt: _created, updatedAt: _updated, ...rest } = row;
+  const { mcpApproved: _approved, mcpChanged: _changed, mcpChangedAt: _changedAt, onMcpChange: _policy, ...tool } = rest;
   const parameters = parseJson(row.parameters);
   return { ...tool, parameters: isObject(parameters) ? parameters : {} };
 }

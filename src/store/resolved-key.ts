@@ -13,8 +13,16 @@ export interface ResolvedTool {
   mcpToolName: string | null;
   /** Sealed JSON object of environment variables, or null. */
   env: string | null;
+  /** Sealed JSON object of headers for `mcpServerUrl`, or null. */
+  mcpHeaders: string | null;
+  /** `key`: each API key has a process of its own. */
+  mcpIsolation: "key" | "shared";
+  /** When its server was last asked for the tool's schema. */
+  mcpCheckedAt: Date | null;
   /** Milliseconds, or null for the type's default. */
   timeoutMs: number | null;
+  /** Calls at the same time; null: no limit of its own. */
+  maxConcurrency: number | null;
 }
 
 /** A proxy key with everything that serving one of its requests needs, so that one lookup is enough. */
@@ -39,6 +47,8 @@ export interface ResolvedKey {
   tokensPerMinute: number | null;
   /** US dollars in a calendar month (UTC). */
   monthlyBudget: number | null;
+  /** How long `/mcp` may give an answer again, in seconds. Null: the server's setting. */
+  answerCacheSeconds: number | null;
   lastUsedAt: Date | null;
   /** Where it was found by the secret that a rotation replaced: until when that is accepted. */
   replacedUntil: Date | null;

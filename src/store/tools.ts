@@ -12,7 +12,10 @@ import { afterCursor, newestFirst, toPage, type Page, type PageRequest } from ".
 export type StoredTool = typeof tools.$inferSelect;
 
 /** The columns of a tool that an operator sets. */
-export type ToolColumns = Omit<StoredTool, "id" | "createdAt" | "updatedAt">;
+export type ToolColumns = Omit<StoredTool, "id" | "createdAt" | "updatedAt" | CheckedColumn>;
+
+/** The columns that hold what became of a tool's schema at its server. */
+type CheckedColumn = "mcpApproved" | "mcpChanged" | "mcpChangedAt" | "mcpCheckedAt";
 
 function refuseTakenName(name: string | undefined): (error: unknown) => never {
   return (error) => {

@@ -85,6 +85,7 @@ export function turnRow(turn: AssignedTurn): Required<typeof turns.$inferInsert>
     endpoint: record.endpoint,
     model: modelOf(turn),
     streamed: read.streamed,
+    cached: record.cached === true,
     status: record.status,
     httpStatus: record.httpStatus,
     error: plain(record.error),

@@ -6,12 +6,12 @@ import { checkParameters } from "./check-parameters.ts";
 import { parseServerCommand } from "./server-command.ts";
 import { messageOf } from "../openai/error-message.ts";
 
-type TypedField = "implementation" | "mcpServerCommand" | "mcpServerUrl" | "mcpToolName" | "env";
+type TypedField = "implementation" | "mcpServerCommand" | "mcpServerUrl" | "mcpToolName" | "env" | "mcpHeaders";
 
 /** The fields that belong to one type of tool only. */
 const FIELDS_OF_TYPE: Record<ToolColumns["type"], TypedField[]> = {
   function: ["implementation"],
-  mcp: ["mcpServerCommand", "mcpServerUrl", "mcpToolName", "env"],
+  mcp: ["mcpServerCommand", "mcpServerUrl", "mcpToolName", "env", "mcpHeaders"],
 };
 
 const OTHER_TYPE = { function: "mcp", mcp: "function" } as const;
@@ -33,7 +33,7 @@ async function checkFunction({ sandbox }: Pick<Platform, "sandbox">, { implement
   if (fault !== null) refuse("implementation", `implementation does not parse: ${fault}`);
 }
 
-function checkMcp({ mcpServerCommand, mcpServerUrl, env }: ToolColumns): void {
+function checkMcp({ mcpServerCommand, mcpServerUrl, env, mcpHeaders }: ToolColumns): void {
   if (mcpServerCommand === null && mcpServerUrl === null) {
     refuse("mcpServerCommand", "An mcp tool needs mcpServerCommand (npx … or uvx …) or mcpServerUrl.");
   }
@@ -45,6 +45,8 @@ function checkMcp({ mcpServerCommand, mcpServerUrl, env }: ToolColumns): void {
       refuse("env", "env is for servers that mcpServerCommand starts: a server at mcpServerUrl has its own environment. Set env to null.");
     return;
   }
+  if (mcpHeaders !== null)
+    refuse("mcpHeaders", "mcpHeaders are for servers at mcpServerUrl: give a server that mcpServerCommand starts its secrets in env.");
   try {
     parseServerCommand(mcpServerCommand);
   } catch (error) {

@@ -8,7 +8,7 @@ import { identifyServer, labelServer, parseServerCommand } from "./server-comman
 
 /** An MCP server: one that the sidecar starts by a command, as the operator typed it, or one that listens at a URL. */
 export type McpTarget =
-  | { kind: "command"; command: string; env: Record<string, string> }
+  | { kind: "command"; command: string; env: Record<string, string>; owner: string }
   | { kind: "url"; url: string; headers: Record<string, string> };
 
 /** A tool as its server describes it. */
@@ -163,7 +163,7 @@ async function locate(platform: McpPlatform, target: McpTarget): Promise<Place> 
     const { url, headers } = target;
     return { address: { url, headers }, key: JSON.stringify([url, headers]), prepare: () => Promise.resolve() };
   }
-  const definition = { ...parseServerCommand(target.command), env: target.env };
+  const definition = { ...parseServerCommand(target.command), env: target.env, owner: target.owner };
   const sidecar = await platform.sidecar();
   if (sidecar === null) {
     throw new ReadableFailure(

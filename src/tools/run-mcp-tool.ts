@@ -21,12 +21,12 @@ export async function environmentOf(
 /** Runs an `mcp` tool at its server: one that the sidecar starts, or one that listens at a URL. */
 export async function runMcpTool(
   platform: Platform,
-  call: { tool: ResolvedTool; args: JsonObject; signal: AbortSignal },
+  call: { tool: ResolvedTool; args: JsonObject; owner: string; signal: AbortSignal },
 ): Promise<ToolResult> {
   const { tool, args, signal } = call;
   const target: McpTarget =
     tool.mcpServerUrl === null
-      ? { kind: "command", command: tool.mcpServerCommand ?? "", env: await environmentOf(platform, tool) }
+      ? { kind: "command", command: tool.mcpServerCommand ?? "", env: await environmentOf(platform, tool), owner: "" }
       : { kind: "url", url: tool.mcpServerUrl, headers: {} };
   const timeoutMs = tool.timeoutMs ?? MCP_TIMEOUT_MS;
   const result = await callMcpTool(platform, { target, toolName: tool.mcpToolName ?? tool.name, args, signal, timeoutMs });

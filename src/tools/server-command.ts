@@ -13,6 +13,8 @@ export interface ServerCommand {
 /** Everything that makes one MCP server different from another; `env` holds only what the operator declared. */
 export interface ServerDefinition extends ServerCommand {
   env: Record<string, string>;
+  /** Whose process it is: the id of an API key, or empty where all share one. */
+  owner: string;
 }
 
 /** What a launcher (`npx`, `uvx`) was asked to run. */
@@ -196,8 +198,8 @@ export function labelServer(server: ServerCommand): string {
 }
 
 /** The id under which the sidecar knows a server: SHA-256 of exactly its definition, in hexadecimal. */
-export async function identifyServer({ command, args, env }: ServerDefinition): Promise<string> {
+export async function identifyServer({ command, args, env, owner }: ServerDefinition): Promise<string> {
   const variables = Object.entries(env).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify([command, args, variables])));
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify([owner, command, args, variables])));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -23,7 +23,8 @@ const SHOWN: Partial<Record<keyof StoredTool, (value: string) => string>> = {
   mcpServerUrl: (url) => withoutSecrets(url, (text) => new URL(text).origin),
 };
 
-const NOT_SHOWN = new Set<string>(["id", "env", "createdAt", "updatedAt"]);
+const SEALED = ["env", "mcpHeaders"] as const;
+const NOT_SHOWN = new Set<string>(["id", ...SEALED, "mcpApproved", "mcpChanged", "mcpChangedAt", "mcpCheckedAt", "createdAt", "updatedAt"]);
 
 function shownValue(tool: StoredTool, field: keyof StoredTool): unknown {
   const value = tool[field];
@@ -34,12 +35,13 @@ function shownValue(tool: StoredTool, field: keyof StoredTool): unknown {
 /** What a tool was made with (`before` is null), or what of it changed, as `{from, to}`: for the audit log, without secrets. */
 export function toolChanges(before: StoredTool | null, after: StoredTool): JsonObject {
   const fields = (Object.keys(after) as (keyof StoredTool)[]).filter((field) => !NOT_SHOWN.has(field));
-  const env = (before?.env ?? null) === after.env ? {} : { env: setOrRemoved(after.env) };
+  const sealed = SEALED.filter((field) => (before?.[field] ?? null) !== after[field]);
+  const secrets = Object.fromEntries(sealed.map((field) => [field, setOrRemoved(after[field])]));
   if (before === null) {
     const given = fields.filter((field) => after[field] !== null).map((field) => [field, shownValue(after, field)]);
-    return { ...(Object.fromEntries(given) as JsonObject), ...env };
+    return { ...(Object.fromEntries(given) as JsonObject), ...secrets };
   }
   const changed = fields.filter((field) => before[field] !== after[field]);
   const entries = changed.map((field) => [field, { from: shownValue(before, field), to: shownValue(after, field) }]);
-  return { ...(Object.fromEntries(entries) as JsonObject), ...env };
+  return { ...(Object.fromEntries(entries) as JsonObject), ...secrets };
 }

@@ -52,6 +52,7 @@ describe("an API key", () => {
       requestsPerMinute: null,
       tokensPerMinute: null,
       monthlyBudget: null,
+      answerCacheSeconds: null,
       lastUsedAt: null,
       previousExpiresAt: null,
       spend: { month: 0 },

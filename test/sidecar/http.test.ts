@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => sidecar.end());
 
 async function define(args: string[], env: Record<string, string> = {}): Promise<string> {
-  const definition = { command: "npx", args, env };
+  const definition = { command: "npx", args, env, owner: "" };
   const id = await identifyServer(definition);
   const response = await sidecar.request(`/servers/${id}`, { method: "PUT", body: JSON.stringify(definition) });
   expect(response.status).toBe(200);
@@ -75,11 +75,11 @@ describe("the sidecar's door", () => {
   it("lets only allowed commands be defined, under their own id", async () => {
     const marker = join(makeWorkplace(), "marker");
     const bad = [
-      { command: "sh", args: ["-c", `touch ${marker}`], env: {} },
-      { command: "npx", args: ["-c", `touch ${marker}`], env: {} },
-      { command: "npx", args: ["a"], env: { "A=B": "x" } },
-      { command: "npx", args: ["a"], env: {}, cwd: "/" },
-      { command: "npx", args: "a", env: {} },
+      { command: "sh", args: ["-c", `touch ${marker}`], env: {}, owner: "" },
+      { command: "npx", args: ["-c", `touch ${marker}`], env: {}, owner: "" },
+      { command: "npx", args: ["a"], env: { "A=B": "x" }, owner: "" },
+      { command: "npx", args: ["a"], env: {}, owner: "", cwd: "/" },
+      { command: "npx", args: "a", env: {}, owner: "" },
     ];
     for (const definition of bad) {
       const id = await identifyServer({ ...definition, args: [definition.args].flat() });
@@ -214,7 +214,7 @@ describe("the life of a server", () => {
 describe("what a killed sidecar leaves behind", () => {
   it("is ended by the next one, and nobody else's processes are", async () => {
     const first = await runSidecar();
-    const definition = { command: "npx", args: ["faulty-server", "immortal"], env: {} };
+    const definition = { command: "npx", args: ["faulty-server", "immortal"], env: {}, owner: "" };
     const id = await identifyServer(definition);
     await first.request(`/servers/${id}`, { method: "PUT", body: JSON.stringify(definition) });
     const { pid } = (await (await first.request(`/servers/${id}/restart`, { method: "POST" })).json()) as { pid: number };

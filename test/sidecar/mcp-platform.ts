@@ -17,5 +17,5 @@ export const SILENT: Logger = { error() {}, warn() {}, info() {}, debug() {} };
 
 /** An MCP server by its command line. */
 export function command(text: string, env: Record<string, string> = {}) {
-  return { kind: "command", command: text, env } as const;
+  return { kind: "command", command: text, env, owner: "" } as const;
 }

@@ -89,7 +89,7 @@ describe("a server command as an operator writes it", () => {
   });
 
   it("has one id per definition, whatever the order of its variables", async () => {
-    const definition = { command: "npx", args: ["a"], env: { A: "1", B: "2" } };
+    const definition = { command: "npx", args: ["a"], env: { A: "1", B: "2" }, owner: "" };
     const id = await identifyServer(definition);
     expect(id).toMatch(/^[0-9a-f]{64}$/);
     expect(await identifyServer({ ...definition, env: { B: "2", A: "1" } })).toBe(id);
