@@ -21,6 +21,8 @@ const Definition: z.ZodType<ServerDefinition> = z.strictObject({
 
 interface SidecarParts {
   token: string;
+  /** Where it listens. */
+  host: string;
   registry: ServerRegistry;
   sessions: Sessions;
   log: Log;
@@ -32,11 +34,23 @@ function fail(c: Context, status: ContentfulStatusCode, { code, message }: { cod
   return c.json({ error: { message, type, param: null, code } }, status);
 }
 
+const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[?::1\]?)$/;
+
+/**
+ * Whether a request may be a browser's that some page has sent here: one with an origin of its own, or, where we listen for
+ * this machine alone, under a name that is not this machine's (DNS rebinding).
+ */
+function isForeign(c: Context, host: string): boolean {
+  const { host: named, hostname } = new URL(c.req.url);
+  const origin = c.req.header("origin");
+  if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== named)) return true;
+  return LOOPBACK.test(host) && !LOOPBACK.test(hostname);
+}
+
 const digest = (text: string) => createHash("sha256").update(text).digest();
 
-/** Every route of the sidecar. No request is served without the token. */
-export function createSidecarApp({ token, registry, sessions, log }: SidecarParts): Hono {
-  const app = new Hono();
+/** What every request has to get past: the token, where it comes from, and how large it is. */
+function guard(app: Hono, { token, host }: Pick<SidecarParts, "token" | "host">): void {
   const expected = digest(`Bearer ${token}`);
   app.use(async (c, next) => {
     // Digests have one length, so that the comparison tells nothing about the token, not even how long it is.
@@ -44,12 +58,22 @@ export function createSidecarApp({ token, registry, sessions, log }: SidecarPart
     const message = "The MCP sidecar needs the header `Authorization: Bearer …` with the value of MCP_SIDECAR_TOKEN.";
     return fail(c, 401, { code: "invalid_sidecar_token", message });
   });
+  app.use(async (c, next) => {
+    if (!isForeign(c, host)) return next();
+    return fail(c, 403, { code: "foreign_origin", message: "The MCP sidecar serves no pages, and no requests for another host." });
+  });
   app.use(
     bodyLimit({
       maxSize: MAX_BODY_BYTES,
       onError: (c) => fail(c, 413, { code: "body_too_large", message: `The body is larger than ${MAX_BODY_BYTES} bytes.` }),
     }),
   );
+}
+
+/** Every route of the sidecar. No request is served without the token. */
+export function createSidecarApp({ token, host, registry, sessions, log }: SidecarParts): Hono {
+  const app = new Hono();
+  guard(app, { token, host });
 
   const known = (c: Context, run: (server: StdioServer) => Promise<Response>): Promise<Response> | Response => {
     const server = registry.get(c.req.param("id") ?? "");
@@ -73,7 +97,8 @@ export function createSidecarApp({ token, registry, sessions, log }: SidecarPart
   app.post("/servers/:id/restart", (c) =>
     known(c, async (server) => {
       try {
-        await server.restart();
+        const others = registry.variantsOf(server.identity.id).filter((other) => other !== server && other.state !== "stopped");
+        await Promise.all([server, ...others].map((each) => each.restart()));
         return c.json(server.describe());
       } catch (error) {
         return fail(c, 502, { code: "server_failed", message: error instanceof Error ? error.message : String(error) });

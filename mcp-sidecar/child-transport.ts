@@ -3,12 +3,15 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
-import { endGroup } from "./process-group.ts";
+import { endGroup, signalGroup } from "./process-group.ts";
 import type { ProcessLedger } from "./process-ledger.ts";
 import { MessageReader } from "./read-messages.ts";
 import type { Executable } from "./resolve-command.ts";
 
 const STDERR_BYTES = 16 * 1024;
+
+/** The process has no input any more, so that it is certain that it did not get a message. */
+export class NotSentError extends Error {}
 
 /** What a child process is made from. */
 export interface ChildOptions {
@@ -27,10 +30,13 @@ export class ChildTransport implements Transport {
   noiseLines = 0;
   readonly #options: ChildOptions;
   #child: ChildProcess | null = null;
-  #stderr = Buffer.alloc(0);
+  #output: Buffer[] = [];
+  #outputBytes = 0;
   #ending: Promise<void> | null = null;
   #exit: string | null = null;
+  #fault: string | null = null;
   #delivered: Promise<void> = Promise.resolve();
+  readonly #gone = Promise.withResolvers<void>();
 
   constructor(options: ChildOptions) {
     this.#options = options;
@@ -42,12 +48,18 @@ export class ChildTransport implements Transport {
 
   /** How the process ended, such as `exit code 1`, or null while it runs. */
   get exit(): string | null {
-    return this.#exit;
+    return this.#exit === null || this.#fault === null ? this.#exit : `the sidecar ended it because it ${this.#fault}`;
+  }
+
+  /** Resolves when the process has ended, and everybody was told. */
+  get gone(): Promise<void> {
+    return this.#gone.promise;
   }
 
   /** The last output on standard error, at most 16 KB. */
   get stderrTail(): string {
-    return this.#stderr
+    return Buffer.concat(this.#output)
+      .subarray(-STDERR_BYTES)
       .toString("utf8")
       .replace(/^\uFFFD+/, "")
       .trim();
@@ -64,7 +76,10 @@ export class ChildTransport implements Transport {
     });
     this.#child = child;
     this.#readOutput(child);
-    child.once("exit", (code, signal) => void this.#finish(child, signal === null ? `exit code ${code}` : `signal ${signal}`));
+    child.once("exit", (code, signal) => {
+      // Unhandled, a rejection here would end the sidecar, and every other server with it.
+      this.#finish(child, signal === null ? `exit code ${code}` : `signal ${signal}`).catch((error: unknown) => this.#report(error));
+    });
     await new Promise<void>((resolve, reject) => {
       child.once("spawn", resolve);
       child.once("error", reject);
@@ -82,6 +97,7 @@ export class ChildTransport implements Transport {
         this.#keepOutput(Buffer.from(`${line.slice(0, 1_000)}\n`));
       },
       tooLarge: (id) => this.#refuse(id),
+      flooded: (reason) => this.#endFor(reason),
     });
     child.stdout?.on("data", (chunk: Buffer) => reader.read(chunk));
     child.stderr?.on("data", (chunk: Buffer) => this.#keepOutput(chunk));
@@ -93,28 +109,42 @@ export class ChildTransport implements Transport {
    * that progress which comes in one piece with the answer would be lost.
    */
   #deliver(message: JSONRPCMessage): void {
-    this.#delivered = this.#delivered
-      .then(() => this.onmessage?.(message))
-      .catch((error: unknown) => this.onerror?.(error instanceof Error ? error : new Error(String(error))));
+    this.#delivered = this.#delivered.then(() => this.onmessage?.(message)).catch((error: unknown) => this.#report(error));
+  }
+
+  #report(error: unknown): void {
+    this.onerror?.(error instanceof Error ? error : new Error(String(error)));
   }
 
   #keepOutput(chunk: Buffer): void {
-    this.#stderr = Buffer.concat([this.#stderr, chunk]).subarray(-STDERR_BYTES);
+    this.#output.push(chunk);
+    this.#outputBytes += chunk.length;
+    // Not with every chunk: a server that writes many small ones would cost a copy of everything for each.
+    if (this.#outputBytes < 4 * STDERR_BYTES && this.#output.length < 1_000) return;
+    const kept = Buffer.from(Buffer.concat(this.#output).subarray(-STDERR_BYTES));
+    this.#output = [kept];
+    this.#outputBytes = kept.length;
   }
 
   /** Fails the request whose answer was dropped; where it cannot be told which, nobody may wait for ever: the server ends. */
   #refuse(id: number | undefined): void {
-    const message = `the answer is larger than ${this.#options.maxMessageBytes} bytes`;
-    if (id !== undefined) this.#deliver({ jsonrpc: "2.0", id, error: { code: -32603, message } });
-    else {
-      this.#keepOutput(Buffer.from(`\n[ended by the sidecar: a message was larger than ${this.#options.maxMessageBytes} bytes]\n`));
-      void this.close();
-    }
+    const { maxMessageBytes } = this.#options;
+    if (id === undefined) return this.#endFor(`sent a message that is larger than ${maxMessageBytes} bytes`);
+    this.#deliver({ jsonrpc: "2.0", id, error: { code: -32603, message: `the answer is larger than ${maxMessageBytes} bytes` } });
+  }
+
+  /** Ends a process that does what cannot be lived with. It is asked no more: it may be in no state to heed anything. */
+  #endFor(reason: string): void {
+    const pid = this.#child?.pid;
+    this.#fault ??= reason;
+    this.#child?.stdout?.destroy();
+    if (pid !== undefined) signalGroup(pid, "SIGKILL");
+    this.close().catch((error: unknown) => this.#report(error));
   }
 
   async send(message: JSONRPCMessage): Promise<void> {
     const input = this.#child?.stdin;
-    if (!input?.writable) throw new Error("The MCP server takes no more input.");
+    if (!input?.writable) throw new NotSentError("The MCP server takes no more input.");
     if (input.write(`${JSON.stringify(message)}\n`)) return;
     await new Promise<void>((resolve) => {
       const done = () => {
@@ -150,6 +180,7 @@ export class ChildTransport implements Transport {
     await Promise.race([drained, sleep(250)]);
     await this.#delivered;
     this.onclose?.();
+    this.#gone.resolve();
     await this.close();
     child.stdout?.destroy();
     child.stderr?.destroy();

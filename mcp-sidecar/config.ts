@@ -16,6 +16,10 @@ export interface SidecarConfig {
   stateDir: string;
   /** MCP servers that may run at the same time. */
   maxProcesses: number;
+  /** Calls that one MCP server gets at the same time. */
+  maxCalls: number;
+  /** Calls that may wait for their turn at one MCP server. */
+  maxQueue: number;
   /** Definitions that are remembered. */
   maxDefinitions: number;
   /** MCP sessions that may be open at the same time. */
@@ -41,6 +45,8 @@ type Variables = Record<string, string | undefined>;
 const NUMBERS = [
   ["PORT", "port", 3001, 0, 65_535],
   ["MCP_SIDECAR_MAX_PROCESSES", "maxProcesses", 32, 1, 10_000],
+  ["MCP_SIDECAR_MAX_CALLS", "maxCalls", 8, 1, 10_000],
+  ["MCP_SIDECAR_MAX_QUEUE", "maxQueue", 64, 0, 100_000],
   ["MCP_SIDECAR_MAX_DEFINITIONS", "maxDefinitions", 1_000, 1, 100_000],
   ["MCP_SIDECAR_MAX_SESSIONS", "maxSessions", 1_000, 1, 100_000],
   ["MCP_SIDECAR_IDLE_STOP_MS", "idleStopMs", 300_000, 100, 86_400_000],

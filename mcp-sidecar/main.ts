@@ -27,8 +27,8 @@ async function listen(config: SidecarConfig, log: Log): Promise<void> {
   process.on("exit", () => ledger.killAll());
   await ledger.reap();
   const registry = new ServerRegistry(config, log, ledger);
-  const sessions = new Sessions(config, log);
-  const app = createSidecarApp({ token: config.token, registry, sessions, log });
+  const sessions = new Sessions(registry, { config, log });
+  const app = createSidecarApp({ token: config.token, host: config.host, registry, sessions, log });
   const server: ServerType = serve({ fetch: app.fetch, port: config.port, hostname: config.host }, ({ port }: AddressInfo) => {
     log.info({ host: config.host, port }, "The MCP sidecar listens");
     process.send?.({ listening: port });

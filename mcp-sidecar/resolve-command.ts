@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { readLaunchedServer, type ServerCommand } from "../src/tools/server-command.ts";
 
@@ -35,14 +35,39 @@ async function findInstalled(name: string, from: string): Promise<{ directory: s
   }
 }
 
+/** By name, without a scope where the manifest names none. */
+function executablesOf({ name = "", bin = {} }: Manifest): Record<string, string> {
+  return typeof bin === "string" ? { [name.replace(/^@[^/]*\//, "")]: bin } : bin;
+}
+
 /** npm's own rule: the only executable, or the one that is named like the package. */
-function executableOf(manifest: Manifest): string | undefined {
-  if (typeof manifest.bin === "string") return manifest.bin;
-  const bins = Object.entries(manifest.bin ?? {});
+function pickExecutable(manifest: Manifest): string | undefined {
+  const bins = Object.entries(executablesOf(manifest));
   const [first] = bins;
   if (bins.length === 1 && first) return first[1];
   const short = manifest.name?.replace(/^@[^/]*\//, "");
   return bins.find(([name]) => name === short)?.[1];
+}
+
+/** The script behind an executable that npm has linked, whichever package it is of. */
+async function findLinked(name: string, from: string): Promise<string | null> {
+  for (let directory = resolve(from); ; directory = dirname(directory)) {
+    try {
+      return await realpath(join(directory, "node_modules", ".bin", name));
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"))) throw error;
+    }
+    if (dirname(directory) === directory) return null;
+  }
+}
+
+/** The script of an installed package, or null where it is not installed, or not in the wanted version. */
+async function findScript(wanted: string, { from, executable }: { from: string; executable?: string }): Promise<string | null> {
+  const { name, version } = PACKAGE.exec(wanted)?.groups ?? {};
+  const found = name === undefined ? null : await findInstalled(name, from);
+  if (found === null || (version !== undefined && version !== found.manifest.version)) return null;
+  const script = executable === undefined ? pickExecutable(found.manifest) : executablesOf(found.manifest)[executable];
+  return script === undefined ? null : join(found.directory, script);
 }
 
 /**
@@ -51,14 +76,13 @@ function executableOf(manifest: Manifest): string | undefined {
  * @param directory where `node_modules` is looked for, upwards
  */
 export async function resolveCommand(server: ServerCommand, directory: string): Promise<Executable> {
-  const launched = readLaunchedServer(server);
   if (server.command !== "npx") return { file: server.command, args: server.args };
-  const wanted = launched.packages.length === 0 ? PACKAGE.exec(launched.target)?.groups : undefined;
-  const found = wanted?.["name"] === undefined ? null : await findInstalled(wanted["name"], directory);
-  if (found !== null && (wanted?.["version"] === undefined || wanted["version"] === found.manifest.version)) {
-    const script = executableOf(found.manifest);
-    if (script !== undefined && /\.[cm]?js$/.test(script))
-      return { file: process.execPath, args: [join(found.directory, script), ...launched.args] };
-  }
+  const { packages, target, args } = readLaunchedServer(server);
+  const [only] = packages;
+  const script =
+    packages.length > 0
+      ? packages.length === 1 && only !== undefined && (await findScript(only, { from: directory, executable: target }))
+      : ((await findScript(target, { from: directory })) ?? (/^[\w.-]+$/.test(target) ? await findLinked(target, directory) : null));
+  if (typeof script === "string" && /\.[cm]?js$/.test(script)) return { file: process.execPath, args: [script, ...args] };
   return { file: "npx", args: ["-y", ...server.args] };
 }

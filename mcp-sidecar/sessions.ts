@@ -1,11 +1,15 @@
 import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
+import { InitializeRequestSchema, type InitializeRequest } from "@modelcontextprotocol/sdk/types.js";
 import type { SidecarConfig } from "./config.ts";
-import { createForwarder } from "./forward-tools.ts";
+import { openForwarder } from "./forward-session.ts";
 import type { Log } from "./log.ts";
+import { capabilitiesOf, type ServerRegistry } from "./server-registry.ts";
+import { ServerFailure } from "./server-failure.ts";
 import type { StdioServer } from "./stdio-server.ts";
 
 interface Session {
-  server: StdioServer;
+  /** As the caller knows it; the process may be one of several under this id. */
+  serverId: string;
   transport: WebStandardStreamableHTTPServerTransport;
   lastUsedAt: number;
   requestsInFlight: number;
@@ -26,9 +30,11 @@ export class Sessions {
   readonly #sessions = new Map<string, Session>();
   readonly #config: SidecarConfig;
   readonly #log: Log;
+  readonly #registry: ServerRegistry;
   readonly #reaper: NodeJS.Timeout;
 
-  constructor(config: SidecarConfig, log: Log) {
+  constructor(registry: ServerRegistry, { config, log }: { config: SidecarConfig; log: Log }) {
+    this.#registry = registry;
     this.#config = config;
     this.#log = log;
     this.#reaper = setInterval(() => this.#closeIdle(), Math.min(30_000, config.sessionIdleMs));
@@ -43,16 +49,37 @@ export class Sessions {
   async handle(server: StdioServer, { request, body }: McpRequest): Promise<Response> {
     const id = request.headers.get("mcp-session-id");
     const known = id === null ? undefined : this.#sessions.get(id);
-    if (id !== null && known?.server !== server) return jsonRpcError(404, { code: -32001, message: "Session not found" });
-    const session = known ?? (await this.#open(server));
+    if (id !== null && known?.serverId !== server.identity.id) return jsonRpcError(404, { code: -32001, message: "Session not found" });
+    const handshake = known ? undefined : InitializeRequestSchema.safeParse(body).data;
+    if (known === undefined && handshake === undefined)
+      return jsonRpcError(400, {
+        code: -32000,
+        message: "A session begins with `initialize`, and is named by Mcp-Session-Id",
+        id: idsOf(body)[0],
+      });
+    try {
+      const session = known ?? (await this.#open(server, handshake));
+      return await this.#answer(session, { request, body });
+    } catch (error) {
+      if (!(error instanceof ServerFailure) || known) throw error;
+      const { code, message, data } = error;
+      return jsonRpcError(200, { code, message, data, id: idsOf(body)[0] });
+    }
+  }
+
+  async #answer(session: Session, { request, body }: McpRequest): Promise<Response> {
     session.lastUsedAt = Date.now();
     const requestIds = idsOf(body);
     session.requestsInFlight += requestIds.length;
-    request.signal.addEventListener("abort", () => this.#cancel(session, requestIds), { once: true });
+    const cancel = () => this.#cancel(session, requestIds);
+    request.signal.addEventListener("abort", cancel, { once: true });
     const response = await session.transport.handleRequest(request, body === undefined ? {} : { parsedBody: body });
-    // It was no handshake, so nobody knows this session.
+    // It was no handshake after all, so nobody knows this session.
     if (session.transport.sessionId === undefined) await session.transport.close();
-    return onEnd(response, () => {
+    return onEnd(response, (wasCancelled) => {
+      // Whichever is noticed first: that the body is read no more, or that the connection is gone.
+      if (wasCancelled) cancel();
+      request.signal.removeEventListener("abort", cancel);
       session.requestsInFlight -= requestIds.length;
       session.lastUsedAt = Date.now();
     });
@@ -63,15 +90,17 @@ export class Sessions {
     await Promise.all([...this.#sessions.values()].map(({ transport }) => transport.close()));
   }
 
-  async #open(server: StdioServer): Promise<Session> {
-    if (this.#sessions.size >= this.#config.maxSessions) this.#closeOldest();
+  async #open(server: StdioServer, handshake: InitializeRequest | undefined): Promise<Session> {
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => crypto.randomUUID(),
-      onsessioninitialized: (id) => void this.#sessions.set(id, session),
+      onsessioninitialized: (id) => {
+        this.#closeOldest();
+        this.#sessions.set(id, session);
+      },
     });
-    const session: Session = { server, transport, lastUsedAt: Date.now(), requestsInFlight: 0 };
-    const forwarder = createForwarder(server, { log: this.#log, callLimitMs: this.#config.callLimitMs });
-    await forwarder.connect(transport);
+    const session: Session = { serverId: server.identity.id, transport, lastUsedAt: Date.now(), requestsInFlight: 0 };
+    const capabilities = capabilitiesOf(handshake?.params.capabilities);
+    await openForwarder(this.#registry.forClient(server, capabilities), transport, { log: this.#log, capabilities });
     const forget = transport.onclose;
     transport.onclose = () => {
       if (transport.sessionId !== undefined) this.#sessions.delete(transport.sessionId);
@@ -96,12 +125,17 @@ export class Sessions {
     for (const session of this.#sessions.values()) if (session.requestsInFlight === 0 && session.lastUsedAt < limit) this.#end(session);
   }
 
+  /** Makes room for one more; several where many were opened at once. */
   #closeOldest(): void {
-    const [oldest] = [...this.#sessions.values()]
+    const excess = this.#sessions.size + 1 - this.#config.maxSessions;
+    if (excess <= 0) return;
+    const oldest = [...this.#sessions.values()]
       .filter(({ requestsInFlight }) => requestsInFlight === 0)
-      .toSorted((a, b) => a.lastUsedAt - b.lastUsedAt);
-    if (oldest) this.#end(oldest);
-    else this.#log.warn({ sessions: this.#sessions.size }, "All MCP sessions are in use, and their limit is exceeded");
+      .toSorted((a, b) => a.lastUsedAt - b.lastUsedAt)
+      .slice(0, excess);
+    for (const session of oldest) this.#end(session);
+    if (oldest.length < excess)
+      this.#log.warn({ sessions: this.#sessions.size }, "All MCP sessions are in use, and their limit is exceeded");
   }
 
   #end(session: Session): void {
@@ -117,10 +151,10 @@ function idsOf(body: unknown): (string | number)[] {
 }
 
 /** The same response, and a call once its body has ended, failed or been cancelled. */
-function onEnd(response: Response, run: () => void): Response {
+function onEnd(response: Response, run: (wasCancelled: boolean) => void): Response {
   let hasEnded = false;
-  const ended = () => {
-    if (!hasEnded) run();
+  const ended = (wasCancelled = false) => {
+    if (!hasEnded) run(wasCancelled);
     hasEnded = true;
   };
   if (response.body === null) {
@@ -140,14 +174,17 @@ function onEnd(response: Response, run: () => void): Response {
       ended();
     },
     async cancel(reason) {
-      ended();
+      ended(true);
       await reader.cancel(reason);
     },
   });
   return new Response(body, response);
 }
 
-/** A JSON-RPC error that answers no request in particular. */
-export function jsonRpcError(status: number, error: { code: number; message: string }): Response {
-  return Response.json({ jsonrpc: "2.0", error, id: null }, { status });
+/** A JSON-RPC error; without an id it answers no request in particular. */
+export function jsonRpcError(
+  status: number,
+  { id = null, ...error }: { code: number; message: string; data?: unknown; id?: string | number | null | undefined },
+): Response {
+  return Response.json({ jsonrpc: "2.0", error, id }, { status });
 }

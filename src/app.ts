@@ -9,6 +9,7 @@ import { adminServers } from "./routes/admin-servers.ts";
 import { adminSession, requireAdmin } from "./routes/admin-session.ts";
 import { adminSettings } from "./routes/admin-settings.ts";
 import { adminStats } from "./routes/admin-stats.ts";
+import { adminToolChanges } from "./routes/admin-tool-changes.ts";
 import { adminToolTrials } from "./routes/admin-tool-trials.ts";
 import { adminTools } from "./routes/admin-tools.ts";
 import { chatCompletions } from "./routes/chat-completions.ts";
@@ -49,6 +50,7 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   app.route("/api/admin/api-keys", adminKeys());
   app.route("/api/admin/tools", adminServers());
   app.route("/api/admin/tools", adminToolTrials());
+  app.route("/api/admin/tools", adminToolChanges());
   app.route("/api/admin/tools", adminTools());
   app.route("/api/admin/audit", adminAudit());
   app.route("/api/admin/conversations", adminConversations());

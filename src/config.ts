@@ -21,6 +21,7 @@ export const VARIABLES = {
   MCP_SIDECAR_URL: { secret: false },
   MCP_SIDECAR_TOKEN: { secret: true },
   MCP_ALLOWED_HOSTS: { secret: false },
+  MCP_ALLOWED_PRIVATE_HOSTS: { secret: false },
   ANSWER_CACHE_SECONDS: { secret: false },
   TOOL_MAX_ROUNDS: { secret: false },
   TOOL_TURN_TIMEOUT_MS: { secret: false },
@@ -65,6 +66,8 @@ export interface Config {
   sidecarToken: string | null;
   /** Host names, beside loopback, under which `/mcp` is served, and of web pages that may call it. Empty: see `check-origin.ts`. */
   mcpAllowedHosts: string[];
+  /** Host names, IP addresses and CIDR ranges of MCP servers that may be private and may be spoken to over plain http. */
+  mcpAllowedPrivateHosts: string[];
   /** How long `/mcp` may give an answer again, in seconds, to keys without a setting of their own; 0: never. */
   answerCacheSeconds: number;
   /** Upstream calls with tools that one turn may make before tools are withdrawn. */
@@ -150,6 +153,36 @@ function hostNames(env: Environment, name: VariableName, faults: Faults): string
   return given;
 }
 
+/** A name, an IPv4 or an IPv6 address as URLs spell it, perhaps with the length of a network prefix; null for anything else. */
+function privateHost(text: string): string | null {
+  const [, bracketed, bare = "", , length] = /^(?:\[([\da-f:.]+)\]|([\da-z_.:-]+))(\/(\d{1,3}))?$/.exec(text) ?? [];
+  const start = bracketed ?? bare;
+  const isIpv6 = start.includes(":");
+  const url = `http://${isIpv6 ? `[${start}]` : start}`;
+  if (start === "" || !URL.canParse(url)) return null;
+  const { hostname } = new URL(url);
+  if (!isIpv6 && hostname !== start) return null;
+  const bits = isIpv6 ? 128 : /^\d+\.\d+\.\d+\.\d+$/.test(hostname) ? 32 : 0;
+  const host = isIpv6 ? hostname.slice(1, -1) : hostname.replace(/\.$/, "");
+  if (length === undefined) return host;
+  return bits === 0 || Number(length) > bits ? null : `${host}/${length}`;
+}
+
+/** See {@link Config.mcpAllowedPrivateHosts}. */
+function privateHosts(env: Environment, faults: Faults): string[] {
+  const texts = (value(env, "MCP_ALLOWED_PRIVATE_HOSTS") ?? "").split(",").map((text) => text.trim().toLowerCase());
+  return texts
+    .filter((text) => text !== "")
+    .flatMap((text) => {
+      const host = privateHost(text);
+      if (host === null)
+        faults.push(
+          `MCP_ALLOWED_PRIVATE_HOSTS has "${text}", which is no host: write names, IP addresses or ranges (10.0.0.0/8), without scheme and port, separated by commas.`,
+        );
+      return host ?? [];
+    });
+}
+
 function oneOf<T extends string>(env: Environment, name: VariableName, rule: { values: readonly T[]; fallback: T; faults: Faults }): T {
   const text = value(env, name);
   if (text === undefined) return rule.fallback;
@@ -221,6 +254,7 @@ export function readConfig(env: Environment, runtime: { host?: string } = {}): C
     sidecarUrl: url(env, "MCP_SIDECAR_URL", http),
     sidecarToken: value(env, "MCP_SIDECAR_TOKEN") ?? null,
     mcpAllowedHosts: hostNames(env, "MCP_ALLOWED_HOSTS", faults),
+    mcpAllowedPrivateHosts: privateHosts(env, faults),
     answerCacheSeconds: integer(env, "ANSWER_CACHE_SECONDS", { fallback: 3600, min: 0, max: 31_536_000, faults }),
     toolMaxRounds: integer(env, "TOOL_MAX_ROUNDS", { fallback: 10, min: 1, max: 100, faults }),
     toolTurnTimeoutMs: integer(env, "TOOL_TURN_TIMEOUT_MS", { fallback: 600_000, min: 100, max: 86_400_000, faults }),

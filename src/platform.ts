@@ -108,8 +108,13 @@ export interface Platform {
   /** The database, through one driver. On workerd its connection belongs to the current request. */
   database: Database;
   send: SendUpstream;
-  /** The Fetch API, for MCP servers and other addresses that an operator configured. */
+  /** The Fetch API, for addresses of the operator's own machines, such as the sidecar's. */
   fetch: typeof globalThis.fetch;
+  /**
+   * The Fetch API, for addresses that people typed; `safe-fetch.ts` is its only caller. Where the runtime resolves names
+   * itself, what `address-policy.ts` refuses is not connected to.
+   */
+  fetchGuarded: (url: URL, init: RequestInit) => Promise<Response>;
   sandbox: FunctionSandbox;
   /** Null when there is none: `mcp` tools that need a command then fail with a message that says so. */
   sidecar(): Promise<SidecarEndpoint | null>;

@@ -6,6 +6,7 @@ import type { Logger, Memory, PartHealth, Platform } from "../src/platform.ts";
 import type { TurnRecord } from "../src/record/turn-record.ts";
 import { readTurn } from "../src/record/turn-rows.ts";
 import type { Database } from "../src/store/database.ts";
+import { AddressRefused, checkServerUrl } from "../src/tools/address-policy.ts";
 import { writeTurns } from "../src/store/write-turns.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
 import { sendUpstream } from "./send-upstream.ts";
@@ -81,6 +82,12 @@ export function createWorkerPlatform(config: Config & { databaseUrl: string }, c
     },
     send: sendUpstream,
     fetch: (input, init) => fetch(input, init),
+    fetchGuarded: async (url, init) => {
+      // Cloudflare tells nobody what a name leads to, and lets Workers reach the public internet only.
+      const refusal = checkServerUrl(config, url, { resolves: false });
+      if (refusal !== null) throw new AddressRefused(refusal);
+      return fetch(url, init);
+    },
     sandbox,
     sidecar: async () => (config.sidecarUrl === null ? null : { url: config.sidecarUrl, token: config.sidecarToken ?? "" }),
     sharesConnections: false,

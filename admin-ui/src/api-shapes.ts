@@ -34,11 +34,31 @@ export interface KeyPreview {
   tokens: number;
 }
 
-export interface Tool extends AsJson<Omit<StoredTool, "parameters" | "env">> {
+/** What a model is told of a tool, apart from its name. */
+interface ToolDescription {
+  description: string;
+  /** JSON Schema of the arguments. */
+  parameters: unknown;
+}
+
+/** What an MCP server offers instead of what was approved. */
+export interface ToolChange {
+  from: ToolDescription;
+  /** Null: the server has no such tool any more. */
+  to: ToolDescription | null;
+}
+
+type Sealed = "env" | "mcpHeaders" | "mcpApproved" | "mcpChanged";
+
+export interface Tool extends AsJson<Omit<StoredTool, "parameters" | Sealed>> {
   /** JSON Schema of the arguments. */
   parameters: unknown;
   /** Names of the stored variables; null where they cannot be decrypted. */
   envNames: string[] | null;
+  /** Names of the stored headers; null where they cannot be decrypted. */
+  mcpHeaderNames: string[] | null;
+  /** A change that waits for a decision. */
+  mcpChange: ToolChange | null;
 }
 
 /** What became of one call of a tool that the operator made. */
@@ -54,6 +74,8 @@ export interface FoundTool {
   name: string;
   description: string;
   parameters: unknown;
+  /** With its server's name before it: OpenAI takes it, and no tool of another server has it. */
+  suggestedName: string;
 }
 
 /** The tools of one MCP server, or why they could not be listed. */
@@ -65,13 +87,22 @@ export interface FoundServer {
   error?: string;
 }
 
+/** A process of an MCP server, or one that will be started when it is needed. */
 export interface McpServer {
-  id?: string;
+  id: string;
   command: string;
+  /** Whose calls it serves: of an API key, or the operator's tries; null: everybody's. */
+  owner: { id: string; name: string } | null;
   state: string;
   pid?: number;
   startedAt?: string;
   lastError?: string;
+  /** When it is started again at the earliest. */
+  retryAt?: string;
+  restarts: number;
+  calls: number;
+  callsInFlight: number;
+  queued: number;
   stderr: string[];
   /** Names of the tools here that it serves. */
   tools: string[];

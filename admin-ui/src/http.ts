@@ -135,16 +135,23 @@ export type KeyFields = Partial<
     | "requestsPerMinute"
     | "tokensPerMinute"
     | "monthlyBudget"
+    | "answerCacheSeconds"
   >
 > & { openaiApiKey?: string | null };
 
+/** What of a tool is only shown. */
+type ShownOnly = "id" | "createdAt" | "updatedAt" | "envNames" | "mcpHeaderNames" | "mcpChange" | "mcpChangedAt" | "mcpCheckedAt";
+
 /** What of a tool can be sent; fields that are left out stay as they are. */
-export type ToolFields = Partial<Omit<Shape.Tool, "id" | "createdAt" | "updatedAt" | "envNames">> & { env?: Record<string, string> | null };
+export type ToolFields = Partial<Omit<Shape.Tool, ShownOnly>> & {
+  env?: Record<string, string> | null;
+  mcpHeaders?: Record<string, string> | null;
+};
 
 /** Where tools are looked for. */
 export type DiscoverySource =
   | { mcpServerCommand: string; env?: Record<string, string> }
-  | { mcpServerUrl: string }
+  | { mcpServerUrl: string; mcpHeaders?: Record<string, string> }
   | { mcpServers: Record<string, unknown> };
 
 /** Everything that can be done. @throws HttpError */
@@ -161,9 +168,13 @@ export const actions = {
   updateTool: (id: string, fields: ToolFields) => write<Shape.Tool>("PATCH", at("tools", id), fields),
   deleteTool: (id: string) => write<undefined>("DELETE", at("tools", id)),
   tryTool: (id: string, args: unknown) => write<Shape.Trial>("POST", at("tools", id, "/try"), { arguments: args }),
+  checkTool: (id: string) => write<Shape.Tool>("POST", at("tools", id, "/check")),
+  /** `mcpChangedAt`: of the change that was looked at, so that no other one is decided about. */
+  decideChange: (id: string, decision: { action: "approve" | "dismiss"; mcpChangedAt?: string }) =>
+    write<Shape.Tool>("POST", at("tools", id, "/change"), decision),
   discover: (source: DiscoverySource) =>
     write<{ tools?: Shape.FoundTool[]; servers?: Shape.FoundServer[] }>("POST", `${ADMIN}/tools/discover`, source),
-  restartServer: (command: string) => write<undefined>("POST", `${ADMIN}/tools/servers/restart`, { command }),
+  restartServers: (which: { id: string } | { command: string }) => write<undefined>("POST", `${ADMIN}/tools/servers/restart`, which),
   deleteConversation: (id: string) => write<undefined>("DELETE", at("conversations", id)),
 };
 

@@ -137,12 +137,5 @@ export async function authenticate(scope: RequestScope, headers: Headers): Promi
     );
   }
   noteUse(scope, key);
-  if (key.replacedUntil !== null && key.replacedUntil.getTime() <= Date.now()) {
-    throw new ApiError(
-      "expired_api_key",
-      `This API key was replaced by a new one, and ended on ${key.replacedUntil.toISOString()}. Ask the operator of this proxy for the new one.`,
-    );
-  }
-  noteUse(scope, key);
   return key;
 }

@@ -8,9 +8,20 @@ import type { OpenTurn } from "../record/open-turn.ts";
 import type { ClientStream } from "../stream/client-stream.ts";
 import { createChunkWriter, dataEvent, KEEP_ALIVE } from "../stream/write-chat-chunks.ts";
 import { readStreamedRound, readWholeRound, UpstreamStreamError, type WholeRound } from "./ask-model.ts";
-import { brokenOffMessage, mergeRounds, readRound, roundBody, type MergedTurn } from "./chat-dialect.ts";
-import { openAnswer, UpstreamRefusal, type OpenAnswer } from "./open-answer.ts";
-import { runToolLoop, type LoopEnd, type LoopState, type Round, type RunningCall } from "./run-tool-loop.ts";
+import { askUpstream } from "./ask-upstream.ts";
+import { brokenOffMessage, mergeRounds, readRound, type MergedTurn } from "./chat-dialect.ts";
+import type { MediaSupport } from "./media-support.ts";
+import { UpstreamRefusal, type OpenAnswer } from "./open-answer.ts";
+import {
+  runToolLoop,
+  type LoopEnd,
+  type LoopParts,
+  type LoopState,
+  type Round,
+  type RunningCall,
+  type RunResult,
+} from "./run-tool-loop.ts";
+import { createMediaShow } from "./show-media.ts";
 
 /** A turn with tools, and what it needs of the other stages. */
 export interface ChatTurn {
@@ -26,7 +37,13 @@ export interface ChatTurn {
   /** Sends a round's body to upstream. */
   send(body: string): Promise<UpstreamResponse>;
   /** Runs a call; never throws. */
-  run(call: RunningCall): Promise<{ text: string; failed: boolean }>;
+  run(call: RunningCall): Promise<RunResult>;
+  /** Whether the model is shown images and sounds of tools. */
+  media: MediaSupport;
+  /** The request's text without what earlier turns showed, for a model that refuses that; null where they showed nothing. */
+  textWithoutMedia: (() => string) | null;
+  /** A hidden message as it goes on record: with hashes in the place of images and sounds. */
+  recorded(message: JsonObject): JsonObject | Promise<JsonObject>;
   /** Which limit of the key is used up, or null. */
   limitReached(): Promise<string | null>;
   /** Keeps what the client will not see, so that it can be put back into its history. @param answer as the client sees it */
@@ -77,13 +94,14 @@ async function recordedRound<T extends { collected: Round }>(
   }
 }
 
-function loopParts(
-  chat: ChatTurn,
-): Pick<Parameters<typeof runToolLoop>[0], "isServerTool" | "run" | "onHidden" | "limitReached" | "maxRounds" | "maxTurnMs"> {
+function loopParts(chat: ChatTurn): Omit<LoopParts, "ask" | "whileToolsRun"> {
   return {
     isServerTool: (name) => chat.offered.has(name),
     run: chat.run,
-    onHidden: (message, round) => chat.turn.record.produced.push({ message, round, hidden: true }),
+    tell: createMediaShow(chat.media.takes),
+    onHidden: async (message, round) => {
+      chat.turn.record.produced.push({ message: await chat.recorded(message), round, hidden: true });
+    },
     limitReached: chat.limitReached,
     maxRounds: chat.maxRounds,
     maxTurnMs: chat.maxTurnMs,
@@ -116,18 +134,6 @@ function wholeCompletion(answers: WholeRound[], merged: MergedTurn): JsonObject 
     ],
     ...(merged.usage === null ? {} : { usage: merged.usage }),
   };
-}
-
-/** Sends a round's body, and waits until it is certain what the answer is. */
-async function askUpstream(chat: ChatTurn, state: LoopState): Promise<OpenAnswer> {
-  const ask = async (round: LoopState) => openAnswer(await chat.send(roundBody(chat.request, chat.offered, round)), chat.maxBytes);
-  const hasNone = chat.request.clientTools.size === 0 && state.withdrawn.size === chat.offered.size;
-  if (!hasNone) return ask(state);
-  return ask(state).catch((error: unknown) => {
-    // Servers in front of Anthropic and Bedrock refuse a history with calls where no tools are defined: then they stay, uncallable.
-    if (!(error instanceof UpstreamRefusal) || error.response.status !== 400) throw error;
-    return ask({ ...state, withdrawn: new Set(), toolsEnded: true });
-  });
 }
 
 /**

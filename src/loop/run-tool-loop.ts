@@ -1,5 +1,6 @@
 import type { CollectedMessage } from "../openai/collect-chat-chunks.ts";
 import type { JsonObject } from "../openai/json.ts";
+import type { ToolMedia } from "../openai/tool-media.ts";
 
 /** One call that the model made. */
 export interface ToolCall {
@@ -28,15 +29,33 @@ export interface LoopState {
   toolsEnded: boolean;
 }
 
+/** What became of a call that was run. */
+export interface RunResult {
+  text: string;
+  failed: boolean;
+  media?: ToolMedia[];
+  /** Whether it was not run, because too many others are: that counts for no withdrawal. */
+  isBusy?: true;
+}
+
+/** What the model is told of a call. */
+export interface CallResult {
+  call: ToolCall;
+  text: string;
+  media: ToolMedia[];
+}
+
 export interface LoopParts {
   ask(state: LoopState): Promise<Round>;
   isServerTool(name: string): boolean;
   /** Runs one call; never throws. The signal fires when the turn's time is over. */
-  run(call: RunningCall): Promise<{ text: string; failed: boolean }>;
+  run(call: RunningCall): Promise<RunResult>;
+  /** The messages that tell the model of a round's results, in their order: one for each call, and whatever must follow. */
+  tell(results: CallResult[]): JsonObject[];
   /** Wraps the time in which tools run, to keep the connection alive. */
   whileToolsRun<T>(work: () => Promise<T>): Promise<T>;
   /** Hears of each message that the client will not see. */
-  onHidden(message: JsonObject, round: number): void;
+  onHidden(message: JsonObject, round: number): Promise<void>;
   /** Which limit of the key is used up ("the API key's …"), or null. Asked before calls are run. */
   limitReached(): Promise<string | null>;
   maxRounds: number;
@@ -56,7 +75,7 @@ export interface LoopEnd {
   stopReason: "answered" | "client_calls" | "max_rounds" | "max_time" | "limit";
   /** The last round's calls that are the client's to run. */
   clientCalls: ToolCall[];
-  /** Messages that the client does not see, oldest first: answers with server calls, and their results. */
+  /** Messages that the client does not see, oldest first: answers with server calls, their results, and what these show. */
   hidden: JsonObject[];
 }
 
@@ -98,18 +117,18 @@ function refusal(call: RunningCall, parts: LoopParts, { withdrawn, over, limit }
   return null;
 }
 
-/** Runs one call within the turn's limits, and gives the message that answers it. */
-async function answerCall(call: RunningCall, parts: LoopParts, budget: Budget): Promise<JsonObject> {
+/** Runs one call within the turn's limits. */
+async function answerCall(call: RunningCall, parts: LoopParts, budget: Budget): Promise<CallResult> {
   const refused = refusal(call, parts, budget);
-  const result = refused === null ? await parts.run(call) : { text: refused, failed: false };
-  if (result.failed && budget.over.aborted)
-    return { role: "tool", tool_call_id: call.id, content: `Error: stopped, ${tooLate(parts.maxTurnMs)}` };
-  if (result.failed) budget.failures.set(call.name, (budget.failures.get(call.name) ?? 0) + 1);
-  return { role: "tool", tool_call_id: call.id, content: result.text };
+  if (refused !== null) return { call, text: refused, media: [] };
+  const { text, failed, media = [], isBusy } = await parts.run(call);
+  if (failed && budget.over.aborted) return { call, text: `Error: stopped, ${tooLate(parts.maxTurnMs)}`, media: [] };
+  if (failed && isBusy !== true) budget.failures.set(call.name, (budget.failures.get(call.name) ?? 0) + 1);
+  return { call, text, media };
 }
 
 /** Runs a round's server calls, and gives their results in the model's order. */
-async function runCalls(calls: RunningCall[], parts: LoopParts, budget: Budget): Promise<JsonObject[]> {
+async function runCalls(calls: RunningCall[], parts: LoopParts, budget: Budget): Promise<CallResult[]> {
   const results = await parts.whileToolsRun(() => inParallel(calls, MAX_PARALLEL_CALLS, (call) => answerCall(call, parts, budget)));
   for (const [name, count] of budget.failures) if (count >= MAX_FAILURES_PER_TOOL) budget.withdrawn.add(name);
   return results;
@@ -150,8 +169,8 @@ async function runRounds(parts: LoopParts, budget: Budget): Promise<LoopEnd> {
     if (serverCalls.length === 0) return { rounds, stopReason: reason, clientCalls, hidden };
     budget.limit = await parts.limitReached();
     const running = serverCalls.map((call) => ({ ...call, round, signal: budget.over }));
-    const unseen = [answer.message, ...(await runCalls(running, parts, budget))];
-    for (const message of unseen) parts.onHidden(message, round);
+    const unseen = [answer.message, ...parts.tell(await runCalls(running, parts, budget))];
+    for (const message of unseen) await parts.onHidden(message, round);
     hidden.push(...unseen);
     if (clientCalls.length > 0) return { rounds, stopReason: reason, clientCalls, hidden };
   }

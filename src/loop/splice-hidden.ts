@@ -4,6 +4,7 @@
  */
 import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
 import { memberText, readElements, setMembers } from "../openai/json-object-text.ts";
+import { showsMedia } from "./hidden-media.ts";
 import type { LoopEnd } from "./run-tool-loop.ts";
 
 /** A message of the request: parsed, and as it was spelled. */
@@ -48,7 +49,10 @@ function restore(hidden: string, sent: SentMessage[]): string[] {
   const answer = messages.findLastIndex(({ role }) => role === "assistant");
   const before = messages.slice(0, answer + 1).map((message) => JSON.stringify(message));
   const calls = objectsOf(messages[answer]?.["tool_calls"]);
-  return [...before, ...resultsInOrder(calls, messages.slice(answer + 1), sent)];
+  const after = messages.slice(answer + 1);
+  // All results come first: between them nothing may stand.
+  const shown = after.filter(showsMedia).map((message) => JSON.stringify(message));
+  return [...before, ...resultsInOrder(calls, after, sent), ...shown];
 }
 
 /**

@@ -2,6 +2,7 @@ import { fetch as undiciFetch, Agent } from "undici";
 import type { Config } from "../config.ts";
 import type { Logger, Memory, Platform } from "../platform.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
+import { createGuardedFetch } from "./guarded-fetch.ts";
 import { openDatabase } from "./database/open-database.ts";
 import { openRecordKeeper } from "./keep-records.ts";
 import { startHousekeeping } from "./housekeeping.ts";
@@ -43,6 +44,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
   const sandbox = createFunctionSandbox({ threads: FUNCTION_THREADS });
   const upstream = createSendUpstream();
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  const guarded = createGuardedFetch(config);
   const platform: Platform = {
     config,
     runtime: { name: "node", version: process.versions.node },
@@ -51,6 +53,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
     send: upstream.send,
     fetch: ((input: string | URL, init?: RequestInit) =>
       undiciFetch(input, { ...(init as object), dispatcher: agent })) as unknown as typeof globalThis.fetch,
+    fetchGuarded: guarded.fetch,
     sandbox,
     sidecar: () => sidecar.endpoint(),
     sharesConnections: true,
@@ -69,6 +72,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
         sandbox.close(),
         upstream.close(),
         agent.destroy(),
+        guarded.close(),
       ]);
       await open.close();
     },

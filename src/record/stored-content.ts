@@ -1,7 +1,7 @@
 /** Message content as it is stored: images, sounds and files by hash and size, or nothing at all. */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { isObject, type JsonObject } from "../openai/json.ts";
+import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
 
 /** What is kept of bytes: enough to recognise them. */
 interface StoredBytes {
@@ -17,9 +17,12 @@ const DATA_URL = /^data:([^;,]*)(?:;[^,]*)?,/;
 /** Members that hold base64 without saying so: `input_audio.data`, `audio.data`, `file.file_data`, image `b64_json`. */
 const BASE64_MEMBERS = new Set(["data", "file_data", "b64_json"]);
 
-function decodedBytes(base64: string): Uint8Array | null {
+function decodedBytes(base64: string): Uint8Array<ArrayBuffer> | null {
   try {
-    return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const decoded = atob(base64);
+    const bytes = new Uint8Array(decoded.length);
+    for (let index = 0; index < decoded.length; index++) bytes[index] = decoded.charCodeAt(index);
+    return bytes;
   } catch {
     // No base64 after all: then its own characters are what is hashed.
     return null;
@@ -57,4 +60,29 @@ export function withoutArguments(calls: unknown): unknown {
     const definition = isObject(call["function"]) ? call["function"] : isObject(call["custom"]) ? call["custom"] : {};
     return { id, type, function: { name: definition["name"] } };
   });
+}
+
+const DATA_MEMBERS: Record<string, string> = { image_url: "url", input_audio: "data" };
+
+/** One content part with `{stored: StoredBytes}` in the place of its image or sound. */
+async function storedPart(part: JsonObject): Promise<JsonObject> {
+  const [type, member] = Object.entries(DATA_MEMBERS).find(([name]) => name === part["type"]) ?? [];
+  const held = type === undefined ? undefined : part[type];
+  if (type === undefined || member === undefined || !isObject(held) || typeof held[member] !== "string") return part;
+  const [header = "", mediaType] = DATA_URL.exec(held[member]) ?? [];
+  const text = held[member].slice(header.length);
+  const bytes = decodedBytes(text) ?? new TextEncoder().encode(text);
+  const hash = bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+  const stored: StoredBytes = { sha256: hash, bytes: bytes.byteLength, mediaType: mediaType ?? null };
+  return { ...part, [type]: { ...held, [member]: { stored } } };
+}
+
+/**
+ * A hidden message with `{stored: StoredBytes}` in the place of images and sounds of tools, hashed off the main thread where
+ * the runtime has another: the record of a turn must not be as large as what its tools showed.
+ */
+export async function withoutMedia(message: JsonObject): Promise<JsonObject> {
+  const { role, content } = message;
+  if (role !== "user" || !Array.isArray(content)) return message;
+  return { ...message, content: await Promise.all(objectsOf(content).map(storedPart)) };
 }

@@ -1,15 +1,50 @@
+import { forgetKeys } from "../auth/authenticate.ts";
 import { checkLimits } from "../auth/check-limits.ts";
+import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
 import { openTurn } from "../record/open-turn.ts";
+import { describeError } from "../store/describe-error.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
-import { callTool } from "../tools/call-tool.ts";
+import { callWatchedTool } from "../tools/call-watched-tool.ts";
+import type { ToolResult } from "../tools/tool-result.ts";
 import { failedCall } from "./failed-call.ts";
-import { textContent, type RouterCall, type RouterCaller, type RouterResult, type RouterTool } from "./router-tool.ts";
+import { textContent, type ProgressStep, type RouterCall, type RouterCaller, type RouterResult, type RouterTool } from "./router-tool.ts";
 
 /** What a name gets in front that another tool has. */
 const PREFIX = "key__";
 
+/** Content that every era has; a client's SDK refuses a whole result for any other. */
+const CONTENT_TYPES = new Set(["text", "image", "audio", "resource", "resource_link"]);
+
+const isBlock = (block: JsonObject): block is JsonObject & { type: string } =>
+  typeof block["type"] === "string" && CONTENT_TYPES.has(block["type"]);
+
+/** What a client gets: an MCP server's own result, so that an image stays one; of all else, what a model would be given. */
+function resultOf({ text, error, raw }: ToolResult): RouterResult {
+  if (raw === undefined) return error === null ? { content: textContent(text) } : failedCall(error);
+  const content = objectsOf(raw["content"]).flatMap((block) => (isBlock(block) ? [block] : textContent(JSON.stringify(block))));
+  const structured = raw["structuredContent"];
+  return {
+    content,
+    ...(isObject(structured) ? { structuredContent: structured } : {}),
+    ...(raw["isError"] === true ? { isError: true } : {}),
+  };
+}
+
+/** What a tool's server says of its progress, for the client that asked. */
+function relay({ platform }: RouterCaller["scope"], progress: NonNullable<RouterCall["progress"]>): (step: ProgressStep) => void {
+  return ({ progress: done, total, message }) => {
+    progress({ progress: done, total, message }).catch((error: unknown) =>
+      platform.logger.debug("A client did not hear of progress", { error: describeError(error) }),
+    );
+  };
+}
+
 /** Runs one of the key's tools: counted by its limits, and a turn of its own on record. */
-async function runAssigned({ scope, key }: RouterCaller, tool: ResolvedTool, { args, signal }: RouterCall): Promise<RouterResult> {
+async function runAssigned(
+  { scope, key }: RouterCaller,
+  tool: ResolvedTool,
+  { args, signal, progress }: RouterCall,
+): Promise<RouterResult> {
   const { platform, requestId } = scope;
   await checkLimits(scope, key);
   const turn = openTurn(platform, {
@@ -20,7 +55,9 @@ async function runAssigned({ scope, key }: RouterCaller, tool: ResolvedTool, { a
   });
   const startedAt = Date.now();
   const argumentsText = JSON.stringify(args);
-  const { text, error, logs } = await callTool(platform, { tool, argumentsText, owner: key.id, signal });
+  const onProgress = progress === null ? {} : { onProgress: relay(scope, progress) };
+  const ran = await callWatchedTool(scope, { tool, argumentsText, owner: key.id, signal, ...onProgress }, forgetKeys);
+  const { text, error, logs } = ran;
   turn.record.toolExecutions.push({
     id: requestId,
     toolId: tool.id,
@@ -37,7 +74,7 @@ async function runAssigned({ scope, key }: RouterCaller, tool: ResolvedTool, { a
   });
   turn.record.toolsOffered = [tool.name];
   await turn.end({ status: signal.aborted ? "cancelled" : error === null ? "completed" : "failed", error: signal.aborted ? null : error });
-  return error === null ? { content: textContent(text) } : failedCall(error);
+  return resultOf(ran);
 }
 
 /** SDK clients refuse a whole list where one schema has no `type: "object"`. Any other schema goes as it is. */

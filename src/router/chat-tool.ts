@@ -87,8 +87,18 @@ function resultOf({ texts, calls, ...facts }: ChatAnswer, conversation: string |
   };
 }
 
+/** Progress of a text: what is new of it is the message, and all its characters count. */
+function textTeller(progress: NonNullable<RouterCall["progress"]>): (text: string) => Promise<void> {
+  let characters = 0;
+  return (text) => {
+    characters += text.length;
+    return progress({ progress: characters, message: text });
+  };
+}
+
 async function runChat(caller: RouterCaller, call: RouterCall): Promise<RouterResult> {
   const { args, signal, progress } = call;
+  const tell = progress === null ? null : textTeller(progress);
   if (args["prompt"] === undefined && args["messages"] === undefined) return failedCall("Give a prompt, or messages.", { param: "prompt" });
   const name = args["conversation_id"];
   const headers: Record<string, string> = typeof name === "string" ? { "x-conversation-id": name } : {};
@@ -104,14 +114,14 @@ async function runChat(caller: RouterCaller, call: RouterCall): Promise<RouterRe
   });
   const known = await cache.find();
   if (known !== null) {
-    for (const text of textsIn(known.content)) await progress?.(text);
+    for (const text of textsIn(known.content)) await tell?.(text);
     return known;
   }
   const asked = progress === null ? body : { ...body, ...STREAMED };
   const response = await caller.askProxy({ method: "POST", path: PATH, body: asked, headers, signal });
   if (!response.ok) return failedAnswer(response);
   const isStream = (response.headers.get("content-type") ?? "").toLowerCase().startsWith("text/event-stream");
-  const answer = isStream ? await readStreamedAnswer(response, progress) : readWholeAnswer(parseJson(await response.text()));
+  const answer = isStream ? await readStreamedAnswer(response, tell) : readWholeAnswer(parseJson(await response.text()));
   if ("error" in answer) return failedCall(answer.error, isObject(answer.details) ? answer.details : {});
   const result = resultOf(answer, response.headers.get("x-proxy-conversation-id"));
   // A call of the client's own tool is the beginning of something that goes on.

@@ -29,16 +29,12 @@ function toolsOf({ scope, key }: RouterCaller): RouterTool[] {
   return [...builtIn, ...assignedTools(key.tools, new Set(builtIn.map(({ name }) => name)))];
 }
 
-/** Notifications with the text that has come, where the client gave a token for them. `progress` counts characters. */
+/** Notifications for the client's token, where it gave one. */
 function progressOf({ mcpReq }: ServerContext): RouterCall["progress"] {
   const { _meta: meta } = mcpReq;
   const token = meta?.progressToken;
   if (token === undefined) return null;
-  let characters = 0;
-  return async (text) => {
-    characters += text.length;
-    await mcpReq.notify({ method: "notifications/progress", params: { progressToken: token, progress: characters, message: text } });
-  };
+  return (step) => mcpReq.notify({ method: "notifications/progress", params: { ...step, progressToken: token } });
 }
 
 async function runTool(caller: RouterCaller, tool: RouterTool, call: RouterCall): Promise<RouterResult> {

@@ -24,13 +24,20 @@ export interface RouterCall {
   args: JsonObject;
   /** Fires when the client has cancelled the call, or has gone. */
   signal: AbortSignal;
-  /** Tells the client what has come so far; null where it did not ask for that. */
-  progress: ((text: string) => Promise<void>) | null;
+  /** Tells the client how far the call is; null where it did not ask for that. */
+  progress: ((step: ProgressStep) => Promise<void>) | null;
+}
+
+/** As MCP's `notifications/progress` has it. `progress` grows. */
+export interface ProgressStep {
+  progress: number;
+  total?: number | undefined;
+  message?: string | undefined;
 }
 
 /** What a call gives: MCP's `CallToolResult`. */
 export interface RouterResult {
-  content: { type: "text"; text: string }[];
+  content: (JsonObject & { type: string })[];
   structuredContent?: JsonObject;
   isError?: boolean;
   _meta?: JsonObject;

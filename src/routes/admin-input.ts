@@ -92,6 +92,17 @@ export const httpUrl = () =>
       return url !== null && ["http:", "https:"].includes(url.protocol) && url.username === "" && url.password === "";
     }, "must be a URL that starts with http:// or https://, without a user name or password in it");
 
+const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** What a header's value may be: no control characters, no line breaks, nothing that is not Latin-1. */
+const HEADER_VALUE = /^[\t\x20-\x7E\x80-\xFF]*$/;
+
+/** HTTP headers by name, as `fetch` accepts them. */
+export const httpHeaders = () =>
+  z.record(
+    z.string().regex(HEADER_NAME, "must be the name of an HTTP header"),
+    plainText(10_000).regex(HEADER_VALUE, "must be the value of an HTTP header"),
+  );
+
 /** @throws ApiError 404 for `what`, where the id cannot be one */
 export function idOf(text: string, what: string): string {
   if (isUuid(text)) return text.toLowerCase();

@@ -22,6 +22,7 @@ function shownConfig(config: Config): Record<string, string | number | null> {
     MODEL: config.model,
     MCP_SIDECAR_URL: withoutCredentials(config.sidecarUrl),
     MCP_ALLOWED_HOSTS: config.mcpAllowedHosts.join(",") || null,
+    MCP_ALLOWED_PRIVATE_HOSTS: config.mcpAllowedPrivateHosts.join(",") || null,
     ANSWER_CACHE_SECONDS: config.answerCacheSeconds,
     TOOL_MAX_ROUNDS: config.toolMaxRounds,
     TOOL_TURN_TIMEOUT_MS: config.toolTurnTimeoutMs,

@@ -1,15 +1,18 @@
 import { Hono } from "hono";
 import { z } from "zod";
+import { forgetKeys } from "../auth/authenticate.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { messageOf } from "../openai/error-message.ts";
 import { isObject, parseJson } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import { findTool } from "../store/tools.ts";
-import { callTool, OPERATOR } from "../tools/call-tool.ts";
+import { OPERATOR } from "../tools/call-tool.ts";
+import { callWatchedTool } from "../tools/call-watched-tool.ts";
 import { listMcpTools, type McpTarget } from "../tools/mcp-client.ts";
 import { parseServerCommand } from "../tools/server-command.ts";
+import { suggestNames } from "../tools/suggest-name.ts";
 import { upstreamSchema } from "../tools/tool-schema.ts";
-import { expectJson, httpUrl, idOf, jsonOf, notFound, plainText } from "./admin-input.ts";
+import { expectJson, httpHeaders, httpUrl, idOf, jsonOf, notFound, plainText } from "./admin-input.ts";
 
 /** A first `npx` or `uvx` downloads its package. */
 const DISCOVERY_LIMIT_MS = 75_000;
@@ -24,12 +27,14 @@ const clientServer = z.looseObject({
   args: z.array(plainText(10_000)).max(200).optional(),
   env: environment.optional(),
   url: httpUrl().optional(),
+  headers: httpHeaders().optional(),
 });
 
 const discoveryBody = z.strictObject({
   mcpServerCommand: plainText(10_000).trim().optional(),
   mcpServerUrl: httpUrl().optional(),
   env: environment.optional(),
+  mcpHeaders: httpHeaders().optional(),
   mcpServers: z
     .record(plainText(200), clientServer)
     .refine((servers) => Object.keys(servers).length <= MAX_SERVERS, `must be at most ${MAX_SERVERS} servers`)
@@ -41,13 +46,22 @@ const trialBody = z.strictObject({ arguments: z.record(z.string(), z.unknown()).
 type Discovery = z.infer<typeof discoveryBody>;
 
 /** One server, by a command line or a URL. @throws ApiError 400 where it is neither, both, or not allowed */
-function targetOf({ mcpServerCommand, mcpServerUrl, env = {} }: Discovery): McpTarget {
+function targetOf({ mcpServerCommand, mcpServerUrl, env = {}, mcpHeaders }: Discovery): McpTarget {
   if ((mcpServerCommand === undefined) === (mcpServerUrl === undefined)) {
     throw new ApiError("invalid_value", "Name the server by either mcpServerCommand or mcpServerUrl, or several by mcpServers.", {
       param: "mcpServerCommand",
     });
   }
-  if (mcpServerUrl !== undefined) return { kind: "url", url: mcpServerUrl, headers: {} };
+  if (mcpServerUrl !== undefined) return { kind: "url", url: mcpServerUrl, headers: mcpHeaders ?? {} };
+  if (mcpHeaders !== undefined) {
+    throw new ApiError(
+      "invalid_value",
+      "mcpHeaders are for a server at mcpServerUrl: give one that mcpServerCommand starts its secrets in env.",
+      {
+        param: "mcpHeaders",
+      },
+    );
+  }
   const command = mcpServerCommand ?? "";
   try {
     parseServerCommand(command);
@@ -64,32 +78,43 @@ function targetOf({ mcpServerCommand, mcpServerUrl, env = {} }: Discovery): McpT
 const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`);
 
 /** The same as one of our tools would have it. */
-function discoveryOf({ command, args = [], env, url }: z.infer<typeof clientServer>): Discovery {
+function discoveryOf({ command, args = [], env, url, headers }: z.infer<typeof clientServer>): Discovery {
   return {
     ...(command === undefined ? {} : { mcpServerCommand: [command, ...args].map(quoted).join(" ") }),
     ...(url === undefined ? {} : { mcpServerUrl: url }),
     ...(env === undefined ? {} : { env }),
+    ...(headers === undefined ? {} : { mcpHeaders: headers }),
   };
 }
 
 type Scope = Pick<RequestScope, "platform" | "clientGone">;
 
 /** @throws ApiError that says why the server cannot be asked */
-async function discover({ platform, clientGone }: Scope, discovery: Discovery) {
+async function discover({ platform, clientGone }: Scope, discovery: Discovery, serverName?: string) {
   const target = targetOf(discovery);
   const found = await listMcpTools(platform, { target, signal: clientGone, timeoutMs: DISCOVERY_LIMIT_MS }).catch((error: unknown) => {
     throw new ApiError("mcp_server_failed", messageOf(error), { cause: error });
   });
-  return found.map(({ name, description, inputSchema }) => ({ name, description, parameters: upstreamSchema(inputSchema) }));
+  const place = target.kind === "url" ? { url: target.url } : { command: target.command };
+  const names = suggestNames(
+    serverName === undefined ? { place } : { place, name: serverName },
+    found.map(({ name }) => name),
+  );
+  return found.map(({ name, description, inputSchema }, index) => ({
+    name,
+    suggestedName: names[index] ?? name,
+    description,
+    parameters: upstreamSchema(inputSchema),
+  }));
 }
 
 /** Asks several servers at once; one that fails says why in its own place. */
 async function discoverAll(scope: Scope, servers: NonNullable<Discovery["mcpServers"]>) {
   const ask = async ([name, server]: [string, z.infer<typeof clientServer>]) => {
     const discovery = discoveryOf(server);
-    const { env: _env, ...where } = discovery;
+    const { env: _env, mcpHeaders: _headers, ...where } = discovery;
     try {
-      return { name, ...where, tools: await discover(scope, discovery) };
+      return { name, ...where, tools: await discover(scope, discovery, name) };
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       return { name, ...where, error: error.message };
@@ -121,7 +146,11 @@ export function adminToolTrials(): Hono<{ Bindings: RequestScope }> {
     const tool = { ...stored, parameters: isObject(parameters) ? parameters : {} };
     const startedAt = Date.now();
     const argumentsText = JSON.stringify(context.req.valid("json").arguments);
-    const { text, error, logs } = await callTool(platform, { tool, argumentsText, owner: OPERATOR, signal: clientGone });
+    const { text, error, logs } = await callWatchedTool(
+      context.env,
+      { tool, argumentsText, owner: OPERATOR, signal: clientGone },
+      forgetKeys,
+    );
     return context.json({ result: error === null ? text : null, error, logs, durationMs: Date.now() - startedAt });
   });
 

@@ -1,9 +1,8 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { forgetKeys } from "../auth/authenticate.ts";
-import { isObject, parseJson } from "../openai/json.ts";
 import type { Platform, RequestScope } from "../platform.ts";
-import { sealOf, SealError } from "../store/seal.ts";
+import { sealOf } from "../store/seal.ts";
 import {
   createTool,
   deleteTool,
@@ -17,13 +16,11 @@ import {
 import { checkTool, withoutOtherType } from "../tools/check-tool.ts";
 import { toolChanges } from "../tools/tool-changes.ts";
 import { adminWrite } from "./admin-audit.ts";
-import { expectJson, httpUrl, idOf, jsonOf, notFound, pageQuery, plainText, queryOf } from "./admin-input.ts";
+import { expectJson, httpHeaders, httpUrl, idOf, jsonOf, notFound, pageQuery, plainText, queryOf } from "./admin-input.ts";
+import { showTool } from "./show-tool.ts";
 
 const TOOL = "tool";
 
-const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** What a header's value may be: no control characters, no line breaks, nothing that is not Latin-1. */
-const HEADER_VALUE = /^[\t\x20-\x7E\x80-\xFF]*$/;
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const MAX_TIMEOUT_MS = 600_000;
 
@@ -35,12 +32,7 @@ const changeableFields = {
   mcpServerUrl: httpUrl().nullish(),
   mcpToolName: plainText(256).min(1, "must not be empty").nullish(),
   env: z.record(z.string().regex(ENV_NAME, "must be the name of an environment variable"), plainText(50_000)).nullish(),
-  mcpHeaders: z
-    .record(
-      z.string().regex(HEADER_NAME, "must be the name of an HTTP header"),
-      plainText(10_000).regex(HEADER_VALUE, "must be the value of an HTTP header"),
-    )
-    .nullish(),
+  mcpHeaders: httpHeaders().nullish(),
   mcpIsolation: z.enum(["key", "shared"], 'must be "key" or "shared"').optional(),
   timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).nullish(),
   maxConcurrency: z.int().min(1).max(1000).nullish(),
@@ -52,6 +44,8 @@ const type = z.enum(["function", "mcp"], 'must be "function" or "mcp"');
 
 const newToolBody = z.strictObject({ name, type, ...changeableFields });
 const toolChangesBody = z.strictObject({ name: name.optional(), type: type.optional(), ...changeableFields });
+
+const toolsQuery = pageQuery.extend({ changed: z.literal("true", 'must be "true", or be left out').optional() });
 
 const DEFAULTS: Omit<ToolColumns, "name" | "type"> = {
   description: "",
@@ -68,25 +62,6 @@ const DEFAULTS: Omit<ToolColumns, "name" | "type"> = {
   onMcpChange: "keep",
   isActive: true,
 };
-
-/** Names of sealed variables or headers, or null where ENCRYPTION_KEY was changed: a list must not fail over one tool. */
-async function namesIn(platform: Platform, sealed: string | null): Promise<string[] | null> {
-  if (sealed === null) return [];
-  try {
-    const variables = parseJson(await sealOf(platform).open(sealed));
-    return isObject(variables) ? Object.keys(variables) : null;
-  } catch (error) {
-    if (error instanceof SealError) return null;
-    throw error;
-  }
-}
-
-/** A tool as the operator sees it: names of variables and headers, never their values. */
-async function showTool(platform: Platform, tool: StoredTool) {
-  const { env, mcpHeaders, parameters, mcpApproved: _approved, mcpChanged: _changed, createdAt, updatedAt, ...rest } = tool;
-  const [envNames, mcpHeaderNames] = await Promise.all([namesIn(platform, env), namesIn(platform, mcpHeaders)]);
-  return { ...rest, parameters: parseJson(parameters), envNames, mcpHeaderNames, mcpChange: null, createdAt, updatedAt };
-}
 
 /** @returns null where nothing is left to be sealed; undefined where it was not given */
 async function sealNames(platform: Platform, values: Record<string, string> | null | undefined): Promise<string | null | undefined> {
@@ -128,9 +103,10 @@ const toolWrite = (scope: RequestScope): ToolWrite => ({ ...adminWrite(scope), d
 export function adminTools(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
-  app.get("/", queryOf(pageQuery), async (context) => {
+  app.get("/", queryOf(toolsQuery), async (context) => {
     const { platform } = context.env;
-    const { data, nextCursor } = await listTools(platform.database, context.req.valid("query"));
+    const { changed, ...page } = context.req.valid("query");
+    const { data, nextCursor } = await listTools(platform.database, page, { isChanged: changed === "true" });
     return context.json({ data: await Promise.all(data.map((tool) => showTool(platform, tool))), nextCursor });
   });
 

@@ -1,16 +1,17 @@
 import { v7 as uuidv7 } from "uuid";
-import type { AuthenticatedKey } from "../auth/authenticate.ts";
+import { forgetKeys, type AuthenticatedKey } from "../auth/authenticate.ts";
 import { UpstreamRefusal } from "../loop/open-answer.ts";
 import { openStreamedTurn, runStreamedChatTurn, runWholeChatTurn, type ChatTurn } from "../loop/run-chat-turn.ts";
-import type { RunningCall } from "../loop/run-tool-loop.ts";
+import type { RunningCall, RunResult } from "../loop/run-tool-loop.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { ChatRequest } from "../openai/chat-request.ts";
 import type { RequestScope } from "../platform.ts";
 import type { OpenTurn } from "../record/open-turn.ts";
+import { withoutMedia } from "../record/stored-content.ts";
 import type { JsonObject } from "../openai/json.ts";
 import { openClientStream, type ClientStream } from "../stream/client-stream.ts";
 import { namedEvent } from "../stream/write-chat-chunks.ts";
-import { callTool } from "../tools/call-tool.ts";
+import { callWatchedTool } from "../tools/call-watched-tool.ts";
 import { spellTool, type ToolOffer } from "../tools/resolve-tools.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
 import type { Upstream } from "../upstream/pick-upstream.ts";
@@ -41,12 +42,13 @@ const TOOL_EVENT = "proxy.tool_execution";
 const ROUND_HEADERS = { "accept-encoding": "identity", "content-encoding": "", "content-type": "application/json" };
 
 /** Runs one call and puts it on record. */
-async function runRecorded(parts: ToolTurn, call: RunningCall): Promise<{ text: string; failed: boolean }> {
+async function runRecorded(parts: ToolTurn, call: RunningCall): Promise<RunResult> {
   const { scope, offer, turn } = parts;
   const tool = offer.owners.get(call.name);
   if (tool === undefined) throw new Error(`No server tool is called ${call.name}`);
   const startedAt = Date.now();
-  const result = await callTool(scope.platform, { tool, argumentsText: call.arguments, owner: turn.record.apiKeyId, signal: call.signal });
+  const running = { tool, argumentsText: call.arguments, owner: turn.record.apiKeyId, signal: call.signal };
+  const result = await callWatchedTool(scope, running, forgetKeys);
   turn.record.toolExecutions.push({
     id: uuidv7(),
     toolId: tool.id,
@@ -61,11 +63,12 @@ async function runRecorded(parts: ToolTurn, call: RunningCall): Promise<{ text: 
     startedAt,
     durationMs: Date.now() - startedAt,
   });
-  return { text: result.text, failed: result.error !== null };
+  const { text, error, media = [], isBusy } = result;
+  return { text, failed: error !== null, media, ...(isBusy === undefined ? {} : { isBusy }) };
 }
 
 /** Runs one call and tells the operator of it, where one watches. */
-async function runWatched(parts: ToolTurn, call: RunningCall, client: ClientStream): Promise<{ text: string; failed: boolean }> {
+async function runWatched(parts: ToolTurn, call: RunningCall, client: ClientStream): Promise<RunResult> {
   const { id, name, arguments: text, round } = call;
   const tell = (more: JsonObject) =>
     void client.write(namedEvent(TOOL_EVENT, { type: TOOL_EVENT, id, name, arguments: text, round, ...more }));
@@ -91,6 +94,9 @@ function chatTurn(parts: ToolTurn, signal: AbortSignal, client: ClientStream | n
     signal,
     send: (body) => callUpstream(scope.platform, { upstream, request, body: encoder.encode(body), signal, headers: ROUND_HEADERS }),
     run: (call) => run({ ...call, signal: AbortSignal.any([signal, call.signal]) }),
+    media: history.media,
+    textWithoutMedia: history.bodyWithoutMedia,
+    recorded: withoutMedia,
     limitReached: () => limits.reached(turn),
     keepHidden: history.keep,
     turn,

@@ -20,6 +20,7 @@ const rowFilter = {
   model: text(1000).optional(),
   status: z.enum(["completed", "failed", "cancelled"], "must be completed, failed or cancelled").optional(),
   tool: text(1000).optional(),
+  endpoint: text(200).optional(),
   minDurationMs: z.coerce
     .number("must be a whole number of milliseconds, 0 or more")
     .int("must be a whole number of milliseconds, 0 or more")

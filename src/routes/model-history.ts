@@ -1,4 +1,6 @@
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
+import { keptMedia, restoredMedia, showsMedia, wordsOnly } from "../loop/hidden-media.ts";
+import { openMediaSupport, type MediaSupport } from "../loop/media-support.ts";
 import { hiddenOf, spliceHidden } from "../loop/splice-hidden.ts";
 import type { LoopEnd } from "../loop/run-tool-loop.ts";
 import type { ChatRequest } from "../openai/chat-request.ts";
@@ -16,7 +18,11 @@ export interface ModelHistory {
   body: string;
   /** Places in the history that the client sent, where they were needed. */
   places: HistoryPlace[] | null;
-  /** JSON texts (arrays of messages) of what was put back. */
+  /** The same without what tools of earlier turns showed; null where they showed nothing. */
+  bodyWithoutMedia: (() => string) | null;
+  /** Whether the model is shown images and sounds of tools. */
+  media: MediaSupport;
+  /** JSON texts (arrays of messages) of what was put back, without images and sounds: for the record. */
   restored: string[];
   /** Keeps what the client will not see of this turn. @param answer as the client sees it */
   keep(end: LoopEnd, answer: JsonObject): Promise<void>;
@@ -95,16 +101,23 @@ async function keepHidden({ scope, key, turn }: HistoryParts, kept: { lookups: s
 
 /** Puts what the client did not see of earlier rounds back into its history. */
 export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
-  const { chat, key } = parts;
+  const { scope, chat, key, turn } = parts;
+  const media = openMediaSupport(scope.platform.memory, { ...chat, upstream: turn.record.upstream ?? "" });
   const hasAnswers = chat.messages.some((message) => (message as JsonObject | null)?.["role"] === "assistant");
   const history = hasAnswers && !chat.usesFunctions ? await hashOf(parts) : null;
-  const hidden = history === null ? new Map<number, string>() : await findHidden(parts, history);
+  const hidden = restoredMedia(history === null ? new Map() : await findHidden(parts, history), media);
+  const words = new Map([...hidden].map(([index, messages]) => [index, wordsOnly(messages)]));
+  const bodyWith = (messages: Map<number, string>) => (messages.size === 0 ? chat.text : spliceHidden(chat.text, chat.messages, messages));
+  const isShowing = [...hidden].some(([index, messages]) => words.get(index) !== messages);
   return {
-    body: hidden.size === 0 ? chat.text : spliceHidden(chat.text, chat.messages, hidden),
+    body: bodyWith(hidden),
+    bodyWithoutMedia: isShowing ? () => bodyWith(words) : null,
+    media,
     places: history?.places ?? null,
-    restored: [...hidden.values()],
+    restored: [...words.values()],
     keep: async (end, answer) => {
-      const messages = hiddenOf(end);
+      const unseen = hiddenOf(end);
+      const messages = unseen === null ? null : keptMedia(media.isRefused ? unseen.filter((message) => !showsMedia(message)) : unseen);
       if (messages === null || (end.clientCalls.length === 0 && !key.toolMemory)) return;
       const known = history ?? (await hashOf(parts));
       if (known === null) return;

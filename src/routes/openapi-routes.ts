@@ -35,6 +35,8 @@ export const ROUTE_TEXTS: Record<string, RouteText> = {
   "PATCH /tools/:id": { tag: "Tools", summary: "Change a tool", answer: "Tool" },
   "DELETE /tools/:id": { tag: "Tools", summary: "Delete a tool; what it did stays on record", answer: null, status: 204 },
   "POST /tools/:id/try": { tag: "Tools", summary: "Call a tool as a model would", answer: "ToolTrial" },
+  "POST /tools/:id/check": { tag: "Tools", summary: "Ask a tool's MCP server whether it still offers what was approved", answer: "Tool" },
+  "POST /tools/:id/change": { tag: "Tools", summary: "Approve or dismiss a change that waits", answer: "Tool" },
   "POST /tools/discover": {
     tag: "Tools",
     summary: "List the tools of an MCP server, or of several named as in a desktop client's mcpServers",

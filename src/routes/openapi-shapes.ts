@@ -168,7 +168,12 @@ const conversationDetail = conversation.extend({
   inherited: z.object(turnsDetail),
 });
 
-const discoveredTool = z.object({ name: z.string(), description: z.string(), parameters: jsonSchema });
+const discoveredTool = z.object({
+  name: z.string(),
+  suggestedName: z.string().meta({ description: "A name that OpenAI takes, and that no other server's tool has" }),
+  description: z.string(),
+  parameters: jsonSchema,
+});
 const discovered = z.union([
   z.object({ tools: z.array(discoveredTool) }),
   z.object({
@@ -187,10 +192,16 @@ const discovered = z.union([
 const server = z.object({
   id: z.string(),
   command: z.string(),
+  owner: z.nullable(z.object({ id: z.string(), name: z.string() })).meta({ description: "An API key, or `operator`; null: all keys" }),
   state: z.enum(["stopped", "starting", "running", "failed"]),
   pid: z.int().optional(),
   startedAt: time.optional(),
   lastError: z.string().optional(),
+  retryAt: time.optional().meta({ description: "When a failed server is started again at the earliest" }),
+  restarts: count,
+  calls: count,
+  callsInFlight: count,
+  queued: count,
   stderr: z.array(z.string()),
   tools: z.array(z.string()),
 });

@@ -18,6 +18,8 @@ export const AUDIT_ACTIONS = [
   "tool.update",
   "tool.delete",
   "tool.import",
+  "tool.change_approve",
+  "tool.change_dismiss",
   "conversation.delete",
   "session.sign_in",
   "session.refused",

@@ -8,6 +8,8 @@ export interface ConversationFilter {
   status?: "completed" | "failed" | "cancelled" | undefined;
   /** Name of a tool that ran in it. */
   tool?: string | undefined;
+  /** Where it began, as `/v1/chat/completions`. */
+  endpoint?: string | undefined;
   /** When it began: from this moment on. */
   from?: Date | undefined;
   /** When it began: before this moment. */
@@ -22,12 +24,13 @@ export const storable = (text: string): string => text.replaceAll("\0", "").toWe
 
 /** The filter as SQL, without its text, or undefined where it lets all through. */
 export function conversationCondition(filter: ConversationFilter): SQL | undefined {
-  const { apiKeyId, model, status, tool, from, to, minDurationMs } = filter;
+  const { apiKeyId, model, status, tool, endpoint, from, to, minDurationMs } = filter;
   return and(
     apiKeyId === undefined ? undefined : eq(conversations.apiKeyId, apiKeyId),
     model === undefined ? undefined : eq(conversations.model, storable(model)),
     status === undefined ? undefined : eq(conversations.status, status),
     tool === undefined ? undefined : arrayContains(conversations.toolsUsed, [storable(tool)]),
+    endpoint === undefined ? undefined : eq(conversations.endpoint, storable(endpoint)),
     from === undefined ? undefined : gte(conversations.createdAt, from),
     to === undefined ? undefined : lt(conversations.createdAt, to),
     minDurationMs === undefined ? undefined : gte(conversations.durationMs, minDurationMs),
@@ -36,12 +39,13 @@ export function conversationCondition(filter: ConversationFilter): SQL | undefin
 
 /** Whether a row is one of those that {@link conversationCondition} finds. For filters without times and text. */
 export function isWanted(row: typeof conversations.$inferSelect, filter: ConversationFilter): boolean {
-  const { apiKeyId, model, status, tool, minDurationMs } = filter;
+  const { apiKeyId, model, status, tool, endpoint, minDurationMs } = filter;
   return (
     (apiKeyId === undefined || row.apiKeyId === apiKeyId) &&
     (model === undefined || row.model === model) &&
     (status === undefined || row.status === status) &&
     (tool === undefined || row.toolsUsed.includes(tool)) &&
+    (endpoint === undefined || row.endpoint === endpoint) &&
     (minDurationMs === undefined || row.durationMs >= minDurationMs)
   );
 }

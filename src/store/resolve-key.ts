@@ -1,4 +1,4 @@
-import { and, eq, or } from "drizzle-orm";
+import { and, eq, isNull, or } from "drizzle-orm";
 import { apiKeys, apiKeyTools, tools } from "../../drizzle/schema.ts";
 import { isObject, parseJson } from "../openai/json.ts";
 import type { Database } from "./database.ts";
@@ -15,13 +15,20 @@ function resolvedTool(row: typeof tools.$inferSelect): ResolvedTool {
 const byName = (rows: { tool: typeof tools.$inferSelect | null }[]): ResolvedTool[] =>
   rows.flatMap(({ tool }) => (tool === null ? [] : [resolvedTool(tool)])).toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
+/** A tool of the key that is on: not one that waits for the operator because its server changed it, where that turns it off. */
+const isOffered = and(
+  eq(tools.id, apiKeyTools.toolId),
+  eq(tools.isActive, true),
+  or(eq(tools.onMcpChange, "keep"), isNull(tools.mcpChanged)),
+);
+
 /** The key with this hash, or that one replaced by a rotation, and its active tools, in one round trip; or null. */
 export async function findKeyByHash(database: Database, keyHash: string): Promise<ResolvedKey | null> {
   const rows = await database
     .select({ key: apiKeys, tool: tools })
     .from(apiKeys)
     .leftJoin(apiKeyTools, eq(apiKeyTools.apiKeyId, apiKeys.id))
-    .leftJoin(tools, and(eq(tools.id, apiKeyTools.toolId), eq(tools.isActive, true)))
+    .leftJoin(tools, isOffered)
     .where(or(eq(apiKeys.keyHash, keyHash), eq(apiKeys.previousKeyHash, keyHash)));
   const key = rows[0]?.key;
   if (key === undefined) return null;
@@ -36,7 +43,7 @@ export async function findToolsOfKey(database: Database, id: string): Promise<Re
     .select({ tool: tools })
     .from(apiKeys)
     .leftJoin(apiKeyTools, eq(apiKeyTools.apiKeyId, apiKeys.id))
-    .leftJoin(tools, and(eq(tools.id, apiKeyTools.toolId), eq(tools.isActive, true)))
+    .leftJoin(tools, isOffered)
     .where(eq(apiKeys.id, id));
   return rows.length === 0 ? null : byName(rows);
 }

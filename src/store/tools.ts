@@ -1,4 +1,4 @@
-import { asc, eq, isNotNull, sql } from "drizzle-orm";
+import { and, asc, eq, isNotNull, sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
 import { tools } from "../../drizzle/schema.ts";
 import { ApiError } from "../openai/api-error.ts";
@@ -16,6 +16,14 @@ export type ToolColumns = Omit<StoredTool, "id" | "createdAt" | "updatedAt" | Ch
 
 /** The columns that hold what became of a tool's schema at its server. */
 type CheckedColumn = "mcpApproved" | "mcpChanged" | "mcpChangedAt" | "mcpCheckedAt";
+
+const NEVER_CHECKED: Record<CheckedColumn, null> = { mcpApproved: null, mcpChanged: null, mcpChangedAt: null, mcpCheckedAt: null };
+const SERVER_COLUMNS = ["mcpServerCommand", "mcpServerUrl", "mcpToolName"] as const;
+
+/** Whether a tool becomes another tool of its server, or one of another server: then nothing is known of it. */
+function isMoved(before: StoredTool, after: Partial<ToolColumns>): boolean {
+  return SERVER_COLUMNS.some((column) => after[column] !== undefined && after[column] !== before[column]);
+}
 
 function refuseTakenName(name: string | undefined): (error: unknown) => never {
   return (error) => {
@@ -61,12 +69,21 @@ export async function findTool(database: Database, id: string): Promise<StoredTo
   return tool ?? null;
 }
 
+/** Which tools are wanted. */
+export interface ToolFilter {
+  /** Only those with a change at their server that waits for approval. */
+  isChanged: boolean;
+}
+
 /**
  * Tools, newest first.
  * @throws ApiError 400 for a cursor that is none
  */
-export async function listTools(database: Database, page: PageRequest): Promise<Page<StoredTool>> {
-  const query = database.select().from(tools).where(afterCursor(tools, page));
+export async function listTools(database: Database, page: PageRequest, { isChanged }: ToolFilter): Promise<Page<StoredTool>> {
+  const query = database
+    .select()
+    .from(tools)
+    .where(and(isChanged ? isNotNull(tools.mcpChanged) : undefined, afterCursor(tools, page)));
   return toPage(await query.orderBy(...newestFirst(tools)).limit(page.limit + 1), page);
 }
 
@@ -86,7 +103,7 @@ export async function updateTool(write: ToolWrite, id: string, columns: Partial<
     if (before === undefined) return null;
     const [updated] = await transaction
       .update(tools)
-      .set({ ...columns, updatedAt: sql`now()` })
+      .set({ ...columns, ...(isMoved(before, columns) ? NEVER_CHECKED : {}), updatedAt: sql`now()` })
       .where(eq(tools.id, id))
       .returning()
       .catch(refuseTakenName(columns.name));

@@ -2,6 +2,7 @@ import { ApiError } from "../openai/api-error.ts";
 import { parseJson } from "../openai/json.ts";
 import type { Platform } from "../platform.ts";
 import type { ToolColumns } from "../store/tools.ts";
+import { checkServerUrl } from "./address-policy.ts";
 import { checkParameters } from "./check-parameters.ts";
 import { parseServerCommand } from "./server-command.ts";
 import { messageOf } from "../openai/error-message.ts";
@@ -33,7 +34,7 @@ async function checkFunction({ sandbox }: Pick<Platform, "sandbox">, { implement
   if (fault !== null) refuse("implementation", `implementation does not parse: ${fault}`);
 }
 
-function checkMcp({ mcpServerCommand, mcpServerUrl, env, mcpHeaders }: ToolColumns): void {
+function checkMcp({ config }: Pick<Platform, "config">, { mcpServerCommand, mcpServerUrl, env, mcpHeaders, isActive }: ToolColumns): void {
   if (mcpServerCommand === null && mcpServerUrl === null) {
     refuse("mcpServerCommand", "An mcp tool needs mcpServerCommand (npx … or uvx …) or mcpServerUrl.");
   }
@@ -43,6 +44,9 @@ function checkMcp({ mcpServerCommand, mcpServerUrl, env, mcpHeaders }: ToolColum
   if (mcpServerCommand === null) {
     if (env !== null)
       refuse("env", "env is for servers that mcpServerCommand starts: a server at mcpServerUrl has its own environment. Set env to null.");
+    // One that is switched off may have an address that was allowed when it was made.
+    const reason = mcpServerUrl === null || !isActive ? null : checkServerUrl(config, new URL(mcpServerUrl), { resolves: true });
+    if (reason !== null) refuse("mcpServerUrl", `mcpServerUrl is not allowed: ${reason}`);
     return;
   }
   if (mcpHeaders !== null)
@@ -58,11 +62,11 @@ function checkMcp({ mcpServerCommand, mcpServerUrl, env, mcpHeaders }: ToolColum
  * Whether a tool, as it would be stored, can be offered to a model and run.
  * @throws ApiError 400 that names the field and the reason
  */
-export async function checkTool(platform: Pick<Platform, "sandbox">, tool: ToolColumns): Promise<void> {
+export async function checkTool(platform: Pick<Platform, "sandbox" | "config">, tool: ToolColumns): Promise<void> {
   const fault = checkParameters(parseJson(tool.parameters));
   if (fault !== null) refuse("parameters", fault);
   const foreign = FIELDS_OF_TYPE[OTHER_TYPE[tool.type]].find((field) => tool[field] !== null);
   if (foreign !== undefined)
     refuse(foreign, `${foreign} belongs to tools of type "${OTHER_TYPE[tool.type]}": this one has type "${tool.type}".`);
-  await (tool.type === "function" ? checkFunction(platform, tool) : checkMcp(tool));
+  await (tool.type === "function" ? checkFunction(platform, tool) : checkMcp(platform, tool));
 }

@@ -1,7 +1,7 @@
 import { ApiError } from "../openai/api-error.ts";
 import type { ChatRequest } from "../openai/chat-request.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
-import { upstreamSchema } from "./tool-schema.ts";
+import { functionDefinition } from "./function-definition.ts";
 
 /** The server tools of one request, and who owns which name. */
 export interface ToolOffer {
@@ -62,8 +62,7 @@ const spellings = new WeakMap<ResolvedTool, string>();
 export function spellTool(tool: ResolvedTool): string {
   const known = spellings.get(tool);
   if (known !== undefined) return known;
-  const { name, description } = tool;
-  const text = JSON.stringify({ type: "function", function: { name, description, parameters: upstreamSchema(tool.parameters) } });
+  const text = JSON.stringify({ type: "function", function: functionDefinition(tool) });
   spellings.set(tool, text);
   return text;
 }

@@ -4,7 +4,7 @@ import type { ResolvedTool } from "../store/resolved-key.ts";
 import { cutResult, failedResult, type ToolResult } from "./tool-result.ts";
 
 /** Time limit of a function tool that sets none, in milliseconds. */
-const FUNCTION_TIMEOUT_MS = 5000;
+export const FUNCTION_TIMEOUT_MS = 5000;
 
 const EXPLANATIONS: Record<FunctionFailureKind, (message: string) => string> = {
   error: (message) => message,

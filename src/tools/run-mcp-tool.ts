@@ -1,34 +1,49 @@
-import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
+import { isObject, parseJson } from "../openai/json.ts";
 import type { Platform } from "../platform.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
 import { sealOf } from "../store/seal.ts";
 import { callMcpTool, type McpTarget } from "./mcp-client.ts";
-import { cutResult, failedResult, type ToolResult } from "./tool-result.ts";
+import { toolResultOf } from "./mcp-result.ts";
+import type { ToolResult } from "./tool-result.ts";
 
 /** Time limit of an MCP tool that sets none, in milliseconds. */
-const MCP_TIMEOUT_MS = 60_000;
+export const MCP_TIMEOUT_MS = 60_000;
+
+/** A sealed object of texts, opened. */
+async function opened(platform: Pick<Platform, "config" | "memory">, sealed: string | null): Promise<Record<string, string>> {
+  const texts = sealed === null ? null : parseJson(await sealOf(platform).open(sealed));
+  return isObject(texts) ? Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, String(value)])) : {};
+}
 
 /** The variables that a tool's server gets. @throws SealError where they cannot be opened */
-export async function environmentOf(
+export function environmentOf(
   platform: Pick<Platform, "config" | "memory">,
   tool: Pick<ResolvedTool, "env">,
 ): Promise<Record<string, string>> {
-  if (tool.env === null) return {};
-  const env = parseJson(await sealOf(platform).open(tool.env));
-  return isObject(env) ? Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)])) : {};
+  return opened(platform, tool.env);
+}
+
+/** Where a tool's server is. @param owner on whose behalf it is asked @throws SealError where its secrets cannot be opened */
+export async function mcpTargetOf(
+  platform: Pick<Platform, "config" | "memory">,
+  tool: Pick<ResolvedTool, "mcpServerCommand" | "mcpServerUrl" | "mcpIsolation" | "env" | "mcpHeaders">,
+  owner: string,
+): Promise<McpTarget> {
+  if (tool.mcpServerUrl !== null) return { kind: "url", url: tool.mcpServerUrl, headers: await opened(platform, tool.mcpHeaders) };
+  const env = await environmentOf(platform, tool);
+  return { kind: "command", command: tool.mcpServerCommand ?? "", env, owner: tool.mcpIsolation === "key" ? owner : "" };
 }
 
 /** Runs an `mcp` tool at its server: one that the sidecar starts, or one that listens at a URL. */
 export async function runMcpTool(
   platform: Platform,
-  call: { tool: ResolvedTool; args: JsonObject; owner: string; signal: AbortSignal },
+  call: Pick<Parameters<typeof callMcpTool>[1], "args" | "signal" | "onToolsChanged" | "onProgress"> & {
+    tool: ResolvedTool;
+    owner: string;
+  },
 ): Promise<ToolResult> {
-  const { tool, args, signal } = call;
-  const target: McpTarget =
-    tool.mcpServerUrl === null
-      ? { kind: "command", command: tool.mcpServerCommand ?? "", env: await environmentOf(platform, tool), owner: "" }
-      : { kind: "url", url: tool.mcpServerUrl, headers: {} };
+  const { tool, owner, ...rest } = call;
+  const target = await mcpTargetOf(platform, tool, owner);
   const timeoutMs = tool.timeoutMs ?? MCP_TIMEOUT_MS;
-  const result = await callMcpTool(platform, { target, toolName: tool.mcpToolName ?? tool.name, args, signal, timeoutMs });
-  return result.isError ? failedResult(result.text) : { text: cutResult(result.text), error: null, logs: [] };
+  return toolResultOf(await callMcpTool(platform, { ...rest, target, toolName: tool.mcpToolName ?? tool.name, timeoutMs }));
 }

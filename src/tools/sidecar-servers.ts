@@ -6,11 +6,19 @@ import { identifyServer, type ServerDefinition } from "./server-command.ts";
 /** A server as the sidecar describes it. */
 const serverShape = z.object({
   id: z.string(),
+  /** Of the same definition without its owner. */
+  sharedId: z.string(),
   command: z.string(),
+  owner: z.string(),
   state: z.enum(["stopped", "starting", "running", "failed"]),
   pid: z.number().nullable(),
   startedAt: z.string().nullable(),
   lastError: z.string().nullable(),
+  retryAt: z.string().nullable(),
+  restarts: z.number(),
+  calls: z.number(),
+  callsInFlight: z.number(),
+  queued: z.number(),
   stderr: z.string(),
 });
 
@@ -66,12 +74,13 @@ export async function listSidecarServers(platform: SidecarPlatform): Promise<Sid
 
 /**
  * Ends a server's process, where there is one, and starts it anew.
+ * @param server one that the sidecar knows, by its id, or any by its definition
  * @throws Error with a sentence for the operator, where it does not start
  */
-export async function restartSidecarServer(platform: SidecarPlatform, definition: ServerDefinition): Promise<void> {
+export async function restartSidecarServer(platform: SidecarPlatform, server: string | ServerDefinition): Promise<void> {
   const sidecar = await platform.sidecar();
   if (sidecar === null) throw new Error("There is no MCP sidecar: set MCP_SIDECAR_URL and MCP_SIDECAR_TOKEN.");
-  const path = `/servers/${await identifyServer(definition)}`;
-  await ask(platform, sidecar, { method: "PUT", path, body: definition, limitMs: ASK_LIMIT_MS });
+  const path = `/servers/${typeof server === "string" ? server : await identifyServer(server)}`;
+  if (typeof server !== "string") await ask(platform, sidecar, { method: "PUT", path, body: server, limitMs: ASK_LIMIT_MS });
   await ask(platform, sidecar, { method: "POST", path: `${path}/restart`, limitMs: RESTART_LIMIT_MS });
 }

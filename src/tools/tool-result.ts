@@ -1,3 +1,6 @@
+import type { JsonObject } from "../openai/json.ts";
+import type { ToolMedia } from "../openai/tool-media.ts";
+
 /** Largest result that a model is given, in bytes of UTF-8. */
 const MAX_RESULT_BYTES = 64 * 1024;
 
@@ -8,11 +11,17 @@ export interface ToolResult {
   error: string | null;
   /** Lines of `console.*`, oldest first. */
   logs: string[];
+  /** Images and sounds for models that take them; `text` names each. Absent where there are none. */
+  media?: ToolMedia[];
+  /** An MCP server's own result (`content`, `structuredContent`, `isError`), where it gave one. */
+  raw?: JsonObject;
+  /** Whether the tool was not run, because too many calls of it are: no fault of the tool's. */
+  isBusy?: true;
 }
 
 /** A result that says what went wrong, so that the model can do something about it. */
 export function failedResult(error: string, logs: string[] = []): ToolResult {
-  return { text: cutResult(`Error: ${error}`), error, logs };
+  return { text: cutResult(`Error: ${error}`), error: cutResult(error), logs };
 }
 
 /**

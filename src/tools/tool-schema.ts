@@ -2,10 +2,15 @@ import { Validator } from "@cfworker/json-schema";
 import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
 
-/** A schema as upstream accepts it: OpenAI refuses `$schema` at the root, and wants `type` and `properties` there. */
+/**
+ * A schema as a tool keeps it: of an object, and without what names the document. Values that are no schemas, which some
+ * servers put among the properties, are left out. What OpenAI refuses beyond that is `functionDefinition`'s.
+ */
 export function upstreamSchema(parameters: JsonObject): JsonObject {
   const { $schema: _schema, $id: _id, ...rest } = parameters;
-  return { ...rest, type: "object", properties: isObject(rest["properties"]) ? rest["properties"] : {} };
+  const properties = Object.entries(isObject(rest["properties"]) ? rest["properties"] : {});
+  const schemas = properties.filter(([, schema]) => isObject(schema) || typeof schema === "boolean");
+  return { ...rest, type: "object", properties: Object.fromEntries(schemas) };
 }
 
 /** What a model sent as arguments, checked, or the sentence that it is told. */

@@ -126,6 +126,8 @@ describe("the audit log", () => {
       env: null,
       mcpServerUrl: "https://mcp.example/secret-6?token=secret-7",
     });
+    await call("PATCH", `/tools/${mcp.id}`, { mcpHeaders: { authorization: "Bearer secret-9" } });
+    await call("PATCH", `/tools/${mcp.id}`, { mcpHeaders: null });
     const functionTool = await proxy.createTool({ ...FUNCTION, implementation: "return 'secret-8';" });
     expect(await changesOf(mcp.id)).toEqual([
       ["tool.create", expect.objectContaining({ mcpServerCommand: "npx a-server@1", env: "(set)" })],
@@ -138,6 +140,8 @@ describe("the audit log", () => {
           env: "(removed)",
         },
       ],
+      ["tool.update", { mcpHeaders: "(set)" }],
+      ["tool.update", { mcpHeaders: "(removed)" }],
     ]);
     const texts = await Promise.all([made.id, mcp.id, functionTool.id].map(async (id) => JSON.stringify(await historyOf(id))));
     for (const text of texts) {

@@ -73,6 +73,8 @@ describe("conversations are found", () => {
     expect(await idsOf({ ...mine(), tool: "look" })).toEqual([]);
     expect(await idsOf({ ...mine(), model: "model-one", status: "completed", tool: toolName })).toEqual([withTool]);
     expect(await idsOf({ ...mine(), model: "model-two", status: "completed" })).toEqual([]);
+    expect(await idsOf({ ...mine(), endpoint: "/v1/chat/completions" })).toHaveLength(3);
+    expect(await idsOf({ ...mine(), endpoint: "/mcp" })).toEqual([]);
   });
 
   it("by when they began, from a moment on and before another", async () => {

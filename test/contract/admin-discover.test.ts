@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { CLIENTS } from "../helpers/mcp-clients.ts";
 import { proxy } from "../helpers/proxy.ts";
 
 const EVERYTHING = "npx @modelcontextprotocol/server-everything";
@@ -13,7 +14,9 @@ interface Discovered {
 interface Server {
   id: string;
   command: string;
+  owner: { id: string; name: string } | null;
   state: string;
+  calls: number;
   pid?: number;
   startedAt?: string;
   lastError?: string;
@@ -85,12 +88,29 @@ describe("the MCP servers of tools", () => {
     const env = { TOKEN_OF_SERVER: "a value that must not be shown" };
     const tool = await proxy.createTool({ name: "echo", type: "mcp", mcpToolName: "echo", mcpServerCommand: command, env });
     const mine = async () => (await servers()).find((server) => server.command === command);
-    expect(await mine()).toEqual({ id: expect.any(String) as unknown, command, state: "stopped", stderr: [], tools: [tool.name] });
+    expect(await mine()).toEqual({
+      id: expect.any(String) as unknown,
+      command,
+      owner: null,
+      state: "stopped",
+      restarts: 0,
+      calls: 0,
+      callsInFlight: 0,
+      queued: 0,
+      stderr: [],
+      tools: [tool.name],
+    });
 
     const tried = await proxy.admin(`/tools/${tool.id}/try`, { json: { arguments: { message: "hi" } } });
     expect(await tried.json()).toMatchObject({ result: "Echo: hi" });
     const running = await mine();
-    expect(running).toMatchObject({ state: "running", pid: expect.any(Number) as unknown, tools: [tool.name] });
+    expect(running).toMatchObject({
+      state: "running",
+      pid: expect.any(Number) as unknown,
+      owner: { id: "operator", name: "operator" },
+      calls: 1,
+      tools: [tool.name],
+    });
     expect(Date.parse(running?.startedAt ?? "")).toBeGreaterThan(Date.now() - 60_000);
     expect(Array.isArray(running?.stderr)).toBe(true);
 
@@ -108,6 +128,37 @@ describe("the MCP servers of tools", () => {
     await proxy.admin(`/tools/${tool.id}`, { method: "DELETE" });
   });
 
+  it("are one process for each key, or one for all, as the tool says; and each can be restarted by itself", async () => {
+    const command = `${EVERYTHING} stdio ${crypto.randomUUID()}`;
+    const tool = await proxy.createTool({ name: "echo", type: "mcp", mcpToolName: "echo", mcpServerCommand: command });
+    const keys = [await proxy.createKey({ toolIds: [tool.id] }), await proxy.createKey({ toolIds: [tool.id] })];
+    const connect = CLIENTS[0]?.[1];
+    const call = async ({ key }: { key: string }) => {
+      const result = await (await connect?.(key))?.call(tool.name, { message: "hi" });
+      expect(result).toMatchObject({ content: [{ text: "Echo: hi" }] });
+    };
+    for (const key of [...keys, ...keys]) await call(key);
+    const mine = async () => (await servers()).filter((server) => server.command === command);
+    const before = await mine();
+    expect(
+      before.map(({ owner, calls }) => ({ id: owner?.id, calls })).toSorted((a, b) => String(a.id).localeCompare(String(b.id))),
+    ).toEqual(keys.map(({ id }) => ({ id, calls: 2 })).toSorted((a, b) => a.id.localeCompare(b.id)));
+    const [first, second] = before;
+    expect((await proxy.admin("/tools/servers/restart", { json: { id: first?.id } })).status).toBe(204);
+    const after = await mine();
+    expect(after.find(({ id }) => id === first?.id)?.pid).not.toBe(first?.pid);
+    expect(after.find(({ id }) => id === second?.id)?.pid).toBe(second?.pid);
+    await proxy.admin(`/tools/${tool.id}`, { method: "PATCH", json: { mcpIsolation: "shared" } });
+    await vi.waitFor(
+      async () => {
+        for (const key of keys) await call(key);
+        expect((await mine()).filter(({ owner }) => owner === null)).toMatchObject([{ state: "running" }]);
+      },
+      { timeout: 15_000, interval: 500 },
+    );
+    await proxy.admin(`/tools/${tool.id}`, { method: "DELETE" });
+  });
+
   it("say why they do not start", async () => {
     const command = `npx --offline no-such-mcp-server-${crypto.randomUUID()}`;
     const tool = await proxy.createTool({ name: "nothing", type: "mcp", mcpServerCommand: command });
@@ -120,7 +171,8 @@ describe("the MCP servers of tools", () => {
 
   it("are started by no command but those of tools", async () => {
     for (const command of ["npx some-other-server", "bash -c ls"]) expect((await restart(command)).status, command).toBe(404);
-    expect((await proxy.admin("/tools/servers/restart", { json: {} })).status).toBe(400);
+    expect((await proxy.admin("/tools/servers/restart", { json: { id: "0".repeat(64) } })).status).toBe(404);
+    for (const json of [{}, { id: "a", command: "b" }]) expect((await proxy.admin("/tools/servers/restart", { json })).status).toBe(400);
     expect((await fetch(`${proxy.url}/api/admin/tools/servers`)).status).toBe(401);
   });
 });

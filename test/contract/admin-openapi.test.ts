@@ -5,9 +5,11 @@ import { z } from "zod";
 import { createApp } from "../../src/app.ts";
 import { ROUTE_TEXTS } from "../../src/routes/openapi-routes.ts";
 import { SHAPES } from "../../src/routes/openapi-shapes.ts";
+import { servedTool, startChangeableServer } from "../helpers/changeable-server.ts";
 import { proxy } from "../helpers/proxy.ts";
 import { startRecorder } from "../helpers/recorded.ts";
 import { completion, toolCall } from "../helpers/upstream.ts";
+import { importTool } from "../helpers/watched-tool.ts";
 
 interface Operation {
   operationId: string;
@@ -88,7 +90,7 @@ describe("the OpenAPI document of the admin API", () => {
   it("says what the routes themselves check", () => {
     const list = document.paths["/conversations"]?.["get"];
     expect(list?.parameters?.map(({ name }) => name).toSorted()).toEqual(
-      ["apiKeyId", "cursor", "from", "limit", "minDurationMs", "model", "q", "status", "to", "tool"].toSorted(),
+      ["apiKeyId", "cursor", "endpoint", "from", "limit", "minDurationMs", "model", "q", "status", "to", "tool"].toSorted(),
     );
     expect(list?.parameters?.find(({ name }) => name === "status")?.schema).toMatchObject({ enum: ["completed", "failed", "cancelled"] });
     expect(list?.parameters?.find(({ name }) => name === "limit")?.schema).toMatchObject({ type: "integer", minimum: 1, maximum: 200 });
@@ -127,6 +129,9 @@ describe("answers of the admin API", () => {
       completion({ content: "hello" }),
     );
     const id = await converse("hi");
+    const server = await startChangeableServer(servedTool("shaped"));
+    const changing = await importTool(server, { mcpHeaders: { "x-secret": "value" } });
+    server.tools = [servedTool("shaped", "changed")];
     const answers: Parameters<typeof faultsOf>[] = [
       ["/api-keys", "KeyPage"],
       [`/api-keys/${keyId}`, "Key"],
@@ -137,6 +142,9 @@ describe("answers of the admin API", () => {
       ["/tools", "ToolPage"],
       [`/tools/${tool.id}`, "Tool"],
       [`/tools/${tool.id}/try`, "ToolTrial", { json: {} }],
+      [`/tools/${changing.id}/check`, "Tool", { method: "POST" }],
+      ["/tools?changed=true", "ToolPage"],
+      [`/tools/${changing.id}/change`, "Tool", { json: { action: "dismiss" } }],
       ["/tools/servers", "ServerList"],
       ["/conversations", "ConversationPage"],
       [`/conversations/${id}`, "ConversationDetail"],

@@ -19,6 +19,7 @@ const create = async (fields: Record<string, unknown>): Promise<Tool> => {
 
 const FUNCTION = { type: "function", implementation: "return args;" };
 const MCP = { type: "mcp", mcpServerCommand: "npx @modelcontextprotocol/server-filesystem /srv/data" };
+const URL_TOOL = { type: "mcp", mcpServerUrl: "https://mcp.example/mcp" };
 const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 async function refusal(answer: Response): Promise<{ status: number; code: string; param: string | null; message: string }> {
@@ -113,6 +114,30 @@ describe("a tool", () => {
     expect(await (await patch(tool.id, { env: null })).json()).toMatchObject({ envNames: [] });
   });
 
+  it("shows the names of its server's headers, never their values", async () => {
+    const mcpServerUrl = "https://mcp.example/mcp";
+    const mcpHeaders = { Authorization: "Bearer very-secret-header", "X-Team": "ünï" };
+    const tool = await create({ type: "mcp", mcpServerUrl, name: unique("headers"), mcpHeaders });
+    expect(tool).toMatchObject({ mcpHeaderNames: ["Authorization", "X-Team"], envNames: [] });
+    const read = async () => (await proxy.admin(`/tools/${tool.id}`)).text();
+    for (const text of [JSON.stringify(tool), await read(), await (await proxy.admin("/tools?limit=200")).text()]) {
+      expect(text).not.toMatch(/very-secret-header|"mcpHeaders"/);
+    }
+    expect(await (await patch(tool.id, { description: "x" })).json()).toMatchObject({ mcpHeaderNames: ["Authorization", "X-Team"] });
+    expect(await refusal(await patch(tool.id, { mcpServerUrl: null, ...MCP }))).toMatchObject({ status: 400, param: "mcpHeaders" });
+    expect(await (await patch(tool.id, { mcpHeaders: { "x-other": "y" } })).json()).toMatchObject({ mcpHeaderNames: ["x-other"] });
+    expect(await (await patch(tool.id, { mcpHeaders: {} })).json()).toMatchObject({ mcpHeaderNames: [] });
+    const moved = await patch(tool.id, { mcpServerUrl: null, mcpHeaders: null, ...MCP });
+    expect(await moved.json()).toMatchObject({ ...MCP, mcpHeaderNames: [] });
+  });
+
+  it("says whose process runs it, how often at the same time, and what becomes of it when its server changes it", async () => {
+    const tool = await create({ ...MCP, name: unique("rules"), mcpIsolation: "shared", maxConcurrency: 3, onMcpChange: "disable" });
+    expect(tool).toMatchObject({ mcpIsolation: "shared", maxConcurrency: 3, onMcpChange: "disable" });
+    const other = { mcpIsolation: "key", maxConcurrency: null, onMcpChange: "keep" };
+    expect(await (await patch(tool.id, other)).json()).toMatchObject(other);
+  });
+
   it("has a name that no other tool has", async () => {
     const [name, other] = [unique("taken"), unique("free")];
     await create({ ...FUNCTION, name });
@@ -148,14 +173,23 @@ describe("what cannot be a tool is refused with a 400 that says why", () => {
     ["a function with a command", { ...FUNCTION, mcpServerCommand: "npx x" }, "mcpServerCommand", /type "mcp"/],
     ["an mcp tool with an implementation", { ...MCP, implementation: "return 1;" }, "implementation", /type "function"/],
     ["an mcp tool without a server", { type: "mcp" }, "mcpServerCommand", /mcpServerUrl/],
-    ["an mcp tool with two servers", { ...MCP, mcpServerUrl: "http://x/mcp" }, "mcpServerUrl", /not both/],
+    ["an mcp tool with two servers", { ...MCP, mcpServerUrl: "https://x/mcp" }, "mcpServerUrl", /not both/],
     ["a URL of another kind", { type: "mcp", mcpServerUrl: "file:///etc" }, "mcpServerUrl", /http/],
     ["a command that is not allowed", { type: "mcp", mcpServerCommand: "bash -c id" }, "mcpServerCommand", /bash/],
     ["a command with a shell operator", { type: "mcp", mcpServerCommand: "npx x; id" }, "mcpServerCommand", /;/],
     ["a command that evaluates code", { type: "mcp", mcpServerCommand: "npx -c id" }, "mcpServerCommand", /-c/],
-    ["variables for a remote server", { type: "mcp", mcpServerUrl: "http://x/mcp", env: { A: "b" } }, "env", /mcpServerCommand/],
+    ["variables for a remote server", { type: "mcp", mcpServerUrl: "https://x/mcp", env: { A: "b" } }, "env", /mcpServerCommand/],
     ["a variable whose name is none", { ...MCP, env: { "A B": "x" } }, "env.A B", /./],
     ["a variable whose value is no text", { ...MCP, env: { A: 1 } }, "env.A", /string/],
+    ["headers for a server that a command starts", { ...MCP, mcpHeaders: { a: "b" } }, "mcpHeaders", /env/],
+    ["headers for a function", { ...FUNCTION, mcpHeaders: { a: "b" } }, "mcpHeaders", /type "mcp"/],
+    ["a header whose name is none", { ...URL_TOOL, mcpHeaders: { "a b": "x" } }, "mcpHeaders.a b", /./],
+    ["a header with a line break", { ...URL_TOOL, mcpHeaders: { a: "x\r\ny: z" } }, "mcpHeaders.a", /header/],
+    ["an unknown isolation", { ...MCP, mcpIsolation: "none" }, "mcpIsolation", /"key" or "shared"/],
+    ["no calls at the same time", { ...MCP, maxConcurrency: 0 }, "maxConcurrency", /./],
+    ["half a call", { ...MCP, maxConcurrency: 1.5 }, "maxConcurrency", /./],
+    ["an unknown rule for changes", { ...MCP, onMcpChange: "ask" }, "onMcpChange", /"keep" or "disable"/],
+    ["what the server says of it", { ...MCP, mcpApproved: "{}" }, "mcpApproved", /no field/],
     ["a time limit of 0", { ...FUNCTION, timeoutMs: 0 }, "timeoutMs", /./],
     ["a time limit above 10 minutes", { ...FUNCTION, timeoutMs: 600_001 }, "timeoutMs", /./],
     ["parameters that are a list", { ...FUNCTION, parameters: [] }, "parameters", /JSON Schema/],
@@ -215,11 +249,11 @@ describe("what cannot be a tool is refused with a 400 that says why", () => {
 describe("changing a tool", () => {
   it("checks the tool that results, not the change alone", async () => {
     const { id } = await create({ ...MCP, name: unique("server") });
-    expect(await refusal(await patch(id, { mcpServerUrl: "http://x/mcp" }))).toMatchObject({ status: 400, param: "mcpServerUrl" });
+    expect(await refusal(await patch(id, { mcpServerUrl: "https://x/mcp" }))).toMatchObject({ status: 400, param: "mcpServerUrl" });
     expect(await refusal(await patch(id, { mcpServerCommand: null }))).toMatchObject({ status: 400, param: "mcpServerCommand" });
     expect(await refusal(await patch(id, { implementation: "return 1;" }))).toMatchObject({ status: 400, param: "implementation" });
-    const moved = await patch(id, { mcpServerUrl: "http://x/mcp", mcpServerCommand: null });
-    expect(await moved.json()).toMatchObject({ mcpServerUrl: "http://x/mcp", mcpServerCommand: null });
+    const moved = await patch(id, { mcpServerUrl: "https://x/mcp", mcpServerCommand: null });
+    expect(await moved.json()).toMatchObject({ mcpServerUrl: "https://x/mcp", mcpServerCommand: null });
   });
 
   it("can make it another type, which drops what only the old type had", async () => {

@@ -4,6 +4,7 @@
  */
 import { expect, it } from "vitest";
 import { failuresOf, runConformance, startFront } from "../helpers/mcp-conformance.ts";
+import { startRemote, tool } from "../helpers/remote-mcp.ts";
 import { proxy } from "../helpers/proxy.ts";
 
 /** Tools with the names that the suite looks for. The key has them, so that they show what becomes of an operator's tools. */
@@ -54,6 +55,40 @@ const FIXTURES = [
   },
 ];
 
+const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
+const SILENCE = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
+
+const IMAGE = { type: "image", data: PIXEL, mimeType: "image/png" };
+const embedded = (uri: string, mimeType: string, text: string) => ({ type: "resource", resource: { uri, mimeType, text } });
+
+/** Content of tools that an MCP server of the operator's has. */
+const CONTENT: Record<string, Record<string, unknown>[]> = {
+  test_image_content: [IMAGE],
+  test_audio_content: [{ type: "audio", data: SILENCE, mimeType: "audio/wav" }],
+  test_embedded_resource: [embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")],
+  test_multiple_content_types: [
+    { type: "text", text: "Multiple content types test:" },
+    IMAGE,
+    embedded("test://mixed-content-resource", "application/json", '{"test":"data","value":123}'),
+  ],
+  test_tool_with_progress: [{ type: "text", text: "done" }],
+};
+
+/** Starts that server, and makes tools of it. */
+async function mcpTools(): Promise<Record<string, unknown>[]> {
+  const { url } = await startRemote("both", {
+    tools: Object.keys(CONTENT).map((name) => tool(name)),
+    call: async ({ name, progress }) => {
+      for (const value of name === "test_tool_with_progress" ? [0, 50, 100] : []) {
+        await progress(value);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      return { content: CONTENT[name] ?? [] };
+    },
+  });
+  return Object.keys(CONTENT).map((name) => ({ name, type: "mcp", mcpServerUrl: url }));
+}
+
 /** What the router does not have, and the checks that want it. */
 const EXCEPTIONS: { reason: string; checks: Record<string, string[]> }[] = [
   {
@@ -79,19 +114,6 @@ const EXCEPTIONS: { reason: string; checks: Record<string, string[]> }[] = [
         "sep-2549-resources-templates-list-caching-hints",
       ],
     },
-  },
-  {
-    reason: "Results of tools are text, as a model gets them",
-    checks: {
-      "tools-call-audio": ["tools-call-audio"],
-      "tools-call-embedded-resource": ["tools-call-embedded-resource"],
-      "tools-call-image": ["tools-call-image"],
-      "tools-call-mixed-content": ["tools-call-mixed-content"],
-    },
-  },
-  {
-    reason: "Progress is that of `chat`, which has a name of its own: see mcp-clients.test.ts",
-    checks: { "tools-call-with-progress": ["tools-call-with-progress"] },
   },
   {
     reason: "The router asks nothing of its clients: no sampling, elicitation, roots or further input",
@@ -125,9 +147,9 @@ const WORKERD_EXCEPTIONS = { "dns-rebinding-protection": ["localhost-host-rebind
 
 it("conforms to the protocol in both eras, but for what it does not have", { timeout: 120_000 }, async () => {
   const toolIds: string[] = [];
-  for (const fixture of FIXTURES) {
-    const answer = await proxy.admin("/tools", { json: { ...fixture, type: "function", description: "A tool of the conformance suite" } });
-    expect(answer.status, fixture.name).toBe(201);
+  for (const fixture of [...FIXTURES.map((one) => ({ ...one, type: "function" })), ...(await mcpTools())]) {
+    const answer = await proxy.admin("/tools", { json: { ...fixture, description: "A tool of the conformance suite" } });
+    expect(answer.status, JSON.stringify(fixture)).toBe(201);
     toolIds.push(((await answer.json()) as { id: string }).id);
   }
   const { key } = await proxy.createKey({ toolIds });

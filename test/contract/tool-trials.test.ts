@@ -6,11 +6,15 @@ const EVERYTHING = "npx @modelcontextprotocol/server-everything";
 describe("discovering an MCP server's tools", () => {
   it("lists them as they can be imported", async () => {
     const answer = await proxy.admin("/tools/discover", { json: { mcpServerCommand: EVERYTHING } });
-    const body = (await answer.json()) as { tools: { name: string; description: string; parameters: Record<string, unknown> }[] };
+    const body = (await answer.json()) as {
+      tools: { name: string; suggestedName: string; description: string; parameters: Record<string, unknown> }[];
+    };
     expect(answer.status, JSON.stringify(body)).toBe(200);
     const echo = body.tools.find(({ name }) => name === "echo");
     expect(echo).toMatchObject({ description: expect.any(String) as unknown, parameters: { type: "object", properties: { message: {} } } });
-    const tool = await proxy.createTool({ ...echo, name: "echo", type: "mcp", mcpToolName: "echo", mcpServerCommand: EVERYTHING });
+    expect(echo?.suggestedName).toBe("server-everything__echo");
+    const { suggestedName: name = "", ...described } = echo ?? {};
+    const tool = await proxy.createTool({ ...described, name, type: "mcp", mcpToolName: "echo", mcpServerCommand: EVERYTHING });
     const tried = await proxy.admin(`/tools/${tool.id}/try`, { json: { arguments: { message: "héllo" } } });
     expect(await tried.json()).toEqual({ result: "Echo: héllo", error: null, logs: [], durationMs: expect.any(Number) as unknown });
   });

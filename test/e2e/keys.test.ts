@@ -20,7 +20,7 @@ it("A new key is shown once, with code that uses it, and works", async () => {
   await page.getByRole("button", { name: "Create key" }).click();
   const key = (await page.getByLabel("API key", { exact: true }).innerText()).trim();
   expect(key).toMatch(/^sk-proxy-/);
-  for (const [language, part] of Object.entries({ curl: "chat/completions", Node: "baseURL", Python: "base_url", "MCP client": "/mcp" })) {
+  for (const [language, part] of Object.entries({ curl: "chat/completions", Node: "baseURL", Python: "base_url" })) {
     await page.getByRole("radio", { name: language }).click();
     const code = await page.getByLabel(`${language} code`, { exact: true }).innerText();
     expect(code).toContain(key);
@@ -59,11 +59,18 @@ it("Limits of a key are changed in its settings", async () => {
   const page = await operator.signIn("/keys");
   await page.getByRole("link", { name: "to be limited", exact: true }).click();
   await page.getByLabel("Tokens per minute").fill("9000");
+  await page.getByLabel("Answer cache of /mcp, in seconds").fill("0");
   await page.getByLabel("On record").selectOption("metadata");
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByRole("dialog").waitFor({ state: "detached" });
   const changed = await adminCall<Record<string, unknown>>(operator.url, `/api-keys/${id}`);
-  expect(changed).toMatchObject({ name: "to be limited", tokensPerMinute: 9000, logContent: "metadata", requestsPerMinute: null });
+  expect(changed).toMatchObject({
+    name: "to be limited",
+    tokensPerMinute: 9000,
+    logContent: "metadata",
+    requestsPerMinute: null,
+    answerCacheSeconds: 0,
+  });
 });
 
 it("Tools are given by toggles, beside exactly what the model then sees and what that costs", async () => {

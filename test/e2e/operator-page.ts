@@ -10,8 +10,8 @@ import { ADMIN_PASSWORD, startNodeProxy, type StartedProcess } from "../helpers/
 const ROOT = resolve(import.meta.dirname, "../..");
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
-/** Chromium's own words for an answer that the page expects, such as 401 for a wrong password. */
-const EXPECTED = /^Failed to load resource: the server responded with a status of 4\d\d/;
+/** Chromium's own words for an answer that the page expects, such as 401 for a wrong password, or 502 for an MCP server that is not there. */
+const EXPECTED = /^Failed to load resource: the server responded with a status of (?:4\d\d|502)/;
 const START_LIMIT_MS = 120_000;
 
 /** A proxy with a browser beside it, for the tests of one file. */
@@ -34,8 +34,8 @@ function watch(page: Page, url: string, faults: string[]): void {
   });
 }
 
-/** Starts a proxy and a browser before the tests of a file, and ends them after. */
-export function startOperator(): Operator {
+/** Starts a proxy and a browser before the tests of a file, and ends them after. @param env variables of the proxy */
+export function startOperator(env: Record<string, string> = {}): Operator {
   const directory = mkdtempSync(join(tmpdir(), "proxy-e2e-"));
   const contexts: BrowserContext[] = [];
   const faults: string[] = [];
@@ -45,7 +45,7 @@ export function startOperator(): Operator {
     // As it is shipped: vitest's own NODE_ENV would make it a page with React for development.
     execFileSync(process.execPath, ["scripts/build-page-when-stale.ts"], { cwd: ROOT, env: { ...process.env, NODE_ENV: "production" } });
     [proxy, browser] = await Promise.all([
-      startNodeProxy({ DATA_DIR: directory }),
+      startNodeProxy({ DATA_DIR: directory, ...env }),
       chromium.launch({ executablePath: CHROMIUM, args: FLAGS }),
     ]);
   }, START_LIMIT_MS);

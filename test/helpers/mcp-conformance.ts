@@ -1,4 +1,4 @@
-/** Runs the protocol's own conformance suite against the router. */
+/** Runs the protocol's own conformance suite against the router, or another endpoint. */
 import { execFile } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, request as ask } from "node:http";
@@ -11,10 +11,10 @@ import { proxy } from "./proxy.ts";
 const SUITE = resolve(import.meta.dirname, "../../node_modules/@modelcontextprotocol/conformance/dist/index.js");
 
 /** The suite has no way to send a header, so that this adds the key to all that it sends, and changes nothing else. */
-export async function startFront(key: string): Promise<string> {
+export async function startFront(key: string, endpoint = `${proxy.url}/mcp`): Promise<string> {
   const server = createServer((incoming, outgoing) => {
     const headers = { ...incoming.headers, authorization: `Bearer ${key}` };
-    const onward = ask(proxy.url + incoming.url, { method: incoming.method, headers }, (answer) => {
+    const onward = ask(endpoint, { method: incoming.method, headers }, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
       answer.pipe(outgoing);
     });

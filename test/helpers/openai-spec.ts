@@ -4,8 +4,8 @@ import { resolve } from "node:path";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import formats from "ajv-formats";
 
-/** The schemas that answers are judged by. */
-type SchemaName = "CreateChatCompletionStreamResponse" | "CreateChatCompletionResponse";
+/** The schemas that requests and answers are judged by. */
+type SchemaName = "CreateChatCompletionRequest" | "CreateChatCompletionStreamResponse" | "CreateChatCompletionResponse";
 
 /** What of the specification is judged by, word for word but for its descriptions. */
 const PATH = resolve(import.meta.dirname, "../fixtures/openai-chat-schemas.json");

@@ -27,6 +27,8 @@ const SETTINGS = {
   ADMIN_PASSWORD,
   OPENAI_API_KEY: "sk-upstream-default",
   LOG_LEVEL: "info",
+  // The MCP servers of tests listen there.
+  MCP_ALLOWED_PRIVATE_HOSTS: "127.0.0.1",
 };
 
 /** A child process that has printed the line it was waited for. */

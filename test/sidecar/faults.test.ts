@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp-client.ts";
-import { command, platformWith } from "./mcp-platform.ts";
+import { command, messageOf, platformWith } from "./mcp-platform.ts";
 import { FAULTY_SERVER, makeWorkplace, membersOf, processesWith, runSidecar, until, type RunningSidecar } from "./run-sidecar.ts";
 
 const signal = new AbortController().signal;
@@ -17,14 +17,6 @@ afterAll(() => sidecar.end());
 
 const call = (fault: string, toolName: string, more: Partial<Parameters<typeof callMcpTool>[1]> = {}) =>
   callMcpTool(platform, { target: command(`npx faulty-server ${fault}`), toolName, args: {}, signal, timeoutMs: 10_000, ...more });
-
-async function messageOf(promise: Promise<unknown>): Promise<string> {
-  const error: unknown = await promise.then(
-    () => new Error("nothing was thrown"),
-    (reason: unknown) => reason,
-  );
-  return error instanceof Error ? error.message : String(error);
-}
 
 describe("an MCP server that fails", () => {
   it("by exiting at once is reported with its exit code, its last output, and when it is tried again, never with its secrets", async () => {

@@ -1,4 +1,5 @@
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { get } from "node:http";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -15,8 +16,8 @@ beforeAll(async () => {
 });
 afterAll(() => sidecar.end());
 
-async function define(args: string[], env: Record<string, string> = {}): Promise<string> {
-  const definition = { command: "npx", args, env, owner: "" };
+async function define(args: string[], { env = {}, owner = "" }: { env?: Record<string, string>; owner?: string } = {}): Promise<string> {
+  const definition = { command: "npx", args, env, owner };
   const id = await identifyServer(definition);
   const response = await sidecar.request(`/servers/${id}`, { method: "PUT", body: JSON.stringify(definition) });
   expect(response.status).toBe(200);
@@ -50,6 +51,18 @@ describe("the sidecar's door", () => {
       }
     },
   );
+
+  it("stays shut for what a browser sends from some page, even with the token", async () => {
+    for (const origin of ["https://evil.example", "null", `http://127.0.0.1:1`])
+      expect((await sidecar.request("/health", { headers: { origin } })).status).toBe(403);
+    expect((await sidecar.request("/health", { headers: { origin: sidecar.url } })).status).toBe(200);
+    const statusAs = (host: string) =>
+      new Promise((resolve, reject) => {
+        const headers = { host, authorization: `Bearer ${TOKEN}` };
+        get(`${sidecar.url}/health`, { headers }, (answer) => resolve(answer.resume().statusCode)).on("error", reject);
+      });
+    expect([await statusAs("evil.example"), await statusAs("localhost:1"), await statusAs("[::1]")]).toEqual([403, 200, 200]);
+  });
 
   it("is not opened at all without a token", async () => {
     expect(() => readSidecarConfig({})).toThrow("MCP_SIDECAR_TOKEN is not set");
@@ -88,7 +101,7 @@ describe("the sidecar's door", () => {
     }
     const misnamed = await sidecar.request(`/servers/${"0".repeat(64)}`, {
       method: "PUT",
-      body: JSON.stringify({ command: "npx", args: ["a"], env: {} }),
+      body: JSON.stringify({ command: "npx", args: ["a"], env: {}, owner: "" }),
     });
     expect(misnamed.status).toBe(400);
     expect((await sidecar.request(`/servers/x`, { method: "PUT", body: "{" })).status).toBe(400);
@@ -113,20 +126,24 @@ describe("the sidecar's door", () => {
 });
 
 describe("the life of a server", () => {
-  it("begins with the first call, is shared by all sessions, and ends when it is idle", async () => {
-    const id = await define(["faulty-server", "life"], { HIDDEN: "hidden-value" });
-    const [one, two] = await Promise.all([connect(id), connect(id)]);
+  it("begins with the first session, is shared by all of them, and ends when it is idle", async () => {
+    const id = await define(["faulty-server", "life"], { env: { HIDDEN: "hidden-value" } });
     expect((await stateOf(id))?.["state"]).toBe("stopped");
+    const [one, two] = await Promise.all([connect(id), connect(id)]);
     const pids = await Promise.all([one, two, one].map((client) => client.callTool({ name: "pid", arguments: {} })));
     expect(new Set(pids.map((result) => JSON.stringify(result["content"]))).size).toBe(1);
     const running = await stateOf(id);
     expect(running).toMatchObject({
       state: "running",
       command: "npx faulty-server",
+      owner: "",
+      sharedId: id,
       calls: 3,
       callsInFlight: 0,
+      queued: 0,
       restarts: 0,
       lastError: null,
+      retryAt: null,
     });
     expect(JSON.stringify(running)).not.toContain("hidden-value");
     expect(await (await sidecar.request("/health")).json()).toMatchObject({ status: "ok", servers: { running: 1 } });
@@ -157,9 +174,11 @@ describe("the life of a server", () => {
     await until("the call is in flight", async () =>
       (await sidecar.servers()).some(({ callsInFlight, state }) => callsInFlight === 1 && state === "running"),
     );
+    const abortedAt = Date.now();
     hangUp.abort();
     await expect(response.text()).rejects.toThrow(/abort/);
     await until("the server heard of it", () => existsSync(heard));
+    expect(Number(readFileSync(heard, "utf8").split(" ")[0]) - abortedAt).toBeLessThan(100);
     await client.close();
   });
 
@@ -180,9 +199,23 @@ describe("the life of a server", () => {
     ]);
   });
 
+  it("is lived twice for two owners, and once for one", async () => {
+    const args = ["faulty-server", "owned"];
+    const [shared, ann, annAgain, bob] = await Promise.all(["", "ann", "ann", "bob"].map((owner) => define(args, { owner })));
+    expect(annAgain).toBe(ann);
+    expect(new Set([shared, ann, bob]).size).toBe(3);
+    const clients = await Promise.all([ann, ann, bob].map((id) => connect(id ?? "")));
+    const pids = await Promise.all(clients.map(async (client) => JSON.stringify(await client.callTool({ name: "pid", arguments: {} }))));
+    expect(pids[0]).toBe(pids[1]);
+    expect(pids[0]).not.toBe(pids[2]);
+    expect(await stateOf(ann ?? "")).toMatchObject({ owner: "ann", sharedId: shared, calls: 2 });
+    expect(await stateOf(bob ?? "")).toMatchObject({ owner: "bob", sharedId: shared, calls: 1 });
+    await Promise.all(clients.map((client) => client.close()));
+  });
+
   it("ends early to make room, but never in the middle of a call", async () => {
-    const clients = await Promise.all(["room-1", "room-2", "room-3"].map(async (name) => connect(await define(["faulty-server", name]))));
-    const [one, two, three] = clients as [Client, Client, Client];
+    const ids = await Promise.all(["room-1", "room-2", "room-3"].map((name) => define(["faulty-server", name])));
+    const [one, two] = (await Promise.all(ids.slice(0, 2).map(connect))) as [Client, Client];
     const busy = new AbortController();
     const waiting = [one, two].map((client) =>
       client.callTool({ name: "never", arguments: {} }, undefined, { signal: busy.signal }).catch((error: unknown) => error),
@@ -191,13 +224,14 @@ describe("the life of a server", () => {
       "both run",
       async () => (await sidecar.servers()).filter(({ callsInFlight, state }) => callsInFlight === 1 && state === "running").length === 2,
     );
-    await expect(three.callTool({ name: "pid", arguments: {} })).rejects.toThrow("runs 2 servers already, and all of them are in use");
+    await expect(connect(ids[2] ?? "")).rejects.toThrow("runs 2 servers already, and all of them are in use");
     busy.abort();
     await Promise.all(waiting);
     await until("one is free", async () => (await sidecar.servers()).every(({ callsInFlight }) => callsInFlight === 0));
+    const three = await connect(ids[2] ?? "");
     await three.callTool({ name: "pid", arguments: {} });
     expect((await sidecar.servers()).filter(({ state }) => state === "running").length).toBe(2);
-    await Promise.all(clients.map((client) => client.close()));
+    await Promise.all([one, two, three].map((client) => client.close()));
   });
 
   it("keeps no more sessions than allowed", async () => {

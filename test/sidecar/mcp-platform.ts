@@ -10,12 +10,23 @@ export function platformWith(sidecar: () => Promise<SidecarEndpoint | null>, cha
       return kept.get(name) as T;
     },
   };
-  return { fetch: globalThis.fetch, sidecar, sharesConnections: true, memory, logger: SILENT, ...changes };
+  const config = { host: "127.0.0.1", environment: "development", mcpAllowedPrivateHosts: [] };
+  const fetchGuarded = globalThis.fetch;
+  return { config, fetch: globalThis.fetch, fetchGuarded, sidecar, sharesConnections: true, memory, logger: SILENT, ...changes };
 }
 
 export const SILENT: Logger = { error() {}, warn() {}, info() {}, debug() {} };
 
 /** An MCP server by its command line. */
-export function command(text: string, env: Record<string, string> = {}) {
-  return { kind: "command", command: text, env, owner: "" } as const;
+export function command(text: string, env: Record<string, string> = {}, owner = "") {
+  return { kind: "command", command: text, env, owner } as const;
+}
+
+/** What a failing call says. */
+export async function messageOf(promise: Promise<unknown>): Promise<string> {
+  const error: unknown = await promise.then(
+    () => new Error("nothing was thrown"),
+    (reason: unknown) => reason,
+  );
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readMcpResult } from "../../src/tools/mcp-result.ts";
+import { readMcpResult, toolResultOf } from "../../src/tools/mcp-result.ts";
 
 const textOf = (...content: unknown[]) => readMcpResult({ content }).text;
 
@@ -12,14 +12,13 @@ describe("an MCP result as the model reads it", () => {
           { type: "text", text: "b" },
         ],
       }),
-    ).toEqual({ text: "a\nb", isError: false });
+    ).toMatchObject({ text: "a\nb", isError: false, media: [] });
   });
 
   it("keeps the full text of a failure", () => {
-    expect(readMcpResult({ isError: true, content: [{ type: "text", text: "ENOENT: no such file" }] })).toEqual({
-      text: "ENOENT: no such file",
-      isError: true,
-    });
+    const failed = readMcpResult({ isError: true, content: [{ type: "text", text: "ENOENT: no such file" }] });
+    expect(failed).toMatchObject({ text: "ENOENT: no such file", isError: true });
+    expect(toolResultOf(failed)).toMatchObject({ text: "Error: ENOENT: no such file", error: "ENOENT: no such file" });
   });
 
   it("names images and audio with their type and decoded size", () => {
@@ -48,6 +47,9 @@ describe("an MCP result as the model reads it", () => {
     expect(readMcpResult({ structuredContent: { a: 1 } }).text).toBe('{"a":1}');
     expect(readMcpResult({ content: [], structuredContent: [1] }).text).toBe("[1]");
     expect(readMcpResult({ content: [{ type: "text", text: "t" }], structuredContent: { a: 1 } }).text).toBe("t");
+    expect(readMcpResult({ content: [{ type: "text", text: "" }], structuredContent: null }).text).toBe("\nnull");
+    const image = { type: "image", mimeType: "image/x", data: "AAAA" };
+    expect(readMcpResult({ content: [image], structuredContent: { a: 1 } }).text).toBe('[image 1: image/x, 3 B]\n{"a":1}');
   });
 
   it("survives what no specification allows", () => {
@@ -57,10 +59,89 @@ describe("an MCP result as the model reads it", () => {
       "\n[image 2: unknown type, 0 B]\n[resource , 0 B]",
     );
     for (const nothing of [undefined, null, "text", {}, { content: "text" }, { content: [] }])
-      expect(readMcpResult(nothing)).toEqual({ text: "(no content)", isError: false });
+      expect(readMcpResult(nothing)).toMatchObject({ text: "(no content)", isError: false, media: [] });
   });
 
   it("strips terminal colours and control characters, and keeps lines and tabs", () => {
     expect(textOf({ type: "text", text: "\u001b[31mred\u001b[0m\u0000\tx\r\ny" })).toBe("red\tx\r\ny");
+    expect(textOf({ type: "text", text: "\u001b]8;;https://a.b\u0007link\u001b]8;;\u001b\\!\u001b[?25l\u009b1m." })).toBe("link!1m.");
+    expect(textOf({ type: "image", mimeType: "image/\u001b[31mred", data: "" })).toBe("[image 1: image/red, 0 B]");
+  });
+
+  it("cuts a block that nobody knows, whatever is in it", () => {
+    const text = textOf({ type: "hologram", data: "A".repeat(1_000_000) });
+    expect(text.length).toBeLessThan(4100);
+    expect(text).toMatch(/^\{"type":"hologram","data":"A+… \[cut: the block had 1000029 characters\]$/);
+  });
+
+  it("keeps what the server sent for those who speak MCP, what is for the user included", () => {
+    const content = [{ type: "text", text: "t", annotations: { audience: ["user"] } }, { type: "hologram" }];
+    const result = { content, structuredContent: { a: 1 }, isError: true, _meta: { secret: 1 }, resultType: "complete" };
+    expect(readMcpResult(result).raw).toEqual({ content, structuredContent: { a: 1 }, isError: true });
+    expect(readMcpResult({ content: "none" }).raw).toEqual({ content: [] });
+  });
+});
+
+const base64 = (...bytes: (number | string)[]) =>
+  Buffer.concat(bytes.map((part) => (typeof part === "number" ? Buffer.from([part]) : Buffer.from(part, "latin1")))).toString("base64");
+
+const PNG = base64(0x89, "PNG\r\n", 0x1a, "\n", "and more");
+const JPEG = base64(0xff, 0xd8, 0xff, 0xe0, "and more");
+
+describe("an image or a sound for a model", () => {
+  const mediaOf = (...content: unknown[]) => readMcpResult({ content }).media;
+  const image = (data: unknown, mimeType: unknown = "image/png") => ({ type: "image", data, mimeType });
+
+  it.each([
+    ["image", PNG, "image/png"],
+    ["image", JPEG, "image/jpeg"],
+    ["image", base64("GIF87a and more"), "image/gif"],
+    ["image", base64("GIF89a and more"), "image/gif"],
+    ["image", base64("RIFF1234WEBPVP8 "), "image/webp"],
+    ["audio", base64("RIFF1234WAVEfmt "), "audio/wav"],
+    ["audio", base64("ID3", 4, 0, "and more"), "audio/mp3"],
+    ["audio", base64(0xff, 0xfb, 0x90, "and more"), "audio/mp3"],
+  ] as const)("is known by its first bytes: %s %s is %s", (type, data, mediaType) => {
+    const [media] = mediaOf({ type, data, mimeType: "application/octet-stream" });
+    expect(media).toMatchObject({ kind: type, mediaType, data });
+    expect(media?.label).toMatch(new RegExp(`^${type} 1: ${mediaType}, \\d+ B$`));
+  });
+
+  it.each([
+    ["SVG", image(base64("<svg></svg>"), "image/svg+xml")],
+    ["SVG that is called PNG", image(base64("<svg></svg>"))],
+    ["HTML", image(base64("<!doctype html>"))],
+    ["BMP", image(base64("BM and more"), "image/bmp")],
+    ["AVI and other RIFF", image(base64("RIFF1234AVI and more"))],
+    ["a sound that is called an image", image(base64("RIFF1234WAVEfmt "))],
+    ["an image that is called a sound", { type: "audio", data: PNG, mimeType: "audio/wav" }],
+    ["AAC", { type: "audio", data: base64(0xff, 0xf1, "and more"), mimeType: "audio/mpeg" }],
+    ["nothing", image("")],
+    ["no text", image(42)],
+    ["no base64", image(`${PNG}!`)],
+    ["a length that base64 cannot have", image("A".repeat(17))],
+    ["one for the user only", { ...image(PNG), annotations: { audience: ["user"] } }],
+    ["a file in a resource", { type: "resource", resource: { uri: "x:y", blob: PNG, mimeType: "application/pdf" } }],
+    [
+      "a resource of which only the address is there",
+      { type: "resource_link", uri: "https://a.b/c.png", mimeType: "image/png", name: "c" },
+    ],
+  ])("is not made of %s", (_what, block) => {
+    expect(mediaOf(block)).toEqual([]);
+  });
+
+  it("is spelled as JSON APIs take it, however the server spelled it", () => {
+    const bytes = base64(0x89, "PNG\r\n", 0x1a, "\n", 0xfb, 0xff, 0xfe, "x");
+    const url = bytes.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    for (const data of [bytes, url, `data:image/png;base64,${bytes}`, bytes.replace(/(.{4})/g, "$1\r\n"), ` ${bytes}\n`])
+      expect(mediaOf(image(data)), data).toMatchObject([{ mediaType: "image/png", data: bytes }]);
+  });
+
+  it("may be embedded as a resource", () => {
+    const result = readMcpResult({
+      content: [{ type: "resource", resource: { uri: "file:///a.png", mimeType: "image/png", blob: JPEG } }],
+    });
+    expect(result.text).toBe("[resource file:///a.png: image/jpeg, 12 B]");
+    expect(result.media).toMatchObject([{ kind: "image", mediaType: "image/jpeg", label: "resource file:///a.png: image/jpeg, 12 B" }]);
   });
 });

@@ -4,13 +4,14 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll } from "vitest";
+import { afterAll, expect } from "vitest";
 import type { SidecarEndpoint } from "../../src/platform.ts";
 
 export const TOKEN = "a-token-for-tests";
 const MAIN = fileURLToPath(new URL("../../mcp-sidecar/main.ts", import.meta.url));
-export const FAULTY_SERVER = fileURLToPath(new URL("fixtures/faulty-server", import.meta.url));
-export const UVX_CLOCK = fileURLToPath(new URL("fixtures/uvx-clock", import.meta.url));
+const FIXTURES = fileURLToPath(new URL("fixtures", import.meta.url));
+export const FAULTY_SERVER = join(FIXTURES, "faulty-server");
+export const UVX_CLOCK = join(FIXTURES, "uvx-clock");
 
 type TestInit = Omit<RequestInit, "headers"> & { headers?: Record<string, string> };
 
@@ -21,6 +22,7 @@ export interface RunningSidecar extends SidecarEndpoint {
   request(path: string, init?: TestInit): Promise<Response>;
   /** The sidecar's view of its servers. */
   servers(): Promise<Record<string, unknown>[]>;
+  /** Ends it. Where it may end by itself, it has to leave no process behind. */
   end(signal?: NodeJS.Signals): Promise<void>;
 }
 
@@ -29,20 +31,21 @@ afterAll(() => {
   for (const directory of workplaces.splice(0)) rmSync(directory, { recursive: true, force: true });
 });
 
-/** A directory in which `npx faulty-server` finds the fixture as an installed package. */
+/** A directory in which `npx faulty-server` and `npx conformance-server` find the fixtures as installed packages. */
 export function makeWorkplace(): string {
   const directory = mkdtempSync(join(tmpdir(), "sidecar-test-"));
   mkdirSync(join(directory, "node_modules"));
   workplaces.push(directory);
-  symlinkSync(FAULTY_SERVER, join(directory, "node_modules", "faulty-server"));
+  for (const name of ["faulty-server", "conformance-server"]) symlinkSync(join(FIXTURES, name), join(directory, "node_modules", name));
   return directory;
 }
 
 /** Starts `node mcp-sidecar/main.ts` on a free port, in a workplace of its own. */
 export async function runSidecar(env: Record<string, string> = {}): Promise<RunningSidecar> {
   const stateDir = env["MCP_SIDECAR_STATE_DIR"] ?? join(makeWorkplace(), "state");
+  const cwd = makeWorkplace();
   const child = fork(MAIN, [], {
-    cwd: makeWorkplace(),
+    cwd,
     env: { ...process.env, PORT: "0", MCP_SIDECAR_TOKEN: TOKEN, LOG_LEVEL: "silent", MCP_SIDECAR_STATE_DIR: stateDir, ...env },
     execArgv: [],
     stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -62,6 +65,8 @@ export async function runSidecar(env: Record<string, string> = {}): Promise<Runn
     const gone = new Promise((resolve) => child.once("exit", resolve));
     child.kill(signal);
     await gone;
+    // The servers of this workplace, which is named in their command lines: as many as before it started, which is none.
+    if (signal === "SIGTERM") expect(processesWith(`${cwd}/`)).toEqual([]);
   };
   return { url, token: TOKEN, child, stateDir, request, servers, end };
 }
@@ -103,6 +108,11 @@ function readProc(pid: string, file: string): string {
     if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")) return "";
     throw error;
   }
+}
+
+/** Resident memory of a process, in megabytes. */
+export function memoryOf(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readProc(String(pid), "status"))?.[1]) / 1024;
 }
 
 /** Waits until something is so, or fails with a sentence. */

@@ -95,5 +95,6 @@ describe("a server command as an operator writes it", () => {
     expect(await identifyServer({ ...definition, env: { B: "2", A: "1" } })).toBe(id);
     expect(await identifyServer({ ...definition, env: { A: "1", B: "3" } })).not.toBe(id);
     expect(await identifyServer({ ...definition, args: ["a", ""] })).not.toBe(id);
+    expect(await identifyServer({ ...definition, owner: "a-key" })).not.toBe(id);
   });
 });

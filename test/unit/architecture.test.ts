@@ -75,6 +75,9 @@ const PACKAGES: Record<string, string[]> = {
   "drizzle-orm": ["src/store", "src/node", "workers", "drizzle"],
   postgres: ["src/node", "workers"],
   "@modelcontextprotocol/server": ["src/router"],
+  "@modelcontextprotocol/client": ["src/tools"],
+  // The older SDK stays out of the Worker: the sidecar's servers are what it is for.
+  "@modelcontextprotocol/sdk": ["mcp-sidecar"],
 };
 
 const within = (path: string, room: string) => path === room || path.startsWith(`${room}/`);

@@ -45,7 +45,10 @@ function Typed({ place, name, label, type = "text" }: FilterProps & { type?: "te
   );
 }
 
-const MORE = ["apiKeyId", "model", "tool", "minDurationMs"];
+const MORE = ["apiKeyId", "model", "tool", "endpoint", "minDurationMs"];
+
+/** Endpoints whose requests become conversations. */
+const ENDPOINTS = ["/v1/chat/completions", "/mcp"];
 
 function MoreFilters({ place }: { place: Place }) {
   const keys = useLoaded("all keys", readAllKeys);
@@ -67,6 +70,11 @@ function MoreFilters({ place }: { place: Place }) {
           <option key={id} value={name}>
             {name}
           </option>
+        ))}
+      </Pick>
+      <Pick place={place} name="endpoint" label="Endpoint">
+        {ENDPOINTS.map((endpoint) => (
+          <option key={endpoint}>{endpoint}</option>
         ))}
       </Pick>
       <Typed place={place} name="model" label="Model" />

@@ -3,7 +3,7 @@ import type { Query } from "../http.ts";
 import type { Place } from "../router.tsx";
 
 /** Parameters of the address, apart from the time. */
-const NAMES = ["q", "apiKeyId", "model", "status", "tool", "minDurationMs"] as const;
+const NAMES = ["q", "apiKeyId", "model", "status", "tool", "endpoint", "minDurationMs"] as const;
 
 /** Times as the list offers them, with their length in hours. */
 export const SINCE = [

@@ -1,3 +1,4 @@
+import { Archive } from "lucide-react";
 import { countOf, formatCount, formatDuration } from "../format.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Moment } from "../parts/table.tsx";
@@ -53,11 +54,22 @@ function RoundView({ step, turn }: { step: RoundStep; turn: TurnSteps["turn"] })
 
 const STOP_REASONS: Record<string, string> = { answered: "", client_calls: "handed calls to the client" };
 
+/** The same was asked before: no model was asked again. */
+function CachedMark() {
+  return (
+    <span className="cached-mark" title="The key’s answer cache had this answer: no model was asked, and it cost nothing.">
+      <Archive aria-hidden="true" />
+      from the answer cache
+    </span>
+  );
+}
+
 function TurnFacts({ turn }: { turn: TurnSteps["turn"] }) {
   const stop = turn.loopStopReason === null ? "" : (STOP_REASONS[turn.loopStopReason] ?? turn.loopStopReason.replaceAll("_", " "));
   return (
     <p className="turn-facts">
       {turn.status !== "completed" && <StatusBadge status={turn.status} />}
+      {turn.cached && <CachedMark />}
       <Moment iso={turn.startedAt} />
       <span>{formatDuration(turn.durationMs)}</span>
       {turn.totalTokens !== null && (

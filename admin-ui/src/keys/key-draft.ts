@@ -21,6 +21,8 @@ export interface KeyDraft {
   requestsPerMinute: string;
   tokensPerMinute: string;
   monthlyBudget: string;
+  /** Empty: as long as the proxy does; 0: not at all. */
+  answerCacheSeconds: string;
 }
 
 function asLocalTime(iso: string | null): string {
@@ -45,6 +47,7 @@ export function draftOf(key: ApiKey | null): KeyDraft {
     requestsPerMinute: key?.requestsPerMinute?.toString() ?? "",
     tokensPerMinute: key?.tokensPerMinute?.toString() ?? "",
     monthlyBudget: key?.monthlyBudget?.toString() ?? "",
+    answerCacheSeconds: key?.answerCacheSeconds?.toString() ?? "",
   };
 }
 
@@ -62,7 +65,7 @@ function upstreamKeyOf({ openaiApiKey, removesOpenaiApiKey }: KeyDraft): string 
   return removesOpenaiApiKey ? null : (orNull(openaiApiKey) ?? undefined);
 }
 
-const NUMBERS = ["toolMaxRounds", "requestsPerMinute", "tokensPerMinute", "monthlyBudget"] as const;
+const NUMBERS = ["toolMaxRounds", "requestsPerMinute", "tokensPerMinute", "monthlyBudget", "answerCacheSeconds"] as const;
 
 /** Limits that were changed; an empty one is none. */
 const changedNumbers = (before: KeyDraft, draft: KeyDraft): KeyFields =>

@@ -13,6 +13,7 @@ export const SHOWN_FIELDS = [
   "requestsPerMinute",
   "tokensPerMinute",
   "monthlyBudget",
+  "answerCacheSeconds",
   "logContent",
 ] as const;
 
@@ -81,6 +82,17 @@ export function MemoryFields({ draft, change, action }: FormPart) {
         label="The model remembers tool results in later turns"
         checked={draft.toolMemory}
         onChange={(event) => change({ toolMemory: event.target.checked })}
+      />
+      <TextField
+        label="Answer cache of /mcp, in seconds"
+        type="number"
+        min={0}
+        max={31_536_000}
+        placeholder="The proxy’s setting"
+        hint="For how long MCP clients get the same answer to the same question, at no cost. Empty: as the proxy is set. 0: never."
+        value={draft.answerCacheSeconds}
+        fault={action.faultOf("answerCacheSeconds")}
+        onChange={(event) => change({ answerCacheSeconds: event.target.value })}
       />
       <SelectField
         label="On record"

@@ -5,6 +5,7 @@ import { Dialog } from "../parts/dialog.tsx";
 import { Loading } from "../parts/notice.tsx";
 import { Tabs } from "../parts/tabs.tsx";
 import { useRefresh, useResource } from "../use-resource.ts";
+import { Connect, useOf } from "./connect.tsx";
 import { KeyForm } from "./key-form.tsx";
 import { KeyTools } from "./key-tools.tsx";
 
@@ -20,6 +21,21 @@ export function NewKeySheet({ onCreated, onClose }: { onCreated: (created: Creat
     <Dialog title="New API key" kind="sheet" onClose={onClose}>
       <KeyForm apiKey={null} save={save} onCancel={onClose} />
     </Dialog>
+  );
+}
+
+/** What stands in the place of a key that is not known any more. */
+const PLACEHOLDER = "YOUR_PROXY_KEY";
+
+function ConnectTab({ apiKey }: { apiKey: ApiKey }) {
+  return (
+    <div className="connect">
+      <p>
+        Put the key that begins with <code>{apiKey.keyPrefix}</code> in the place of <code>{PLACEHOLDER}</code>. The proxy does not know it:
+        it was shown when it was made. If it is lost, rotate the key.
+      </p>
+      <Connect use={useOf(PLACEHOLDER, apiKey.allowedModels)} />
+    </div>
   );
 }
 
@@ -39,6 +55,7 @@ function KeyTabs({ apiKey, startAt, onClose }: { apiKey: ApiKey; startAt: string
       tabs={[
         { value: "settings", label: "Settings and limits", content: <KeyForm apiKey={apiKey} save={save} onCancel={onClose} /> },
         { value: "tools", label: `Tools · ${apiKey.toolIds.length}`, content: <KeyTools apiKey={apiKey} /> },
+        { value: "connect", label: "Connect", content: <ConnectTab apiKey={apiKey} /> },
       ]}
     />
   );

@@ -1,13 +1,24 @@
+import type { ReactNode } from "react";
+
 /** Code that uses a key. */
-interface Use {
+export interface Use {
   origin: string;
   key: string;
   model: string;
 }
 
-export type Language = "curl" | "node" | "python" | "mcp";
+/** What is to be copied, and where it goes. */
+export interface Snippet {
+  label: string;
+  /** Where it is put, and what it needs. */
+  hint?: ReactNode;
+  snippet: (use: Use) => string;
+}
 
-export const LANGUAGES: Record<Language, { label: string; snippet: (use: Use) => string }> = {
+type Language = "curl" | "node" | "python";
+
+/** For applications with an OpenAI SDK, or none. */
+export const LANGUAGES: Record<Language, Snippet> = {
   curl: {
     label: "curl",
     snippet: ({ origin, key, model }) => `curl ${origin}/v1/chat/completions \\
@@ -42,16 +53,5 @@ completion = client.chat.completions.create(
     messages=[{"role": "user", "content": "Hello"}],
 )
 print(completion.choices[0].message.content)`,
-  },
-  mcp: {
-    label: "MCP client",
-    snippet: ({ origin, key }) => `{
-  "mcpServers": {
-    "openai-proxy": {
-      "url": "${origin}/mcp",
-      "headers": { "Authorization": "Bearer ${key}" }
-    }
-  }
-}`,
   },
 };

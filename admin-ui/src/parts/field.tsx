@@ -86,10 +86,11 @@ export function Choices<Value extends string>(props: {
   choices: readonly Choice<Value>[];
   value: Value;
   onChange: (value: Value) => void;
+  hint?: string;
 }) {
   const name = useId();
   return (
-    <fieldset className="choices">
+    <fieldset className="choices" {...(props.hint === undefined ? {} : { "aria-describedby": `${name}-hint` })}>
       <legend>{props.label}</legend>
       <div>
         {props.choices.map(({ value, label }) => (
@@ -99,6 +100,11 @@ export function Choices<Value extends string>(props: {
           </label>
         ))}
       </div>
+      {props.hint !== undefined && (
+        <p className="hint" id={`${name}-hint`}>
+          {props.hint}
+        </p>
+      )}
     </fieldset>
   );
 }

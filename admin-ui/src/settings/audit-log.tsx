@@ -15,6 +15,8 @@ const ACTIONS = [
   "tool.update",
   "tool.delete",
   "tool.import",
+  "tool.change_approve",
+  "tool.change_dismiss",
   "key_tools.replace",
   "key_tools.assign",
   "key_tools.unassign",

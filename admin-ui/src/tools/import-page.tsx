@@ -6,6 +6,7 @@ import { Page } from "../parts/page.tsx";
 import { Segments } from "../parts/segments.tsx";
 import { Link } from "../router.tsx";
 import { useAction, type Action } from "../use-action.ts";
+import { HeaderRows } from "./headers-field.tsx";
 import { ask, sourceOf, type AskedServer, type SourceDraft } from "./import-source.ts";
 import { PickTools } from "./pick-tools.tsx";
 
@@ -57,11 +58,9 @@ function CommandFields({ draft, change, action }: SourceProps) {
   );
 }
 
-function SourceFields(props: SourceProps) {
-  const { draft, change, action } = props;
-  if (draft.kind === "command") return <CommandFields {...props} />;
-  if (draft.kind === "url")
-    return (
+function UrlFields({ draft, change, action }: SourceProps) {
+  return (
+    <>
       <TextField
         label="URL"
         type="url"
@@ -73,7 +72,23 @@ function SourceFields(props: SourceProps) {
         fault={action.faultOf("mcpServerUrl")}
         onChange={(event) => change({ url: event.target.value })}
       />
-    );
+      <fieldset className="field headers">
+        <legend>Headers</legend>
+        <HeaderRows
+          rows={draft.headers}
+          onChange={(headers) => change({ headers })}
+          fault={action.faultOf("mcpHeaders")}
+          hint="What the server wants to see of who asks. Stored encrypted with the tools that you import."
+        />
+      </fieldset>
+    </>
+  );
+}
+
+function SourceFields(props: SourceProps) {
+  const { draft, change, action } = props;
+  if (draft.kind === "command") return <CommandFields {...props} />;
+  if (draft.kind === "url") return <UrlFields {...props} />;
   return (
     <TextArea
       label="Settings"
@@ -81,7 +96,7 @@ function SourceFields(props: SourceProps) {
       rows={10}
       required
       placeholder={EXAMPLE}
-      hint="What stands under mcpServers in the settings of Claude Desktop, Cursor and others."
+      hint="What stands under mcpServers in the settings of Claude Desktop, Cursor and others, or under servers in those of VS Code."
       value={draft.json}
       fault={action.faultOf("mcpServers")}
       onChange={(event) => change({ json: event.target.value })}
@@ -89,11 +104,11 @@ function SourceFields(props: SourceProps) {
   );
 }
 
-const SHOWN = ["mcpServerCommand", "mcpServerUrl", "mcpServers", "env"];
+const SHOWN = ["mcpServerCommand", "mcpServerUrl", "mcpHeaders", "mcpServers", "env"];
 
 /** `/tools?import=1`: looks for the tools of MCP servers, to pick from. */
 export function ImportPage() {
-  const [draft, setDraft] = useState<SourceDraft>({ kind: "command", command: "", env: "", url: "", json: "" });
+  const [draft, setDraft] = useState<SourceDraft>({ kind: "command", command: "", env: "", url: "", headers: [], json: "" });
   const [servers, setServers] = useState<AskedServer[] | null>(null);
   const action = useAction();
   const change = (changes: Partial<SourceDraft>) => setDraft((current) => ({ ...current, ...changes }));
@@ -132,7 +147,9 @@ export function ImportPage() {
       {action.isRunning && (
         <>
           <p className="hint" role="status">
-            Starting the server and asking for its tools. The first time its package is downloaded: that can take a minute.
+            {draft.kind === "url"
+              ? "Asking the server for its tools."
+              : "Starting the server and asking for its tools. The first time its package is downloaded: that can take a minute."}
           </p>
           <Skeleton lines={4} />
         </>

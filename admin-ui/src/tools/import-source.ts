@@ -2,6 +2,7 @@
 import type { FoundServer, FoundTool } from "../api-shapes.ts";
 import { isObject } from "../conversations/read-record.ts";
 import { actions, HttpError, type DiscoverySource, type ToolFields } from "../http.ts";
+import { readHeaders, type HeaderRow } from "./headers-draft.ts";
 import { readEnv } from "./tool-draft.ts";
 
 type SourceKind = "command" | "url" | "json";
@@ -13,16 +14,19 @@ export interface SourceDraft {
   /** `NAME=value`, one a line. */
   env: string;
   url: string;
+  /** Of the server at the URL. */
+  headers: HeaderRow[];
   json: string;
 }
 
-/** Pasted settings: with or without the member `mcpServers` around them. @throws HttpError at `mcpServers` */
+/** Pasted settings: the servers alone, or as a member `mcpServers` (most clients) or `servers` (VS Code). @throws HttpError at `mcpServers` */
 function readServers(text: string): Record<string, unknown> {
   const fault = (message: string) => new HttpError(400, { param: "mcpServers", message });
   try {
     const value: unknown = JSON.parse(text);
-    const servers = isObject(value) && isObject(value["mcpServers"]) ? value["mcpServers"] : value;
-    if (isObject(servers)) return servers;
+    const settings = isObject(value) ? value : {};
+    const servers = [settings["mcpServers"], settings["servers"], value].find(isObject);
+    if (servers !== undefined) return servers;
   } catch (error) {
     throw fault(`This is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
@@ -31,49 +35,74 @@ function readServers(text: string): Record<string, unknown> {
 
 /** The form as a question to the server. @throws HttpError that names the field */
 export function sourceOf(draft: SourceDraft): DiscoverySource {
-  if (draft.kind === "url") return { mcpServerUrl: draft.url.trim() };
+  if (draft.kind === "url") {
+    const mcpHeaders = readHeaders(draft.headers);
+    return { mcpServerUrl: draft.url.trim(), ...(mcpHeaders === undefined ? {} : { mcpHeaders }) };
+  }
   if (draft.kind === "json") return { mcpServers: readServers(draft.json) };
   const env = readEnv(draft.env);
   return { mcpServerCommand: draft.command.trim(), ...(env === undefined ? {} : { env }) };
 }
 
-/** A server that was asked, and what its tools need to be stored. */
-export interface AskedServer extends FoundServer {
-  env: Record<string, string> | undefined;
+/** What the server of a tool is given, and its tools need to be stored: never shown again. */
+interface Secrets {
+  env?: Record<string, string>;
+  mcpHeaders?: Record<string, string>;
 }
 
-function envOf(source: DiscoverySource, name: string): Record<string, string> | undefined {
-  if ("mcpServerCommand" in source) return source.env;
-  if (!("mcpServers" in source)) return undefined;
-  const server = source.mcpServers[name];
-  return isObject(server) && isObject(server["env"]) ? (server["env"] as Record<string, string>) : undefined;
+/** A server that was asked. */
+export interface AskedServer extends FoundServer {
+  secrets: Secrets;
+}
+
+const textsOf = (value: unknown) => (isObject(value) ? (value as Record<string, string>) : undefined);
+
+/** What stands beside a server of pasted settings. */
+function pastedSecrets(servers: Record<string, unknown>, { name, mcpServerUrl }: FoundServer): Secrets {
+  const server = isObject(servers[name]) ? servers[name] : {};
+  const [env, mcpHeaders] = [textsOf(server["env"]), textsOf(server["headers"])];
+  if (mcpServerUrl !== undefined) return mcpHeaders === undefined ? {} : { mcpHeaders };
+  return env === undefined ? {} : { env };
 }
 
 /** Asks the servers of a source for their tools. @throws HttpError */
 export async function ask(source: DiscoverySource): Promise<AskedServer[]> {
-  const { tools, servers } = await actions.discover(source);
-  if (servers !== undefined) return servers.map((server) => ({ ...server, env: envOf(source, server.name) }));
-  const name = "mcpServerCommand" in source ? source.mcpServerCommand : "mcpServerUrl" in source ? source.mcpServerUrl : "";
-  const { mcpServers: _none, env: _env, ...where } = { mcpServers: undefined, env: undefined, ...source };
-  return [{ name, ...where, tools: tools ?? [], env: envOf(source, name) }];
+  const { tools = [], servers = [] } = await actions.discover(source);
+  if ("mcpServers" in source) return servers.map((server) => ({ ...server, secrets: pastedSecrets(source.mcpServers, server) }));
+  if ("mcpServerUrl" in source) {
+    const { mcpServerUrl, ...secrets } = source;
+    return [{ name: mcpServerUrl, mcpServerUrl, tools, secrets }];
+  }
+  const { mcpServerCommand, ...secrets } = source;
+  return [{ name: mcpServerCommand, mcpServerCommand, tools, secrets }];
 }
 
 /** Letters that a tool's name here cannot have. */
 const asName = (text: string) => text.replaceAll(/[^\w-]/g, "_").slice(0, 64);
 
+/** How found tools are named here. */
+export interface Naming {
+  /** With their server's name, or as they are called there. */
+  by: "server" | "tool";
+  /** Stands before each name. */
+  prefix: string;
+}
+
 /** What a found tool is called here. */
-export const nameFor = (prefix: string, tool: FoundTool): string => asName(prefix + tool.name);
+export const nameFor = ({ by, prefix }: Naming, tool: FoundTool): string =>
+  asName(prefix + (by === "server" ? tool.suggestedName : tool.name));
 
 /** A found tool as the API takes it. */
 export function toolFieldsOf(server: AskedServer, tool: FoundTool, name: string): ToolFields {
-  const { mcpServerCommand, mcpServerUrl, env } = server;
+  const { mcpServerCommand, mcpServerUrl, secrets } = server;
   return {
     type: "mcp",
     name,
     description: tool.description,
     parameters: tool.parameters,
     mcpToolName: tool.name,
-    ...(mcpServerCommand === undefined ? {} : { mcpServerCommand, ...(env === undefined ? {} : { env }) }),
+    ...(mcpServerCommand === undefined ? {} : { mcpServerCommand }),
     ...(mcpServerUrl === undefined ? {} : { mcpServerUrl }),
+    ...secrets,
   };
 }

@@ -1,6 +1,7 @@
 /** What stands in the form of a tool, and how it becomes fields of the API. */
 import type { ApiFault, Tool } from "../api-shapes.ts";
 import { HttpError, type ToolFields } from "../http.ts";
+import { headersField, type HeaderRow, type StoredHeaders } from "./headers-draft.ts";
 
 export interface ToolDraft {
   type: "function" | "mcp";
@@ -16,7 +17,14 @@ export interface ToolDraft {
   /** `NAME=value`, one a line. Empty: as it is. */
   env: string;
   removesEnv: boolean;
+  headers: HeaderRow[];
+  /** What becomes of the headers that are stored; null where none are. */
+  storedHeaders: StoredHeaders | null;
+  mcpIsolation: Tool["mcpIsolation"];
+  onMcpChange: Tool["onMcpChange"];
   timeoutMs: string;
+  /** Empty: no limit. */
+  maxConcurrency: string;
   isActive: boolean;
 }
 
@@ -29,20 +37,35 @@ const EXAMPLE = {
   implementation: "// args has what the model asks for. What is returned, the model reads.\nreturn { city: args.city, degrees: 21 };",
 };
 
+/** Whether headers are stored, readable or not. */
+const hasHeaders = ({ mcpHeaderNames }: Tool) => mcpHeaderNames === null || mcpHeaderNames.length > 0;
+
+/** The parts of a form that hold secrets: empty, because what is stored is not shown. */
+export function secretsOf(tool: Tool | null): Pick<ToolDraft, "env" | "removesEnv" | "headers" | "storedHeaders"> {
+  return { env: "", removesEnv: false, headers: [], storedHeaders: tool !== null && hasHeaders(tool) ? "keep" : null };
+}
+
+/** What a model is told, as it stands in the form. */
+export const describedOf = ({ description, parameters }: Pick<Tool, "description" | "parameters">) => ({
+  description,
+  parameters: JSON.stringify(parameters, null, 2),
+});
+
 /** The form of a tool as it is, or of a new one with an example in it. */
 export function draftOf(tool: Tool | null): ToolDraft {
   return {
     type: tool?.type ?? "function",
     name: tool?.name ?? "",
-    description: tool?.description ?? "",
-    parameters: JSON.stringify(tool?.parameters ?? EXAMPLE.parameters, null, 2),
+    ...describedOf({ description: tool?.description ?? "", parameters: tool?.parameters ?? EXAMPLE.parameters }),
     implementation: tool === null ? EXAMPLE.implementation : (tool.implementation ?? ""),
     server: typeof tool?.mcpServerUrl === "string" ? "url" : "command",
     mcpServerCommand: tool?.mcpServerCommand ?? "",
     mcpServerUrl: tool?.mcpServerUrl ?? "",
     mcpToolName: tool?.mcpToolName ?? "",
-    env: "",
-    removesEnv: false,
+    ...secretsOf(tool),
+    mcpIsolation: tool?.mcpIsolation ?? "key",
+    onMcpChange: tool?.onMcpChange ?? "keep",
+    maxConcurrency: tool?.maxConcurrency?.toString() ?? "",
     timeoutMs: tool?.timeoutMs?.toString() ?? "",
     isActive: tool?.isActive ?? true,
   };
@@ -77,17 +100,22 @@ export function readEnv(env: string): Record<string, string> | undefined {
   );
 }
 
+const numberOrNull = (text: string): number | null => (text.trim() === "" ? null : Number(text));
 const orNull = (text: string): string | null => (text.trim() === "" ? null : text.trim());
 
 /** What belongs to the type; the server empties the fields of the other one. */
 function typedFields(draft: ToolDraft): ToolFields {
   if (draft.type === "function") return { implementation: draft.implementation };
   const env = draft.server === "url" || draft.removesEnv ? null : readEnv(draft.env);
+  const mcpHeaders = draft.server === "command" ? null : headersField(draft.headers, draft.storedHeaders);
   return {
     mcpServerCommand: draft.server === "command" ? orNull(draft.mcpServerCommand) : null,
     mcpServerUrl: draft.server === "url" ? orNull(draft.mcpServerUrl) : null,
     mcpToolName: orNull(draft.mcpToolName),
     ...(env === undefined ? {} : { env }),
+    ...(mcpHeaders === undefined ? {} : { mcpHeaders }),
+    mcpIsolation: draft.mcpIsolation,
+    onMcpChange: draft.onMcpChange,
   };
 }
 
@@ -100,7 +128,8 @@ export function fieldsOf(draft: ToolDraft): ToolFields {
     description,
     isActive,
     parameters: readParameters(draft.parameters),
-    timeoutMs: draft.timeoutMs.trim() === "" ? null : Number(draft.timeoutMs),
+    timeoutMs: numberOrNull(draft.timeoutMs),
+    maxConcurrency: numberOrNull(draft.maxConcurrency),
     ...typedFields(draft),
   };
 }

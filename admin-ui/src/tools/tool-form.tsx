@@ -1,8 +1,9 @@
+import type { Tool } from "../api-shapes.ts";
 import { CodeEditor } from "../parts/code-editor.tsx";
 import { Choices, TextArea, TextField, Toggle } from "../parts/field.tsx";
-import type { Action } from "../use-action.ts";
+import { McpFields } from "./mcp-fields.tsx";
 import { argumentNamesOf } from "./schema-fields.ts";
-import type { ToolDraft } from "./tool-draft.ts";
+import { textOf, type FormProps } from "./tool-fields.ts";
 
 /** Fields of which the form shows the faults itself. */
 export const SHOWN_FIELDS = [
@@ -14,26 +15,10 @@ export const SHOWN_FIELDS = [
   "mcpServerUrl",
   "mcpToolName",
   "env",
+  "mcpHeaders",
   "timeoutMs",
+  "maxConcurrency",
 ] as const;
-
-type TextName = {
-  [Name in keyof ToolDraft]: ToolDraft[Name] extends string ? (string extends ToolDraft[Name] ? Name : never) : never;
-}[keyof ToolDraft];
-
-interface FormProps {
-  draft: ToolDraft;
-  change: (changes: Partial<ToolDraft>) => void;
-  action: Action;
-}
-
-/** What a control of a text has in common with all others. */
-const textOf = ({ draft, change, action }: FormProps, name: TextName) => ({
-  name,
-  value: draft[name],
-  fault: action.faultOf(name),
-  onChange: (event: { target: { value: string } }) => change({ [name]: event.target.value }),
-});
 
 function FunctionFields({ draft, change, action }: FormProps) {
   return (
@@ -54,75 +39,13 @@ function FunctionFields({ draft, change, action }: FormProps) {
   );
 }
 
-function EnvFields({ envNames, ...props }: FormProps & { envNames: string[] | null }) {
-  const { draft, change } = props;
-  const stored = envNames === null ? "Variables are stored that cannot be decrypted any more." : `Stored: ${envNames.join(", ")}.`;
-  const hasStored = envNames === null || envNames.length > 0;
-  return (
-    <>
-      <TextArea
-        label="Environment variables"
-        code
-        rows={3}
-        placeholder="API_TOKEN=…"
-        disabled={draft.removesEnv}
-        hint={hasStored ? `${stored} What you enter replaces all of them.` : "NAME=value, one a line. Stored encrypted, never shown again."}
-        {...textOf(props, "env")}
-      />
-      {hasStored && (
-        <Toggle
-          label="Remove the stored variables"
-          checked={draft.removesEnv}
-          onChange={(event) => change({ removesEnv: event.target.checked })}
-        />
-      )}
-    </>
-  );
-}
-
-const SERVERS = [
-  { value: "command", label: "Started by the proxy" },
-  { value: "url", label: "Running elsewhere" },
-] as const;
-
-function McpFields({ envNames, ...props }: FormProps & { envNames: string[] | null }) {
-  const { draft, change } = props;
-  return (
-    <>
-      <Choices label="MCP server" choices={SERVERS} value={draft.server} onChange={(server) => change({ server })} />
-      {draft.server === "command" ? (
-        <>
-          <TextField
-            label="Command"
-            className="code"
-            placeholder="npx -y @modelcontextprotocol/server-filesystem /srv/files"
-            hint="npx … or uvx …"
-            {...textOf(props, "mcpServerCommand")}
-          />
-          <EnvFields envNames={envNames} {...props} />
-        </>
-      ) : (
-        <TextField
-          label="URL"
-          type="url"
-          className="code"
-          placeholder="https://mcp.example.com/mcp"
-          hint="Of its Streamable HTTP endpoint."
-          {...textOf(props, "mcpServerUrl")}
-        />
-      )}
-      <TextField label="Tool name at the server" className="code" hint="Empty: the same name." {...textOf(props, "mcpToolName")} />
-    </>
-  );
-}
-
 const TYPES = [
   { value: "function", label: "JavaScript function" },
   { value: "mcp", label: "Tool of an MCP server" },
 ] as const;
 
-/** All fields of a tool. `envNames` are those that are stored. */
-export function ToolForm({ envNames, ...props }: FormProps & { envNames: string[] | null }) {
+/** All fields of a tool. `stored` is the tool as it was saved; null: a new one. */
+export function ToolForm({ stored, ...props }: FormProps & { stored: Tool | null }) {
   const { draft, change } = props;
   return (
     <>
@@ -145,15 +68,25 @@ export function ToolForm({ envNames, ...props }: FormProps & { envNames: string[
         fault={props.action.faultOf("parameters")}
         hint="JSON Schema of the arguments."
       />
-      {draft.type === "function" ? <FunctionFields {...props} /> : <McpFields envNames={envNames} {...props} />}
-      <TextField
-        label="Time limit in milliseconds"
-        type="number"
-        min={1}
-        max={600_000}
-        hint="Empty: the usual one."
-        {...textOf(props, "timeoutMs")}
-      />
+      {draft.type === "function" ? <FunctionFields {...props} /> : <McpFields stored={stored} {...props} />}
+      <div className="field-row">
+        <TextField
+          label="Time limit in milliseconds"
+          type="number"
+          min={1}
+          max={600_000}
+          hint="Empty: the usual one."
+          {...textOf(props, "timeoutMs")}
+        />
+        <TextField
+          label="Calls at the same time"
+          type="number"
+          min={1}
+          max={1000}
+          hint="Of all keys together; further ones wait. Empty: no limit."
+          {...textOf(props, "maxConcurrency")}
+        />
+      </div>
       <Toggle label="Offered to models" checked={draft.isActive} onChange={(event) => change({ isActive: event.target.checked })} />
     </>
   );

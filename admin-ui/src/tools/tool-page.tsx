@@ -8,7 +8,8 @@ import { Page } from "../parts/page.tsx";
 import { Link, navigate } from "../router.tsx";
 import { useAction, type Action } from "../use-action.ts";
 import { useRefresh, useResource } from "../use-resource.ts";
-import { draftOf, fieldsOf, type ToolDraft } from "./tool-draft.ts";
+import { ToolAtServer } from "./tool-change.tsx";
+import { describedOf, draftOf, fieldsOf, secretsOf, type ToolDraft } from "./tool-draft.ts";
 import { SHOWN_FIELDS, ToolForm } from "./tool-form.tsx";
 import { TryPanel } from "./try-panel.tsx";
 
@@ -28,6 +29,8 @@ interface Editing {
   isDirty: boolean;
   action: Action;
   save: () => Promise<Tool>;
+  /** The stored tool was changed beside the form: what a model is told stands in it as it is now, the rest stays as it is. */
+  adopt: (tool: Tool) => void;
 }
 
 /** A tool under the reader's hands: what stands in the form, and how it is saved. */
@@ -46,20 +49,25 @@ function useEditing(stored: Tool | null, onSaved: (tool: Tool) => void): Editing
     const fields = fieldsOf(draft);
     const tool = await (stored === null ? actions.createTool(fields) : actions.updateTool(stored.id, fields));
     setIsDirty(false);
-    setDraft((current) => ({ ...current, env: "", removesEnv: false, mcpToolName: tool.mcpToolName ?? "" }));
+    setDraft((current) => ({ ...current, ...secretsOf(tool), mcpToolName: tool.mcpToolName ?? "" }));
     onSaved(tool);
     await refresh();
     return tool;
   };
-  return { draft, change, isDirty, action, save };
+  const adopt = (tool: Tool) => {
+    setDraft((current) => ({ ...current, ...describedOf(tool), isActive: tool.isActive }));
+    onSaved(tool);
+  };
+  return { draft, change, isDirty, action, save, adopt };
 }
 
 function ToolEditor({ tool, onSaved }: { tool: Tool | null; onSaved: (tool: Tool) => void }) {
-  const { draft, change, isDirty, action, save } = useEditing(tool, onSaved);
+  const { draft, change, isDirty, action, save, adopt } = useEditing(tool, onSaved);
   const beside = action.faultBeside(SHOWN_FIELDS);
   const needsSaving = tool === null || isDirty;
   return (
     <div className="tool-editor">
+      {tool?.type === "mcp" && <ToolAtServer tool={tool} onTool={onSaved} onApproved={adopt} />}
       <form
         className="editor"
         aria-label="Tool"
@@ -68,7 +76,7 @@ function ToolEditor({ tool, onSaved }: { tool: Tool | null; onSaved: (tool: Tool
           action.run(async () => void (await save()));
         }}
       >
-        <ToolForm draft={draft} change={change} action={action} envNames={tool === null ? [] : tool.envNames} />
+        <ToolForm draft={draft} change={change} action={action} stored={tool} />
         {beside !== null && <Notice tone="bad">{beside}</Notice>}
         <footer className="actions">
           <span className="hint" role="status">

@@ -89,6 +89,8 @@ describe("a filter of rows at hand", () => {
       { tool: 'y"z' },
       { tool: "y" },
       { minDurationMs: 20 },
+      { endpoint: all[0]?.endpoint },
+      { endpoint: "/mcp" },
       { apiKeyId: all[0]?.apiKeyId },
       { model: "a", minDurationMs: 11 },
     ];
