@@ -8,7 +8,12 @@ const SHOWN_OUTPUT = 1_000;
 /** A failure of the sidecar or of a process, not an answer of an MCP server; its message is for models and operators. */
 export class ServerFailure extends Error {
   readonly code = -32603;
-  readonly data = { origin: "mcp-sidecar" };
+  readonly data: { origin: string; isBusy?: true } = { origin: "mcp-sidecar" };
+}
+
+/** A call that was not run, because too many others are. */
+export class ServerBusy extends ServerFailure {
+  override readonly data = { origin: "mcp-sidecar", isBusy: true } as const;
 }
 
 /** A sentence, and what the process wrote last. Kept apart, so that what is to be done comes before a page of output. */

@@ -3,7 +3,7 @@ import { identifyServer, readLaunchedServer, type ServerDefinition } from "../sr
 import type { SidecarConfig } from "./config.ts";
 import type { Log } from "./log.ts";
 import type { ProcessLedger } from "./process-ledger.ts";
-import { ServerFailure } from "./server-failure.ts";
+import { ServerBusy, ServerFailure } from "./server-failure.ts";
 import { StdioServer, type ServerIdentity } from "./stdio-server.ts";
 
 /** What a server is told of its client: whom it may ask what. The rest it could not use through a sidecar. */
@@ -117,7 +117,7 @@ export class ServerRegistry {
       .filter((server) => server.state === "running" && server.users === 0)
       .toSorted((a, b) => (a.lastUsedAt ?? 0) - (b.lastUsedAt ?? 0));
     if (!idle) {
-      throw new ServerFailure(
+      throw new ServerBusy(
         `The MCP sidecar runs ${this.#config.maxProcesses} servers already, and all of them are in use: try again later, or raise MCP_SIDECAR_MAX_PROCESSES.`,
       );
     }

@@ -14,7 +14,7 @@ import type { Log } from "./log.ts";
 import type { ProcessLedger } from "./process-ledger.ts";
 import { withoutPrefixes } from "./relay.ts";
 import { resolveCommand } from "./resolve-command.ts";
-import { hideEnvironment, lastOutput, ServerFailure, whyNotStarted, type Failure } from "./server-failure.ts";
+import { hideEnvironment, lastOutput, ServerBusy, ServerFailure, whyNotStarted, type Failure } from "./server-failure.ts";
 
 /** A wait that is shorter than this is waited, a longer one is an error that says when to try again. */
 const PATIENCE_MS = 1_100;
@@ -135,7 +135,7 @@ export class StdioServer {
       await this.#gate.enter({ signal, limitMs });
     } catch (error) {
       if (!(error instanceof BusyError)) throw error;
-      throw new ServerFailure(`The MCP server \`${this.label}\` is busy: ${error.message}. Try again later.`, { cause: error });
+      throw new ServerBusy(`The MCP server \`${this.label}\` is busy: ${error.message}. Try again later.`, { cause: error });
     } finally {
       this.users -= 1;
     }

@@ -74,7 +74,7 @@ export async function checkMcpServer(platform: Platform, check: ServerCheck): Pr
   const target = await mcpTargetOf(platform, check.tool, owner).catch(failed);
   const { tools: found, askedAt } = await findToolsAt(database, check.tool);
   const tools = await toolsAtTarget(platform, { found, target, owner });
-  const listed = await listMcpTools(platform, { target, signal, timeoutMs }).catch(failed);
+  const listed = await listMcpTools(platform, { target, signal, timeoutMs, mustBeOfNow: true }).catch(failed);
   const unchanged: string[] = [];
   let isOfferChanged = false;
   for (const tool of tools) {

@@ -1,3 +1,4 @@
+import { BusyFailure } from "./limit-calls.ts";
 import { deniesEra, failureOf, wasNotReceived, type McpFailure } from "./mcp-failure.ts";
 import { forgetEra } from "./mcp-eras.ts";
 import { takeConnection, untilAborted, type Lease } from "./mcp-lease.ts";
@@ -80,6 +81,7 @@ const SHORTEST_SECRET = 8;
 function explain(error: unknown, target: McpTarget): Error {
   if (error instanceof ReadableFailure) return error;
   const failure = failureOf(error);
+  if (failure.kind === "busy") return new BusyFailure(failure.message);
   const sentence = SENTENCES[failure.kind](failure, `The MCP server ${labelTarget(target)}`, target);
   const values = target.kind === "url" ? Object.values(target.headers).flatMap((value) => [value, ...value.split(/\s+/)]) : [];
   const secrets = values.filter((value) => value.length >= SHORTEST_SECRET).toSorted((a, b) => b.length - a.length);
@@ -91,6 +93,7 @@ function explain(error: unknown, target: McpTarget): Error {
 /** How each kind of failure is told; `server` begins the sentence. */
 const SENTENCES: Record<McpFailure["kind"], (failure: McpFailure, server: string, target: McpTarget) => string> = {
   said: ({ message }) => message,
+  busy: ({ message }) => message,
   answer: ({ message }, server) => `${server} answered with an error: ${message}`,
   lost: ({ message }, server) => `${server} did not finish its answer: ${message}.`,
   http: ({ code, message }, server, target) => {

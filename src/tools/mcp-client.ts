@@ -1,7 +1,7 @@
 import { isObject, type JsonObject } from "../openai/json.ts";
 import { attemptAtServer } from "./mcp-attempt.ts";
 import { McpFailure, METHOD_NOT_FOUND } from "./mcp-failure.ts";
-import { labelTarget, type McpPlatform, type McpTarget } from "./mcp-place.ts";
+import { labelTarget, ReadableFailure, type McpPlatform, type McpTarget } from "./mcp-place.ts";
 import { readMcpResult, type McpToolResult } from "./mcp-result.ts";
 import type { McpProgress, McpUpstream } from "./mcp-upstream.ts";
 
@@ -27,6 +27,8 @@ interface Limits {
 
 /** However much progress a server reports, a call that takes longer than this is given up, unless its own limit is longer. */
 const TOTAL_LIMIT_MS = 10 * 60_000;
+/** The sidecar's mark of a list that is not of now: why the server could not be asked. */
+const LAST_KNOWN = "openai-proxy/last-known-tools";
 const MAX_PAGES = 64;
 const MAX_TOOLS = 1_000;
 
@@ -59,12 +61,14 @@ export async function callMcpTool(
 /**
  * Lists the tools of an MCP server, in the server's order. What no model could call is left out: tools without a name, and
  * those that run as tasks only. A server that has no tools at all has an empty list.
+ * @param limits `mustBeOfNow`: whether the last list that the sidecar knows of a server that fails is no answer
  * @throws Error as {@link callMcpTool} does
  */
-export async function listMcpTools(platform: McpPlatform, limits: Limits): Promise<McpToolDescription[]> {
+export async function listMcpTools(platform: McpPlatform, limits: Limits & { mustBeOfNow?: boolean }): Promise<McpToolDescription[]> {
+  const { mustBeOfNow = false } = limits;
   return run(platform, { ...limits, what: "The list of tools" }, async (upstream, bounds) => {
     try {
-      return await allPages(upstream, bounds);
+      return await allPages(upstream, { ...bounds, mustBeOfNow });
     } catch (error) {
       if (error instanceof McpFailure && error.code === METHOD_NOT_FOUND) return [];
       throw error;
@@ -72,12 +76,17 @@ export async function listMcpTools(platform: McpPlatform, limits: Limits): Promi
   });
 }
 
-async function allPages(upstream: McpUpstream, bounds: Bounds): Promise<McpToolDescription[]> {
+async function allPages(
+  upstream: McpUpstream,
+  { mustBeOfNow, ...bounds }: Bounds & { mustBeOfNow: boolean },
+): Promise<McpToolDescription[]> {
   const tools: McpToolDescription[] = [];
   let cursor: string | null = null;
   for (let page = 0; page < MAX_PAGES && tools.length < MAX_TOOLS; page += 1) {
     const answer: JsonObject = await upstream.listTools(cursor, bounds);
-    const { tools: found, nextCursor } = answer;
+    const { tools: found, nextCursor, _meta: meta } = answer;
+    const stale = isObject(meta) ? meta[LAST_KNOWN] : undefined;
+    if (mustBeOfNow && typeof stale === "string") throw new ReadableFailure(stale);
     for (const tool of Array.isArray(found) ? (found as unknown[]) : []) tools.push(...described(tool));
     if (typeof nextCursor !== "string" || nextCursor === "" || nextCursor === cursor) break;
     cursor = nextCursor;

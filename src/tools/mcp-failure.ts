@@ -9,11 +9,11 @@ export const CONNECTION_LOST = "mcp-connection";
 const SIDECAR = "mcp-sidecar";
 
 /**
- * `answer`: a JSON-RPC error. `said`: the same, and its sentence says all. `lost`: the connection ended before the answer.
+ * `answer`: a JSON-RPC error. `said`: the same, and its sentence says all. `busy`: likewise, and nothing was run. `lost`: the connection ended before the answer.
  * `http`: a status that is no success. `unreadable`: an answer that is no MCP. `refused`: by our address policy.
  * `unreachable`: everything else, nobody listening included.
  */
-type FailureKind = "answer" | "said" | "lost" | "http" | "unreadable" | "refused" | "unreachable";
+type FailureKind = "answer" | "said" | "busy" | "lost" | "http" | "unreadable" | "refused" | "unreachable";
 
 /** A request that an MCP server did not answer with a result. */
 export class McpFailure extends Error {
@@ -33,10 +33,6 @@ export const METHOD_NOT_FOUND = -32_601;
 /** MCP 2026-07-28: a header does not repeat what the body says. */
 export const HEADER_MISMATCH = -32_020;
 const UNSUPPORTED_VERSION = -32_022;
-
-function originOf({ data }: ProtocolError): unknown {
-  return isObject(data) ? data["origin"] : undefined;
-}
 
 function* causesOf(error: unknown): Generator<Error> {
   for (let cause = error; cause instanceof Error; cause = cause.cause) yield cause;
@@ -75,8 +71,9 @@ function statusOf(error: SdkHttpError): McpFailure {
 }
 
 function answerOf(error: ProtocolError): McpFailure {
-  const origin = originOf(error);
-  const kind = origin === CONNECTION_LOST ? "lost" : origin === SIDECAR ? "said" : "answer";
+  const { origin, isBusy } = isObject(error.data) ? error.data : {};
+  const ofSidecar = isBusy === true ? "busy" : "said";
+  const kind = origin === CONNECTION_LOST ? "lost" : origin === SIDECAR ? ofSidecar : "answer";
   // Servers on SDK v1 put this before the message themselves.
   return new McpFailure(kind, error.message.replace(/^(?:MCP error -?\d+: )+/, ""), { code: error.code, cause: error });
 }
@@ -95,7 +92,7 @@ export function messageIn(text: string): string | undefined {
 
 /** Whether the server itself answered, so that the connection is sound. */
 export function isAnswer(error: unknown): boolean {
-  return error instanceof McpFailure && (error.kind === "answer" || error.kind === "said");
+  return error instanceof McpFailure && ["answer", "said", "busy"].includes(error.kind);
 }
 
 /** Whether it is certain that the server ran nothing, so that a second try is harmless: unknown session, or nobody listens. */

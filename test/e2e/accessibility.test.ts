@@ -11,10 +11,9 @@ import { makeWeather } from "./weather.ts";
 
 const operator = startOperator({ MCP_ALLOWED_PRIVATE_HOSTS: "127.0.0.1" });
 
+/** Colours are a theme's and places a width's: two screens have both of each. */
 const SCREENS = {
   "by day": { colorScheme: "light", viewport: { width: 1280, height: 800 } },
-  "by night": { colorScheme: "dark", viewport: { width: 1280, height: 800 } },
-  "on a phone": { colorScheme: "light", viewport: { width: 400, height: 800 } },
   "on a phone by night": { colorScheme: "dark", viewport: { width: 400, height: 800 } },
 } as const;
 

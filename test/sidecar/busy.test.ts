@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BusyFailure } from "../../src/tools/limit-calls.ts";
 import { callMcpTool, type McpPlatform } from "../../src/tools/mcp-client.ts";
 import { command, messageOf, platformWith } from "./mcp-platform.ts";
 import { makeWorkplace, runSidecar, until, type RunningSidecar } from "./run-sidecar.ts";
@@ -33,7 +34,10 @@ describe("a server that has enough to do", () => {
     const calls = [1, 2, 3, 4].map(() => call("busy", {}));
     await until("two are waiting", async () => (await busiest())?.["queued"] === 2);
     expect(await busiest()).toMatchObject({ callsInFlight: 2, queued: 2 });
-    expect(await messageOf(call("busy", {}))).toBe(
+    const refused: unknown = await call("busy", {}).catch((error: unknown) => error);
+    // As no failure of the tool: a tool that fails three times is withdrawn from its turn.
+    expect(refused).toBeInstanceOf(BusyFailure);
+    expect((refused as Error).message).toBe(
       "The MCP server `npx faulty-server` is busy: 2 calls are running and 2 are waiting, which is the limit. Try again later.",
     );
     const spans = (await Promise.all(calls)).map(({ text }) => JSON.parse(text) as { from: number; to: number });

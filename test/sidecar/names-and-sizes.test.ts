@@ -19,8 +19,8 @@ afterAll(() => sidecar.end());
 
 const call = (fault: string, toolName: string, args: Record<string, unknown> = {}) =>
   callMcpTool(platform, { target: command(`npx faulty-server ${fault}`), toolName, args, signal, timeoutMs: 20_000 });
-const list = async (line: string) =>
-  (await listMcpTools(platform, { target: command(line), signal, timeoutMs: 20_000 })).map(({ name }) => name);
+const list = async (line: string, more: { mustBeOfNow?: boolean } = {}) =>
+  (await listMcpTools(platform, { target: command(line), signal, timeoutMs: 20_000, ...more })).map(({ name }) => name);
 
 describe("a list of tools", () => {
   it("keeps the first of two tools of one name, long and odd names, and leaves out what runs as a task only", async () => {
@@ -43,6 +43,8 @@ describe("a list of tools", () => {
       (await sidecar.servers()).some(({ id, state }) => id === running?.["id"] && state === "failed"),
     );
     expect(await list(line)).toEqual(before);
+    // Who asks whether the server has changed must not be told that it has not.
+    expect(await messageOf(list(line, { mustBeOfNow: true }))).toContain("The MCP server `npx faulty-server` ");
     rmSync(broken);
   });
 
