@@ -17,6 +17,8 @@ export interface EndedTurn {
 }
 
 const MAX_PLACES = 50_000;
+/** How long a place is not asked for again at which the database knew no turn, in milliseconds. */
+const ABSENT_MS = 10_000;
 /** Records whose answers were not read yet: many never need to be. */
 const MAX_PENDING = 200;
 const MAX_PENDING_LENGTH = 8_000_000;
@@ -32,6 +34,8 @@ function visibleAnswer(record: TurnRecord): Record<string, unknown> | undefined 
 class ConversationIndex {
   /** Newest first, by key and place. */
   readonly #turns = new Map<string, EndedTurn[]>();
+  /** When the database last knew no turn at a place, by key and place; oldest first. */
+  readonly #absent = new Map<string, number>();
   /** What requests that are going on have taken, by their ids. */
   readonly #taken = new Map<string, EndedTurn>();
   /** Newest last. */
@@ -63,6 +67,28 @@ class ConversationIndex {
       if (turn !== undefined) return turn;
     }
     return null;
+  }
+
+  /**
+   * Those of the places that the database has to be asked for. Examples in a prompt are the same in each request, and no
+   * turn ever ended with them. Where another replica's turn has since: what the client is told becomes an alias.
+   */
+  unasked(apiKeyId: string, places: readonly HistoryPlace[]): HistoryPlace[] {
+    const since = Date.now() - ABSENT_MS;
+    return places.filter(({ lookup }) => (this.#absent.get(`${apiKeyId} ${lookup}`) ?? 0) < since);
+  }
+
+  /** Hears of places at which the database knows no turn. */
+  noteAbsent(apiKeyId: string, places: readonly HistoryPlace[]): void {
+    for (const { lookup } of places) {
+      const place = `${apiKeyId} ${lookup}`;
+      this.#absent.delete(place);
+      this.#absent.set(place, Date.now());
+    }
+    for (const oldest of this.#absent.keys()) {
+      if (this.#absent.size <= MAX_PLACES) return;
+      this.#absent.delete(oldest);
+    }
   }
 
   /** Lets a conversation go on with a request, which must be noted when it ends. */

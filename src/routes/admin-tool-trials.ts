@@ -11,7 +11,7 @@ import { callWatchedTool } from "../tools/call-watched-tool.ts";
 import { listMcpTools, type McpTarget } from "../tools/mcp-client.ts";
 import { parseServerCommand } from "../tools/server-command.ts";
 import { suggestNames } from "../tools/suggest-name.ts";
-import { upstreamSchema } from "../tools/tool-schema.ts";
+import { importedSchema } from "../tools/tool-schema.ts";
 import { expectJson, httpHeaders, httpUrl, idOf, jsonOf, notFound, plainText } from "./admin-input.ts";
 
 /** A first `npx` or `uvx` downloads its package. */
@@ -104,7 +104,7 @@ async function discover({ platform, clientGone }: Scope, discovery: Discovery, s
     name,
     suggestedName: names[index] ?? name,
     description,
-    parameters: upstreamSchema(inputSchema),
+    parameters: importedSchema(inputSchema),
   }));
 }
 

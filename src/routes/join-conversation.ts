@@ -29,10 +29,18 @@ async function placesIn(text: string): Promise<HistoryPlace[]> {
 
 async function findParent({ scope, key }: JoinParts, places: HistoryPlace[]): Promise<EndedTurn | null> {
   const { platform } = scope;
-  const known = await conversationIndexOf(platform.memory).find(key.id, places);
+  const index = conversationIndexOf(platform.memory);
+  const known = await index.find(key.id, places);
   if (known !== null) return known;
-  const wanted = places.map(({ lookup }) => ({ apiKeyId: key.id, place: lookup }));
+  const asked = index.unasked(key.id, places);
+  if (asked.length === 0) return null;
+  const wanted = asked.map(({ lookup }) => ({ apiKeyId: key.id, place: lookup }));
   const parents = await withinLimit(findParents(platform.database, wanted), DATABASE_LIMIT_MS);
+  const there = new Set(parents.map(({ place }) => place));
+  index.noteAbsent(
+    key.id,
+    asked.filter(({ lookup }) => !there.has(lookup)),
+  );
   const found = latestParent({ places, isTold: () => false }, parents)?.parent;
   return found === undefined ? null : { ...found, takenBy: found.isTaken ? "another request" : null };
 }

@@ -3,7 +3,7 @@ import { isObject, parseJson, sortedMembers, type JsonObject } from "../openai/j
 import type { StoredTool } from "../store/tools.ts";
 import type { McpToolDescription } from "./mcp-client.ts";
 import { toolChanges } from "./tool-changes.ts";
-import { upstreamSchema } from "./tool-schema.ts";
+import { importedSchema } from "./tool-schema.ts";
 
 /** What a model is told of a tool beside its name. */
 interface ToolWording {
@@ -47,7 +47,7 @@ function readWording(text: string): ApprovedWording | null {
   if (!isObject(inputSchema)) return null;
   return {
     description: typeof description === "string" ? description : "",
-    parameters: upstreamSchema(inputSchema),
+    parameters: importedSchema(inputSchema),
     isGone: isGone === true,
   };
 }
@@ -57,7 +57,7 @@ function approvedOf(tool: StoredTool): ApprovedWording {
   const approved = tool.mcpApproved === null ? null : readWording(tool.mcpApproved);
   if (approved !== null) return approved;
   const parameters = parseJson(tool.parameters);
-  return { description: tool.description, parameters: upstreamSchema(isObject(parameters) ? parameters : {}), isGone: false };
+  return { description: tool.description, parameters: importedSchema(isObject(parameters) ? parameters : {}), isGone: false };
 }
 
 /** The order of a schema's members means nothing, and servers do not keep it. */
@@ -72,7 +72,7 @@ function areSame(a: ToolWording, b: ToolWording): boolean {
  */
 function wordingOf({ name, description, inputSchema }: McpToolDescription): ToolWording {
   // PostgreSQL holds no NUL.
-  const wording = { description: description.toWellFormed().replaceAll("\0", ""), parameters: upstreamSchema(inputSchema) };
+  const wording = { description: description.toWellFormed().replaceAll("\0", ""), parameters: importedSchema(inputSchema) };
   const { length } = spell(wording);
   if (length > MAX_OFFER) throw new Error(`What the MCP server says of its tool ${name} has ${length} characters, and is not read.`);
   return wording;

@@ -6,7 +6,7 @@ import type { ResolvedTool } from "../store/resolved-key.ts";
  * A schema as a tool keeps it: of an object, and without what names the document. Values that are no schemas, which some
  * servers put among the properties, are left out. What OpenAI refuses beyond that is `functionDefinition`'s.
  */
-export function upstreamSchema(parameters: JsonObject): JsonObject {
+export function importedSchema(parameters: JsonObject): JsonObject {
   const { $schema: _schema, $id: _id, ...rest } = parameters;
   const properties = Object.entries(isObject(rest["properties"]) ? rest["properties"] : {});
   const schemas = properties.filter(([, schema]) => isObject(schema) || typeof schema === "boolean");
