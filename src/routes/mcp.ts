@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import type { RequestScope } from "../platform.ts";
-import { serveMcp, type ServeInside } from "../router/serve-mcp.ts";
+import { serveMcp, type ServeInside } from "../mcp-router/serve-mcp.ts";
 import { VERSION } from "./version.ts";
 
 /**

@@ -52,14 +52,14 @@ const ROOMS: Record<string, Room> = {
       "src/tools",
       "src/upstream",
       "src/loop",
-      "src/router",
+      "src/mcp-router",
       "src/stream",
       "src/record",
       "src/store",
     ],
     types: ["src/config.ts"],
   },
-  "src/router": {
+  "src/mcp-router": {
     imports: ["src/openai", "src/platform.ts", "src/config.ts", "src/auth", "src/tools", "src/stream", "src/record", "src/store"],
   },
   "src/app.ts": { imports: ["src/openai", "src/routes"], types: ["src/platform.ts"] },
@@ -74,7 +74,7 @@ const PACKAGES: Record<string, string[]> = {
   hono: ["src/app.ts", "src/routes", "src/node", "workers", "mcp-sidecar"],
   "drizzle-orm": ["src/store", "src/node", "workers", "drizzle"],
   postgres: ["src/node", "workers"],
-  "@modelcontextprotocol/server": ["src/router"],
+  "@modelcontextprotocol/server": ["src/mcp-router"],
   "@modelcontextprotocol/client": ["src/tools"],
   // The older SDK stays out of the Worker: the sidecar's servers are what it is for.
   "@modelcontextprotocol/sdk": ["mcp-sidecar"],
