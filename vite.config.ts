@@ -1,7 +1,9 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
-/** The admin page: `vite` serves it beside a proxy on port 3000, `vite build` makes `dist/admin`. */
+/**
+ * The admin page: `vite` serves it beside a proxy on port 3000, `vite build` makes `dist/admin`.
+ */
 export default defineConfig({
   root: "admin-ui",
   base: "/",
@@ -14,5 +16,8 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
   },
-  server: { host: "127.0.0.1", proxy: { "/api": "http://127.0.0.1:3000", "/health": "http://127.0.0.1:3000" } },
+  server: {
+    host: "127.0.0.1",
+    proxy: { "/api": "http://127.0.0.1:3000", "/health": "http://127.0.0.1:3000" },
+  },
 });

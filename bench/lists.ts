@@ -1,6 +1,7 @@
 /**
- * How long the operator waits for a list among many conversations: `node bench/lists.ts [conversations]`. On a PostgreSQL
- * that it starts and fills, or on the seeded one that DATABASE_URL names; through HTTP, as the page asks.
+ * How long the operator waits for a list among many conversations: `node bench/lists.ts
+ * [conversations]`. On a PostgreSQL that it starts and fills, or on the seeded one that
+ * DATABASE_URL names; through HTTP, as the page asks.
  */
 import postgres from "postgres";
 import { openDatabase } from "../src/node/database/open-database.ts";
@@ -35,10 +36,14 @@ type Ask = (path: string) => Promise<{ body: unknown; ms: number }>;
 async function openAsk(url: string): Promise<Ask> {
   const headers = { "content-type": "application/json" };
   const body = JSON.stringify({ password: "a password for measurements" });
-  const { token } = (await (await fetch(`${url}/api/admin/login`, { method: "POST", headers, body })).json()) as { token: string };
+  const { token } = (await (
+    await fetch(`${url}/api/admin/login`, { method: "POST", headers, body })
+  ).json()) as { token: string };
   return async (path) => {
     const startedAt = performance.now();
-    const answer = await fetch(`${url}/api/admin${path}`, { headers: { authorization: `Bearer ${token}` } });
+    const answer = await fetch(`${url}/api/admin${path}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
     const text = await answer.text();
     const ms = performance.now() - startedAt;
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${text}`);
@@ -48,14 +53,21 @@ async function openAsk(url: string): Promise<Ask> {
 
 const ago = (days: number) => new Date(Date.now() - days * DAY_MS).toISOString();
 
-/** What an operator does, by name; each function gives a path, another one each time where that matters. */
-async function questionsOf(ask: Ask, conversations: number): Promise<Record<string, (index: number) => string>> {
+/**
+ * What an operator does, by name; each function gives a path, another one each time where that
+ * matters.
+ */
+async function questionsOf(
+  ask: Ask,
+  conversations: number,
+): Promise<Record<string, (index: number) => string>> {
   const list = (await ask("/conversations?limit=200")).body as Found;
   const keys = [...new Set(list.data.map(({ apiKeyId }) => apiKeyId))];
   const [busy, quiet] = [keys[0] ?? "", keys.at(-1) ?? ""];
   const deep = (await ask(`/conversations?limit=200&to=${ago(180)}`)).body as Found;
   const ids = [...list.data, ...deep.data].map(({ id }) => id);
-  const number = (index: number) => 100 * (1 + ((index * 7919) % Math.floor(conversations / 100 - 1))) + (index % 25);
+  const number = (index: number) =>
+    100 * (1 + ((index * 7919) % Math.floor(conversations / 100 - 1))) + (index % 25);
   return {
     newest: () => "/conversations",
     "next page, half a year back": () => `/conversations?cursor=${deep.nextCursor}`,
@@ -76,12 +88,14 @@ async function questionsOf(ask: Ask, conversations: number): Promise<Record<stri
     "search: two words": () => "/conversations?q=w1+w2a",
     "search: no such word": () => "/conversations?q=nosuchword",
     "search: a common word, one month": () => `/conversations?q=the&from=${ago(100)}&to=${ago(70)}`,
-    "search: a rare word, one key": (index) => `/conversations?q=ticket${number(index)}&apiKeyId=${busy}`,
+    "search: a rare word, one key": (index) =>
+      `/conversations?q=ticket${number(index)}&apiKeyId=${busy}`,
     "open one": (index) => `/conversations/${ids[(index * 31) % ids.length]}`,
   };
 }
 
-const percentile = (sorted: number[], share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
+const percentile = (sorted: number[], share: number) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;
 
 async function measure(ask: Ask, conversations: number): Promise<void> {
   console.log("| what | rows | p50 ms | p95 ms |\n| --- | ---: | ---: | ---: |");
@@ -96,7 +110,9 @@ async function measure(ask: Ask, conversations: number): Promise<void> {
       if (ms > 500 && times.length >= 4) break;
     }
     times.sort((one, other) => one - other);
-    console.log(`| ${name} | ${rows} | ${percentile(times, 0.5).toFixed(1)} | ${percentile(times, 0.95).toFixed(1)} |`);
+    console.log(
+      `| ${name} | ${rows} | ${percentile(times, 0.5).toFixed(1)} | ${percentile(times, 0.95).toFixed(1)} |`,
+    );
   }
 }
 
@@ -106,7 +122,12 @@ const server = given === undefined ? await startPostgres() : null;
 try {
   const databaseUrl = given ?? (await server?.createDatabase()) ?? "";
   if (server !== null) await seed(databaseUrl, conversations);
-  const proxy = await startProxy({ upstreamUrl: "http://127.0.0.1:9", databaseUrl, tools: 0, nodeOptions: [] });
+  const proxy = await startProxy({
+    upstreamUrl: "http://127.0.0.1:9",
+    databaseUrl,
+    tools: 0,
+    nodeOptions: [],
+  });
   try {
     await measure(await openAsk(proxy.program.url), conversations);
   } finally {

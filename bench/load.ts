@@ -1,6 +1,7 @@
 /**
- * The load generator, as a process of its own: is sent a `Load` by its parent and answers with a `LoadResult`.
- * Whole answers are autocannon's work. Streams are read by a client of ours, which sees each read of the socket.
+ * The load generator, as a process of its own: is sent a `Load` by its parent and answers with a
+ * `LoadResult`. Whole answers are autocannon's work. Streams are read by a client of ours, which
+ * sees each read of the socket.
  */
 import autocannon from "autocannon";
 import { stopWithParent } from "./start-program.ts";
@@ -8,7 +9,10 @@ import { openConnection, type Exchange } from "./stream-client.ts";
 
 /** A fixed amount of requests. */
 export interface Load {
-  /** `many`: by autocannon, for CPU time and throughput. `timed`: one client per connection that times each answer. */
+  /**
+   * `many`: by autocannon, for CPU time and throughput. `timed`: one client per connection that
+   * times each answer.
+   */
   kind: "many" | "timed";
   url: string;
   headers: Record<string, string>;
@@ -17,7 +21,9 @@ export interface Load {
   connections: number;
 }
 
-/** What the clients saw. Times in microseconds; figures that a kind of load does not give are null. */
+/**
+ * What the clients saw. Times in microseconds; figures that a kind of load does not give are null.
+ */
 export interface LoadResult {
   error: string | null;
   seconds: number;
@@ -33,7 +39,15 @@ export interface LoadResult {
   reads: number | null;
 }
 
-const NOTHING = { seconds: 0, requests: 0, firstByte: null, duration: 0, delay: null, delay99: null, reads: null };
+const NOTHING = {
+  seconds: 0,
+  requests: 0,
+  firstByte: null,
+  duration: 0,
+  delay: null,
+  delay99: null,
+  reads: null,
+};
 
 function percentile(values: number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -46,8 +60,18 @@ async function loadMany({ url, headers, body, requests, connections }: Load): Pr
   let ended = started;
   // Its own figures come in whole milliseconds, and its end is noticed once a second.
   const result = await new Promise<autocannon.Result>((resolve, reject) => {
-    const options = { url, headers, body, connections, amount: requests, method: "POST" as const, timeout: 30 };
-    const run = autocannon(options, (error: Error | null, finished) => (error ? reject(error) : resolve(finished)));
+    const options = {
+      url,
+      headers,
+      body,
+      connections,
+      amount: requests,
+      method: "POST" as const,
+      timeout: 30,
+    };
+    const run = autocannon(options, (error: Error | null, finished) =>
+      error ? reject(error) : resolve(finished),
+    );
     run.on("response", (...[, , , milliseconds]) => {
       durations.push(milliseconds * 1000);
       ended = performance.now();
@@ -56,7 +80,10 @@ async function loadMany({ url, headers, body, requests, connections }: Load): Pr
   const failed = result.errors + result.non2xx;
   return {
     ...NOTHING,
-    error: failed > 0 ? `${failed} of ${requests} requests failed (${result.non2xx} by their status)` : null,
+    error:
+      failed > 0
+        ? `${failed} of ${requests} requests failed (${result.non2xx} by their status)`
+        : null,
     seconds: (ended - started) / 1000,
     requests: durations.length,
     duration: percentile(durations, 0.5),
@@ -95,7 +122,9 @@ async function loadTimed({ url, headers, body, requests, connections }: Load): P
 
 process.on("message", (load: Load) => {
   const done = load.kind === "many" ? loadMany(load) : loadTimed(load);
-  void done.catch((error: unknown): LoadResult => ({ ...NOTHING, error: String(error) })).then((result) => process.send?.(result));
+  void done
+    .catch((error: unknown): LoadResult => ({ ...NOTHING, error: String(error) }))
+    .then((result) => process.send?.(result));
 });
 stopWithParent();
 // It listens to its parent, at no address; the line is what a program is waited for.

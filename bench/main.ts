@@ -1,4 +1,7 @@
-/** `npm run bench`: what our proxy costs beside a bare one, measured in turns in one run. See README.md. */
+/**
+ * `npm run bench`: what our proxy costs beside a bare one, measured in turns in one run. See
+ * README.md.
+ */
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { describeMachine, printReport } from "./print-report.ts";
@@ -65,7 +68,9 @@ async function stopAll(): Promise<void> {
   for (let stop = stops.pop(); stop !== undefined; stop = stops.pop()) await stop();
 }
 
-async function register<Running extends { stop(): Promise<void> }>(start: Promise<Running>): Promise<Running> {
+async function register<Running extends { stop(): Promise<void> }>(
+  start: Promise<Running>,
+): Promise<Running> {
   starting.add(start);
   try {
     const running = await start;
@@ -77,15 +82,33 @@ async function register<Running extends { stop(): Promise<void> }>(start: Promis
 }
 
 /** Starts everyone. All are up at once, and only one is under load at a time. */
-async function openField({ databaseUrl, profile }: Choices): Promise<{ field: Field; generator: StartedProgram }> {
+async function openField({
+  databaseUrl,
+  profile,
+}: Choices): Promise<{ field: Field; generator: StartedProgram }> {
   progress("starting mock upstream, load generator and bare proxy");
-  const mock = await register(startProgram({ command: ["bench/mock-upstream.ts"], env: {}, place: "rest" }));
-  const generator = await register(startProgram({ command: ["bench/load.ts"], env: {}, place: "rest" }));
-  const bare = await register(startProgram({ command: ["bench/bare-proxy.ts"], env: { UPSTREAM: mock.url }, place: "proxy" }));
-  progress(`starting our proxy with ${databaseUrl === null ? "the embedded database" : "PostgreSQL"}`);
+  const mock = await register(
+    startProgram({ command: ["bench/mock-upstream.ts"], env: {}, place: "rest" }),
+  );
+  const generator = await register(
+    startProgram({ command: ["bench/load.ts"], env: {}, place: "rest" }),
+  );
+  const bare = await register(
+    startProgram({ command: ["bench/bare-proxy.ts"], env: { UPSTREAM: mock.url }, place: "proxy" }),
+  );
+  progress(
+    `starting our proxy with ${databaseUrl === null ? "the embedded database" : "PostgreSQL"}`,
+  );
   const nodeOptions = profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
-  const ours = await register(startProxy({ upstreamUrl: mock.url, databaseUrl, tools: TOOLS, nodeOptions }));
-  const contender = (name: string, { pid, url }: StartedProgram, key: string): Contender => ({ name, pid, url, key });
+  const ours = await register(
+    startProxy({ upstreamUrl: mock.url, databaseUrl, tools: TOOLS, nodeOptions }),
+  );
+  const contender = (name: string, { pid, url }: StartedProgram, key: string): Contender => ({
+    name,
+    pid,
+    url,
+    key,
+  });
   return {
     generator,
     field: {
@@ -100,13 +123,16 @@ async function openField({ databaseUrl, profile }: Choices): Promise<{ field: Fi
 
 function chosen(scenarios: Scenario[], only: string[]): Scenario[] {
   const unknown = only.filter((id) => !scenarios.some((scenario) => scenario.id === id));
-  if (unknown.length > 0) throw new Error(`There is no measurement called ${unknown.join(", ")}.\n${USAGE}`);
+  if (unknown.length > 0)
+    throw new Error(`There is no measurement called ${unknown.join(", ")}.\n${USAGE}`);
   return only.length === 0 ? scenarios : scenarios.filter(({ id }) => only.includes(id));
 }
 
 async function main(): Promise<void> {
   if (!existsSync("/proc/self/task"))
-    throw new Error("The measurement reads CPU time from Linux's /proc, which this system does not have.");
+    throw new Error(
+      "The measurement reads CPU time from Linux's /proc, which this system does not have.",
+    );
   const choices = readChoices();
   const { field, generator } = await openField(choices);
   const measured: MeasuredScenario[] = [];
@@ -119,7 +145,11 @@ async function main(): Promise<void> {
     rounds: String(choices.rounds),
     requests: String(choices.requests),
   };
-  console.log(choices.json ? JSON.stringify({ ...facts, scenarios: measured }, null, 2) : printReport(measured, facts));
+  console.log(
+    choices.json
+      ? JSON.stringify({ ...facts, scenarios: measured }, null, 2)
+      : printReport(measured, facts),
+  );
 }
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -134,7 +164,8 @@ try {
   await main();
 } catch (error) {
   // Once interrupted, the programs are ended under its feet.
-  if (!interrupted.signal.aborted) console.error(error instanceof Error ? error.message : String(error));
+  if (!interrupted.signal.aborted)
+    console.error(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;
 } finally {
   await stopAll();

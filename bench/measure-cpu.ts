@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 
-/** CPU time in nanoseconds since the process began, by the kernel's scheduler (not by its 10 ms ticks). */
+/**
+ * CPU time in nanoseconds since the process began, by the kernel's scheduler (not by its 10 ms
+ * ticks).
+ */
 export interface CpuTime {
   /** The thread that serves requests. */
   mainThread: number;
@@ -43,13 +46,16 @@ function processTime(pid: number): number {
   return threadsOf(pid).reduce((sum, thread) => sum + threadTime(pid, thread), 0);
 }
 
-/** Parents by process. The name in a `stat` line may hold anything but its last parenthesis ends it. */
+/**
+ * Parents by process. The name in a `stat` line may hold anything but its last parenthesis ends it.
+ */
 function parents(): Map<number, number> {
   const found = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     const line = readIfThere(`/proc/${name}/stat`);
-    if (line !== null) found.set(Number(name), Number(line.slice(line.lastIndexOf(")") + 2).split(" ")[1]));
+    if (line !== null)
+      found.set(Number(name), Number(line.slice(line.lastIndexOf(")") + 2).split(" ")[1]));
   }
   return found;
 }
@@ -57,13 +63,15 @@ function parents(): Map<number, number> {
 function descendantsOf(pid: number): number[] {
   const all = parents();
   const found = [pid];
-  for (const ancestor of found) for (const [child, parent] of all) if (parent === ancestor) found.push(child);
+  for (const ancestor of found)
+    for (const [child, parent] of all) if (parent === ancestor) found.push(child);
   return found.slice(1);
 }
 
 /**
- * The CPU time of a process so far. Threads that have ended are not in it, so it is right for differences only, and
- * only while no busy thread ends: the proxy's threads live as long as it does.
+ * The CPU time of a process so far. Threads that have ended are not in it, so it is right for
+ * differences only, and only while no busy thread ends: the proxy's threads live as long as it
+ * does.
  */
 export function readCpuTime(pid: number): CpuTime {
   const own = processTime(pid);
@@ -81,13 +89,17 @@ export function readMemory(pid: number): number {
 }
 
 const LOOK_MS = 150;
-/** Less than this of CPU time in one look counts as rest: a tenth of a processor. Timers use some, and a profiler uses more. */
+/**
+ * Less than this of CPU time in one look counts as rest: a tenth of a processor. Timers use some,
+ * and a profiler uses more.
+ */
 const REST_NS = 15_000_000;
 const RESTS_NEEDED = 3;
 const LIMIT_MS = 60_000;
 
 /**
- * Waits until a process has nothing left to do: records are written behind the responses, and belong to their cost.
+ * Waits until a process has nothing left to do: records are written behind the responses, and
+ * belong to their cost.
  * @throws Error when it does not come to rest within a minute
  */
 export async function waitForRest(pid: number): Promise<void> {

@@ -3,11 +3,13 @@ import type { MeasuredFigure, MeasuredScenario, Spread } from "./run-scenario.ts
 import { isPinned } from "./start-program.ts";
 
 const round = (value: number) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(1));
-const spreadText = ({ median, min, max }: Spread, write: (value: number) => string) => `${write(median)} [${write(min)} ${write(max)}]`;
+const spreadText = ({ median, min, max }: Spread, write: (value: number) => string) =>
+  `${write(median)} [${write(min)} ${write(max)}]`;
 
 function goalText({ goal, ratio }: MeasuredFigure): string {
   if (goal === undefined) return "";
-  if ("atMost" in goal) return `≤ ${goal.atMost.toFixed(2)} ${ratio.median <= goal.atMost ? "met" : "MISSED"}`;
+  if ("atMost" in goal)
+    return `≤ ${goal.atMost.toFixed(2)} ${ratio.median <= goal.atMost ? "met" : "MISSED"}`;
   return `≥ ${goal.atLeast.toFixed(2)} ${ratio.median >= goal.atLeast ? "met" : "MISSED"}`;
 }
 
@@ -24,7 +26,9 @@ function rowOf(figure: MeasuredFigure): string[] {
 
 function tableOf({ title, base, ours, figures }: MeasuredScenario): string {
   const rows = [["", base, ours, "ratio", "goal"], ...figures.map(rowOf)];
-  const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const widths = (rows[0] ?? []).map((_cell, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
   const lines = rows.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))

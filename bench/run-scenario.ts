@@ -10,7 +10,10 @@ export interface Spread {
   max: number;
 }
 
-/** A figure over all rounds. The ratio is taken within each round, because a machine's speed changes between them. */
+/**
+ * A figure over all rounds. The ratio is taken within each round, because a machine's speed changes
+ * between them.
+ */
 export interface MeasuredFigure extends Pick<Figure, "name" | "unit" | "goal"> {
   base: Spread;
   ours: Spread;
@@ -34,13 +37,18 @@ interface Run {
   progress(line: string): void;
 }
 
-/** Warm-up: this many times a round's requests, because code gets faster for some ten thousand of them. */
+/**
+ * Warm-up: this many times a round's requests, because code gets faster for some ten thousand of
+ * them.
+ */
 const WARM_UPS = 3;
 
 function spread(values: number[]): Spread {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;
-  const median = ((sorted[Math.ceil(middle) - 1] ?? Number.NaN) + (sorted[Math.floor(middle)] ?? Number.NaN)) / 2;
+  const median =
+    ((sorted[Math.ceil(middle) - 1] ?? Number.NaN) + (sorted[Math.floor(middle)] ?? Number.NaN)) /
+    2;
   return { median, min: sorted[0] ?? Number.NaN, max: sorted.at(-1) ?? Number.NaN };
 }
 
@@ -52,7 +60,11 @@ function difference(after: CpuTime, before: CpuTime): CpuTime {
   };
 }
 
-async function loadOnce(scenario: Scenario, contender: Contender, generator: StartedProgram): Promise<Sample> {
+async function loadOnce(
+  scenario: Scenario,
+  contender: Contender,
+  generator: StartedProgram,
+): Promise<Sample> {
   const { path, ...load } = scenario.load;
   const headers = {
     authorization: `Bearer ${contender.key}`,
@@ -63,16 +75,29 @@ async function loadOnce(scenario: Scenario, contender: Contender, generator: Sta
     "x-stainless-runtime": "node",
   };
   const before = readCpuTime(contender.pid);
-  const result = (await generator.ask({ ...load, url: contender.url + path, headers })) as LoadResult;
+  const result = (await generator.ask({
+    ...load,
+    url: contender.url + path,
+    headers,
+  })) as LoadResult;
   if (result.error !== null) throw new Error(`${scenario.id}, ${contender.name}: ${result.error}`);
   await waitForRest(contender.pid);
-  return { ...result, cpu: difference(readCpuTime(contender.pid), before), memory: readMemory(contender.pid) };
+  return {
+    ...result,
+    cpu: difference(readCpuTime(contender.pid), before),
+    memory: readMemory(contender.pid),
+  };
 }
 
 /** A figure that some round does not have has no line. */
 function measure(figure: Figure, rounds: Round[]): MeasuredFigure[] {
-  const values = rounds.map((round) => ({ base: figure.value(round, "base"), ours: figure.value(round, "ours") }));
-  const whole = values.filter((pair): pair is { base: number; ours: number } => pair.base !== null && pair.ours !== null);
+  const values = rounds.map((round) => ({
+    base: figure.value(round, "base"),
+    ours: figure.value(round, "ours"),
+  }));
+  const whole = values.filter(
+    (pair): pair is { base: number; ours: number } => pair.base !== null && pair.ours !== null,
+  );
   if (whole.length < rounds.length) return [];
   const { name, unit, goal } = figure;
   return [
@@ -87,8 +112,14 @@ function measure(figure: Figure, rounds: Round[]): MeasuredFigure[] {
   ];
 }
 
-/** Loads the contenders one after another, in an order that turns from round to round, and compares them within each round. */
-export async function runScenario(scenario: Scenario, { generator, rounds, progress }: Run): Promise<MeasuredScenario> {
+/**
+ * Loads the contenders one after another, in an order that turns from round to round, and compares
+ * them within each round.
+ */
+export async function runScenario(
+  scenario: Scenario,
+  { generator, rounds, progress }: Run,
+): Promise<MeasuredScenario> {
   const contenders = Object.entries(scenario.contenders) as [Role, Contender][];
   for (const [, contender] of contenders) {
     progress(`${scenario.id}: warming up ${contender.name}`);

@@ -9,7 +9,10 @@ export interface Sample extends LoadResult {
   memory: number;
 }
 
-/** Who is loaded: `base` is what `ours` is compared with, `direct` the mock upstream without any proxy. */
+/**
+ * Who is loaded: `base` is what `ours` is compared with, `direct` the mock upstream without any
+ * proxy.
+ */
 export type Role = "base" | "ours" | "direct";
 
 /** The samples of one round. `direct` is there only where a figure needs it. */
@@ -63,7 +66,8 @@ const STREAMS = 24;
 const STREAM_CHUNKS = 200;
 const FEW_CHUNKS = 5;
 
-const text = (length: number) => "Tell me what the quick brown fox did after it jumped over the lazy dog. ".repeat(length);
+const text = (length: number) =>
+  "Tell me what the quick brown fox did after it jumped over the lazy dog. ".repeat(length);
 
 /** Some 1.5 KB, as a short conversation with a system prompt is. */
 function chatBody(more: Record<string, unknown>): string {
@@ -85,12 +89,16 @@ const sampleFigure = (name: string, unit: string, value: (sample: Sample) => num
   },
 });
 
-const perRequest = (part: keyof CpuTime) => (sample: Sample) => sample.cpu[part] / 1000 / sample.requests;
+const perRequest = (part: keyof CpuTime) => (sample: Sample) =>
+  sample.cpu[part] / 1000 / sample.requests;
 
-/** The goal for a proxy's process that has no database inside; null where there is one, or no goal. */
+/**
+ * The goal for a proxy's process that has no database inside; null where there is one, or no goal.
+ */
 type Goal = number | null;
 
-const atMost = (goal: Goal): Pick<Figure, "goal"> => (goal === null ? {} : { goal: { atMost: goal } });
+const atMost = (goal: Goal): Pick<Figure, "goal"> =>
+  goal === null ? {} : { goal: { atMost: goal } };
 
 function cpuFigures(goal: Goal): Figure[] {
   return [
@@ -119,7 +127,9 @@ function added(name: string, time: "firstByte" | "duration"): Figure {
     unit: "µs",
     value: (round, role) => {
       const [through, direct] = [round[role]?.[time], round.direct?.[time]];
-      return through === undefined || direct === undefined || through === null || direct === null ? null : through - direct;
+      return through === undefined || direct === undefined || through === null || direct === null
+        ? null
+        : through - direct;
     },
   };
 }
@@ -138,7 +148,11 @@ function wholeScenarios({ bare, ours, isEmbedded }: Field, { requests }: Amounts
       id: "passthrough",
       title: `Embeddings, passed through without a record (${CONNECTIONS} connections)`,
       contenders: { base: bare, ours },
-      load: { ...many, path: "/v1/embeddings", body: JSON.stringify({ model: "text-embedding-3-small", input: text(20) }) },
+      load: {
+        ...many,
+        path: "/v1/embeddings",
+        body: JSON.stringify({ model: "text-embedding-3-small", input: text(20) }),
+      },
       figures: manyFigures({ cpu: 1.05, memory: null }),
     },
   ];
@@ -159,8 +173,14 @@ function streamScenario({ bare, ours, isEmbedded }: Field, { requests }: Amounts
     },
     figures: [
       ...cpuFigures(isEmbedded ? null : 1.2),
-      { ...sampleFigure("Reads per stream", "", (sample) => sample.reads), goal: { atLeast: 0.95 } },
-      { ...sampleFigure("Delay of a chunk, p50", "µs", (sample) => sample.delay), goal: { atMost: 1.2 } },
+      {
+        ...sampleFigure("Reads per stream", "", (sample) => sample.reads),
+        goal: { atLeast: 0.95 },
+      },
+      {
+        ...sampleFigure("Delay of a chunk, p50", "µs", (sample) => sample.delay),
+        goal: { atMost: 1.2 },
+      },
       sampleFigure("Delay of a chunk, p99", "µs", (sample) => sample.delay99),
       DURATION,
       MEMORY,
@@ -169,7 +189,12 @@ function streamScenario({ bare, ours, isEmbedded }: Field, { requests }: Amounts
 }
 
 function singleScenarios({ bare, ours, tools, direct }: Field, { requests }: Amounts): Scenario[] {
-  const one = { kind: "timed" as const, requests: Math.max(20, Math.round(requests / 20)), connections: 1, path: "/v1/chat/completions" };
+  const one = {
+    kind: "timed" as const,
+    requests: Math.max(20, Math.round(requests / 20)),
+    connections: 1,
+    path: "/v1/chat/completions",
+  };
   const streamed = { ...one, body: chatBody({ stream: true, max_tokens: FEW_CHUNKS }) };
   const firstByte = sampleFigure("First chunk after, p50", "µs", (sample) => sample.firstByte);
   return [
@@ -185,11 +210,15 @@ function singleScenarios({ bare, ours, tools, direct }: Field, { requests }: Amo
       title: "Time to the first chunk, one stream at a time",
       contenders: { base: bare, ours, direct },
       load: streamed,
-      figures: [firstByte, { ...added("Added to direct, p50", "firstByte"), goal: { atMost: 1.3 } }],
+      figures: [
+        firstByte,
+        { ...added("Added to direct, p50", "firstByte"), goal: { atMost: 1.3 } },
+      ],
     },
     {
       id: "tools",
-      title: "Time to the first chunk, one stream at a time: a key with 20 tools, of which the model calls none",
+      title:
+        "Time to the first chunk, one stream at a time: a key with 20 tools, of which the model calls none",
       contenders: { base: bare, ours: tools, direct },
       load: streamed,
       figures: [firstByte, added("Added to direct, p50", "firstByte"), ...cpuFigures(null)],
@@ -199,5 +228,9 @@ function singleScenarios({ bare, ours, tools, direct }: Field, { requests }: Amo
 
 /** Everything that can be measured, in the order of the report. */
 export function listScenarios(field: Field, amounts: Amounts): Scenario[] {
-  return [...wholeScenarios(field, amounts), streamScenario(field, amounts), ...singleScenarios(field, amounts)];
+  return [
+    ...wholeScenarios(field, amounts),
+    streamScenario(field, amounts),
+    ...singleScenarios(field, amounts),
+  ];
 }

@@ -1,4 +1,7 @@
-/** Fills a migrated database with conversations, as a busy year would have left them: by SQL, in minutes. */
+/**
+ * Fills a migrated database with conversations, as a busy year would have left them: by SQL, in
+ * minutes.
+ */
 import type postgres from "postgres";
 
 /** How much is made. */
@@ -10,7 +13,9 @@ export interface Seed {
 
 const BATCH = 50_000;
 
-/** Helpers that live as long as the session. Ids are of version 7, as ours: in the order of time. */
+/**
+ * Helpers that live as long as the session. Ids are of version 7, as ours: in the order of time.
+ */
 const HELPERS = `
   create or replace function pg_temp.bench_id(kind text, number bigint, at timestamptz) returns uuid language sql immutable as $$
     select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7' || substr(md5(kind || number), 1, 3)
@@ -20,7 +25,10 @@ const HELPERS = `
       select (array['the','of','a','to','and'])[1 + floor(random() * 5)::int] || ' w' || to_hex(floor(power(random(), 4) * 30000)::int + number * 0) as word
       from generate_series(1, length / 2)) words $$;`;
 
-/** Conversations number $1 to $2 of $3: the last year, spread evenly; keys, models and tools as unevenly as they are used. */
+/**
+ * Conversations number $1 to $2 of $3: the last year, spread evenly; keys, models and tools as
+ * unevenly as they are used.
+ */
 const CONVERSATIONS = `
   create temporary table batch on commit drop as
     select number, pg_temp.bench_id('conversation', number, at) as id, at,
@@ -58,7 +66,8 @@ const FROM_BATCH = [
 ];
 
 /**
- * Seeds an empty, migrated database that has its partitions. Needs a superuser, because foreign keys are not checked.
+ * Seeds an empty, migrated database that has its partitions. Needs a superuser, because foreign
+ * keys are not checked.
  * @param sql a client of one connection, because its session is set up for this
  * @param tell hears how far it is
  */
@@ -67,10 +76,14 @@ export async function seedConversations(
   { conversations, withBodies }: Seed,
   tell: (line: string) => void,
 ): Promise<void> {
-  await sql.unsafe("set session_replication_role = replica; set synchronous_commit = off; set maintenance_work_mem = '1GB'");
+  await sql.unsafe(
+    "set session_replication_role = replica; set synchronous_commit = off; set maintenance_work_mem = '1GB'",
+  );
   await sql.unsafe(HELPERS);
   // Built once over all of it, which is many times faster than row by row.
-  const [index] = await sql.unsafe<{ indexdef: string }[]>("select indexdef from pg_indexes where indexname = 'message_bodies_search'");
+  const [index] = await sql.unsafe<{ indexdef: string }[]>(
+    "select indexdef from pg_indexes where indexname = 'message_bodies_search'",
+  );
   await sql.unsafe("drop index message_bodies_search");
   for (let first = 1; first <= conversations; first += BATCH) {
     const last = Math.min(first + BATCH - 1, conversations);

@@ -1,6 +1,6 @@
 /**
- * `node bench/sidecar.ts [calls]`: what a warm call of an MCP tool takes at the server itself, through the sidecar, and as the
- * proxy makes it. All in turns in one run; see README.md.
+ * `node bench/sidecar.ts [calls]`: what a warm call of an MCP tool takes at the server itself,
+ * through the sidecar, and as the proxy makes it. All in turns in one run; see README.md.
  */
 import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -20,21 +20,28 @@ const ECHO = { name: "echo", arguments: { message: "hello" } };
 
 const silent = { error() {}, warn() {}, info() {}, debug() {} };
 const newClient = () => new Client({ name: "bench", version: "1" });
-const percentile = (values: number[], share: number) => values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? NaN;
+const percentile = (values: number[], share: number) =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? NaN;
 
 /** A way to make one call. */
 type Way = () => Promise<unknown>;
 
-async function openWays(sidecar: ReturnType<typeof startSidecar>): Promise<{ ways: Record<string, Way>; close(): Promise<void> }> {
+async function openWays(
+  sidecar: ReturnType<typeof startSidecar>,
+): Promise<{ ways: Record<string, Way>; close(): Promise<void> }> {
   const direct = newClient();
-  await direct.connect(new StdioClientTransport({ command: process.execPath, args: [SCRIPT], stderr: "ignore" }));
+  await direct.connect(
+    new StdioClientTransport({ command: process.execPath, args: [SCRIPT], stderr: "ignore" }),
+  );
   const { url, token } = await sidecar.endpoint();
   const definition = { ...parseServerCommand(COMMAND), env: {}, owner: "" };
   const server = `${url}/servers/${await identifyServer(definition)}`;
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   await fetch(server, { method: "PUT", headers, body: JSON.stringify(definition) });
   const through = newClient();
-  await through.connect(new StreamableHTTPClientTransport(new URL(`${server}/mcp`), { requestInit: { headers } }));
+  await through.connect(
+    new StreamableHTTPClientTransport(new URL(`${server}/mcp`), { requestInit: { headers } }),
+  );
   const platform = platformOf(sidecar);
   const call = {
     target: { kind: "command", command: COMMAND, env: {}, owner: "" },
@@ -86,14 +93,18 @@ function print(times: Map<string, number[]>): void {
   const [alone = []] = times.values();
   const { date, node, cpu } = describeMachine();
   console.log(`${date} · Node ${node} · ${cpu}\n`);
-  console.log(`| call | p50 ms | p90 ms | added, p50 ms | goal: < ${GOAL_MS} |\n| --- | ---: | ---: | ---: | --- |`);
+  console.log(
+    `| call | p50 ms | p90 ms | added, p50 ms | goal: < ${GOAL_MS} |\n| --- | ---: | ---: | ---: | --- |`,
+  );
   for (const [name, taken] of times) {
     const added = percentile(
       taken.map((time, index) => time - (alone[index] ?? NaN)),
       0.5,
     );
     const verdict = added < GOAL_MS ? "met" : "MISSED";
-    const figures = [percentile(taken, 0.5), percentile(taken, 0.9), added].map((figure) => figure.toFixed(2));
+    const figures = [percentile(taken, 0.5), percentile(taken, 0.9), added].map((figure) =>
+      figure.toFixed(2),
+    );
     console.log(`| ${name} | ${figures.join(" | ")} | ${taken === alone ? "" : verdict} |`);
   }
 }

@@ -2,7 +2,9 @@ import { spawn, spawnSync, type StdioOptions } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** Which processor a program runs on: `proxy` has one to itself, everything else shares the other. */
+/**
+ * Which processor a program runs on: `proxy` has one to itself, everything else shares the other.
+ */
 export type Place = "proxy" | "rest";
 
 /** A program that has said that it is ready. */
@@ -33,7 +35,10 @@ function canPin(): boolean {
   return spawnSync("taskset", ["-c", CPUS.proxy, "true"], { stdio: "ignore" }).status === 0;
 }
 
-/** Whether programs are pinned to processors; without two of them, or without `taskset`, they are not. */
+/**
+ * Whether programs are pinned to processors; without two of them, or without `taskset`, they are
+ * not.
+ */
 export const isPinned = canPin();
 
 /** Ends the calling program when the one that started it is gone, however that ended. */
@@ -42,7 +47,10 @@ export function stopWithParent(): void {
   process.on("disconnect", () => process.exit(0));
 }
 
-/** A variable of the machine must not change what is measured: a program gets what it needs to run, and what it is given. */
+/**
+ * A variable of the machine must not change what is measured: a program gets what it needs to run,
+ * and what it is given.
+ */
 function environment(own: Record<string, string>): NodeJS.ProcessEnv {
   const { PATH, HOME, TMPDIR } = process.env;
   return { PATH, HOME, TMPDIR, ...own };
@@ -53,7 +61,9 @@ function environment(own: Record<string, string>): NodeJS.ProcessEnv {
  * It is in a process group of its own, so that Ctrl-C reaches it once: as our own `stop`.
  */
 export function startProgram({ command, env, place }: Program): Promise<StartedProgram> {
-  const [file, args] = isPinned ? ["taskset", ["-c", CPUS[place], process.execPath, ...command]] : [process.execPath, command];
+  const [file, args] = isPinned
+    ? ["taskset", ["-c", CPUS[place], process.execPath, ...command]]
+    : [process.execPath, command];
   const isOurs = command.some((part) => part.startsWith("bench/"));
   const stdio: StdioOptions = ["ignore", "pipe", "pipe", ...(isOurs ? ["ipc" as const] : [])];
   const child = spawn(file, args, { cwd: ROOT, env: environment(env), detached: true, stdio });
@@ -84,7 +94,11 @@ export function startProgram({ command, env, place }: Program): Promise<StartedP
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       child.kill("SIGKILL");
-      reject(new Error(`${command.join(" ")} was not ready within ${START_LIMIT_MS / 1000} s:\n${lines.join("\n")}`));
+      reject(
+        new Error(
+          `${command.join(" ")} was not ready within ${START_LIMIT_MS / 1000} s:\n${lines.join("\n")}`,
+        ),
+      );
     }, START_LIMIT_MS);
     const read = (line: string) => {
       lines.push(line);

@@ -6,12 +6,18 @@ import { startProgram } from "./start-program.ts";
 import { startProxy } from "./start-proxy.ts";
 
 const turns = Number(process.argv[2] ?? 100);
-const question = (turn: number) => `Question ${turn}: ${"what did the quick brown fox do after it jumped over the lazy dog? ".repeat(6)}`;
+const question = (turn: number) =>
+  `Question ${turn}: ${"what did the quick brown fox do after it jumped over the lazy dog? ".repeat(6)}`;
 
 const database = await startPostgres();
 const url = await database.createDatabase();
 const mock = await startProgram({ command: ["bench/mock-upstream.ts"], env: {}, place: "rest" });
-const proxy = await startProxy({ upstreamUrl: mock.url, databaseUrl: url, tools: 0, nodeOptions: [] });
+const proxy = await startProxy({
+  upstreamUrl: mock.url,
+  databaseUrl: url,
+  tools: 0,
+  nodeOptions: [],
+});
 const sql = postgres(url, { max: 1 });
 try {
   const messages: { role: string; content: string }[] = [];
@@ -41,7 +47,9 @@ try {
     console.log(`turn ${at}: ${row?.messages} messages, ${row?.bytes} bytes of content`);
   }
   console.log(`content on record: ${perTurn.reduce((sum, { bytes }) => sum + bytes, 0)} bytes`);
-  console.log(`tables with their indexes: ${size?.bytes} bytes, ${Math.round((size?.bytes ?? 0) / turns)} a turn`);
+  console.log(
+    `tables with their indexes: ${size?.bytes} bytes, ${Math.round((size?.bytes ?? 0) / turns)} a turn`,
+  );
 } finally {
   await sql.end();
   await proxy.stop();

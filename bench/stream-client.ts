@@ -51,7 +51,8 @@ class AnswerReader {
     if (text !== "") this.#note(text);
     this.#received += text.length;
     this.#tail = (this.#tail + text).slice(-LAST_CHUNK.length);
-    const isWhole = this.#length === null ? this.#tail === LAST_CHUNK : this.#received >= this.#length;
+    const isWhole =
+      this.#length === null ? this.#tail === LAST_CHUNK : this.#received >= this.#length;
     if (isWhole) this.exchange.duration = now() - this.#started;
     return isWhole;
   }
@@ -65,7 +66,10 @@ class AnswerReader {
   }
 }
 
-function requestBytes(url: URL, { headers, body }: { headers: Record<string, string>; body: string }): Buffer {
+function requestBytes(
+  url: URL,
+  { headers, body }: { headers: Record<string, string>; body: string },
+): Buffer {
   const all = { host: url.host, ...headers, "content-length": String(Buffer.byteLength(body)) };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
   return Buffer.from(`POST ${url.pathname} HTTP/1.1\r\n${lines.join("")}\r\n${body}`);
@@ -77,7 +81,10 @@ async function readAnswer(socket: Socket, request: Buffer): Promise<Exchange> {
   return new Promise((resolve, reject) => {
     const settle = () => socket.off("data", onData).off("error", onError).off("close", onClose);
     const onError = (error: Error) => (settle(), reject(error));
-    const onClose = () => (settle(), reject(new Error("The proxy closed the connection in the middle of an answer")));
+    const onClose = () => (
+      settle(),
+      reject(new Error("The proxy closed the connection in the middle of an answer"))
+    );
     const onData = (bytes: Buffer) => {
       try {
         if (!reader.take(bytes)) return;
@@ -93,7 +100,10 @@ async function readAnswer(socket: Socket, request: Buffer): Promise<Exchange> {
 }
 
 /** Connects, and sends the same POST request as often as asked. */
-export async function openConnection(url: URL, request: { headers: Record<string, string>; body: string }): Promise<ClientConnection> {
+export async function openConnection(
+  url: URL,
+  request: { headers: Record<string, string>; body: string },
+): Promise<ClientConnection> {
   const bytes = requestBytes(url, request);
   const socket = connect({ host: url.hostname, port: Number(url.port), noDelay: true });
   await once(socket, "connect");

@@ -1,5 +1,14 @@
 /** Who may use what, and what operators did about it. */
-import { boolean, doublePrecision, index, integer, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import {
+  boolean,
+  doublePrecision,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  uuid,
+} from "drizzle-orm/pg-core";
 import { createdAt, moment, updatedAt } from "./columns.ts";
 
 export const apiKeys = pgTable(
@@ -22,7 +31,10 @@ export const apiKeys = pgTable(
     openaiBaseUrl: text("openai_base_url"),
     /** Null: all models. */
     allowedModels: text("allowed_models").array(),
-    /** Whether rounds that a client did not see are put back into the history when it comes back in a later turn. */
+    /**
+     * Whether rounds that a client did not see are put back into the history when it comes back in
+     * a later turn.
+     */
     toolMemory: boolean("tool_memory").notNull().default(true),
     /** Null: the server's `TOOL_MAX_ROUNDS`. */
     toolMaxRounds: integer("tool_max_rounds"),
@@ -35,7 +47,10 @@ export const apiKeys = pgTable(
     tokensPerMinute: integer("tokens_per_minute"),
     /** US dollars in a calendar month (UTC); null: no limit. */
     monthlyBudget: doublePrecision("monthly_budget"),
-    /** How long `/mcp` may give an answer again, in seconds. Null: the server's `ANSWER_CACHE_SECONDS`; 0: never. */
+    /**
+     * How long `/mcp` may give an answer again, in seconds. Null: the server's
+     * `ANSWER_CACHE_SECONDS`; 0: never.
+     */
     answerCacheSeconds: integer("answer_cache_seconds"),
     lastUsedAt: moment("last_used_at"),
     createdAt: createdAt(),
@@ -61,16 +76,24 @@ export const tools = pgTable(
     env: text("env"),
     /** Sealed JSON object of the headers that a server at a URL is sent. */
     mcpHeaders: text("mcp_headers"),
-    /** `key`: each API key has a process of its own, so that none sees what another's left there. */
+    /**
+     * `key`: each API key has a process of its own, so that none sees what another's left there.
+     */
     mcpIsolation: text("mcp_isolation", { enum: ["key", "shared"] })
       .notNull()
       .default("key"),
     timeoutMs: integer("timeout_ms"),
     /** Calls that may run at the same time; null: no limit of its own. */
     maxConcurrency: integer("max_concurrency"),
-    /** What the operator approved of the server's tool, as JSON text `{description, inputSchema}`; null: `description` and `parameters`. */
+    /**
+     * What the operator approved of the server's tool, as JSON text `{description, inputSchema}`;
+     * null: `description` and `parameters`.
+     */
     mcpApproved: text("mcp_approved"),
-    /** What the server offers instead, likewise, while that waits for approval; JSON `null`: it has no such tool any more. */
+    /**
+     * What the server offers instead, likewise, while that waits for approval; JSON `null`: it has
+     * no such tool any more.
+     */
     mcpChanged: text("mcp_changed"),
     /** Whether the tool stays on as approved while a change waits, or is off. */
     onMcpChange: text("on_mcp_change", { enum: ["keep", "disable"] })
@@ -95,7 +118,10 @@ export const apiKeyTools = pgTable(
       .notNull()
       .references(() => tools.id, { onDelete: "cascade" }),
   },
-  (table) => [primaryKey({ columns: [table.apiKeyId, table.toolId] }), index("api_key_tools_by_tool").on(table.toolId)],
+  (table) => [
+    primaryKey({ columns: [table.apiKeyId, table.toolId] }),
+    index("api_key_tools_by_tool").on(table.toolId),
+  ],
 );
 
 /** Answers of `/mcp` that may be given again, until they expire. */
@@ -112,12 +138,16 @@ export const cachedAnswers = pgTable(
     expiresAt: moment("expires_at").notNull(),
     createdAt: createdAt(),
   },
-  (table) => [primaryKey({ columns: [table.apiKeyId, table.requestHash] }), index("cached_answers_by_expiry").on(table.expiresAt)],
+  (table) => [
+    primaryKey({ columns: [table.apiKeyId, table.requestHash] }),
+    index("cached_answers_by_expiry").on(table.expiresAt),
+  ],
 );
 
 /**
- * What a client did not see of a turn, until it comes back: kept before its response ends. `lookup` is a hash of the
- * history that the client can see, up to and including the answer in whose place the messages go.
+ * What a client did not see of a turn, until it comes back: kept before its response ends. `lookup`
+ * is a hash of the history that the client can see, up to and including the answer in whose place
+ * the messages go.
  */
 export const hiddenRounds = pgTable(
   "hidden_rounds",
@@ -130,7 +160,10 @@ export const hiddenRounds = pgTable(
     messages: text("messages").notNull(),
     expiresAt: moment("expires_at").notNull(),
   },
-  (table) => [primaryKey({ columns: [table.apiKeyId, table.lookup] }), index("hidden_rounds_by_expiry").on(table.expiresAt)],
+  (table) => [
+    primaryKey({ columns: [table.apiKeyId, table.lookup] }),
+    index("hidden_rounds_by_expiry").on(table.expiresAt),
+  ],
 );
 
 /** What operators changed. Never edited, never deleted by the proxy. */

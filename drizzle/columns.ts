@@ -3,14 +3,16 @@ import { sql } from "drizzle-orm";
 import { bigint, boolean, doublePrecision, integer, text, timestamp } from "drizzle-orm/pg-core";
 
 /** A time, to the millisecond. */
-export const moment = (name: string) => timestamp(name, { withTimezone: true, mode: "date", precision: 3 });
+export const moment = (name: string) =>
+  timestamp(name, { withTimezone: true, mode: "date", precision: 3 });
 /** When a row was made. */
 export const createdAt = () => moment("created_at").notNull().defaultNow();
 /** When a row was last changed. */
 export const updatedAt = () => moment("updated_at").notNull().defaultNow();
 
 /** How something ended. */
-export const status = () => text("status", { enum: ["completed", "failed", "cancelled"] }).notNull();
+export const status = () =>
+  text("status", { enum: ["completed", "failed", "cancelled"] }).notNull();
 /** Tokens, as upstream counted them or as they were counted here. */
 export const tokens = () => ({
   promptTokens: integer("prompt_tokens"),

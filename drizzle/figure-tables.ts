@@ -2,7 +2,10 @@
 import { doublePrecision, index, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
 import { count, histogram, moment } from "./columns.ts";
 
-/** What statistics are made of: one row for each hour (UTC), key, model and endpoint, written with the turns. */
+/**
+ * What statistics are made of: one row for each hour (UTC), key, model and endpoint, written with
+ * the turns.
+ */
 export const usageHours = pgTable(
   "usage_hours",
   {

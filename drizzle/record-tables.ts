@@ -25,7 +25,10 @@ export const conversations = pgTable(
     ...tokens(),
     ...costs(),
     durationMs: integer("duration_ms").notNull().default(0),
-    /** The turn from whose answer it goes on, where it is a branch of another conversation. No foreign key: that may be deleted. */
+    /**
+     * The turn from whose answer it goes on, where it is a branch of another conversation. No
+     * foreign key: that may be deleted.
+     */
     branchOfTurnId: uuid("branch_of_turn_id"),
     branchOfConversationId: uuid("branch_of_conversation_id"),
     createdAt: createdAt(),
@@ -43,7 +46,9 @@ export const conversations = pgTable(
   ],
 );
 
-/** One request and its response. The row's presence is what makes writing a record twice harmless. */
+/**
+ * One request and its response. The row's presence is what makes writing a record twice harmless.
+ */
 export const turns = pgTable(
   "turns",
   {
@@ -53,11 +58,14 @@ export const turns = pgTable(
       .references(() => conversations.id, { onDelete: "cascade" }),
     /** The turn whose answer the client's history ended in, before what is new in this one. */
     parentTurnId: uuid("parent_turn_id"),
-    /** The place of its answer in the client's history: what a request that goes on from it is recognised by. */
+    /**
+     * The place of its answer in the client's history: what a request that goes on from it is
+     * recognised by.
+     */
     place: text("place"),
     /**
-     * The last place in the history that the client sent, where no turn on record ends at it: one may yet come, from another
-     * replica. Then so many of this turn's messages are that turn's.
+     * The last place in the history that the client sent, where no turn on record ends at it: one
+     * may yet come, from another replica. Then so many of this turn's messages are that turn's.
      */
     awaitedPlace: text("awaited_place"),
     awaitedMessages: integer("awaited_messages").notNull().default(0),
@@ -129,10 +137,16 @@ export const messages = pgTable(
     round: integer("round"),
     createdAt: createdAt(),
   },
-  (table) => [index("messages_by_conversation").on(table.conversationId), index("messages_by_turn").on(table.turnId)],
+  (table) => [
+    index("messages_by_conversation").on(table.conversationId),
+    index("messages_by_turn").on(table.turnId),
+  ],
 );
 
-/** Partitioned by month (UTC) of `createdAt`, so that old content goes by dropping a table. See migration 0002. */
+/**
+ * Partitioned by month (UTC) of `createdAt`, so that old content goes by dropping a table. See
+ * migration 0002.
+ */
 export const messageBodies = pgTable(
   "message_bodies",
   {

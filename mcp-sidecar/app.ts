@@ -29,7 +29,11 @@ interface SidecarParts {
 }
 
 /** An error in the shape that the proxy's own errors have. */
-function fail(c: Context, status: ContentfulStatusCode, { code, message }: { code: string; message: string }) {
+function fail(
+  c: Context,
+  status: ContentfulStatusCode,
+  { code, message }: { code: string; message: string },
+) {
   const type = status < 500 ? "invalid_request_error" : "server_error";
   return c.json({ error: { message, type, param: null, code } }, status);
 }
@@ -37,13 +41,15 @@ function fail(c: Context, status: ContentfulStatusCode, { code, message }: { cod
 const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|\[?::1\]?)$/;
 
 /**
- * Whether a request may be a browser's that some page has sent here: one with an origin of its own, or, where we listen for
- * this machine alone, under a name that is not this machine's (DNS rebinding).
+ * Whether a request may be a browser's that some page has sent here: one with an origin of its own,
+ * or, where we listen for this machine alone, under a name that is not this machine's (DNS
+ * rebinding).
  */
 function isForeign(c: Context, host: string): boolean {
   const { host: named, hostname } = new URL(c.req.url);
   const origin = c.req.header("origin");
-  if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== named)) return true;
+  if (origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== named))
+    return true;
   return LOOPBACK.test(host) && !LOOPBACK.test(hostname);
 }
 
@@ -53,19 +59,28 @@ const digest = (text: string) => createHash("sha256").update(text).digest();
 function guard(app: Hono, { token, host }: Pick<SidecarParts, "token" | "host">): void {
   const expected = digest(`Bearer ${token}`);
   app.use(async (c, next) => {
-    // Digests have one length, so that the comparison tells nothing about the token, not even how long it is.
+    // Digests have one length, so that the comparison tells nothing about the token, not even how
+    // long it is.
     if (timingSafeEqual(digest(c.req.header("authorization") ?? ""), expected)) return next();
-    const message = "The MCP sidecar needs the header `Authorization: Bearer …` with the value of MCP_SIDECAR_TOKEN.";
+    const message =
+      "The MCP sidecar needs the header `Authorization: Bearer …` with the value of MCP_SIDECAR_TOKEN.";
     return fail(c, 401, { code: "invalid_sidecar_token", message });
   });
   app.use(async (c, next) => {
     if (!isForeign(c, host)) return next();
-    return fail(c, 403, { code: "foreign_origin", message: "The MCP sidecar serves no pages, and no requests for another host." });
+    return fail(c, 403, {
+      code: "foreign_origin",
+      message: "The MCP sidecar serves no pages, and no requests for another host.",
+    });
   });
   app.use(
     bodyLimit({
       maxSize: MAX_BODY_BYTES,
-      onError: (c) => fail(c, 413, { code: "body_too_large", message: `The body is larger than ${MAX_BODY_BYTES} bytes.` }),
+      onError: (c) =>
+        fail(c, 413, {
+          code: "body_too_large",
+          message: `The body is larger than ${MAX_BODY_BYTES} bytes.`,
+        }),
     }),
   );
 }
@@ -75,47 +90,80 @@ export function createSidecarApp({ token, host, registry, sessions, log }: Sidec
   const app = new Hono();
   guard(app, { token, host });
 
-  const known = (c: Context, run: (server: StdioServer) => Promise<Response>): Promise<Response> | Response => {
+  const known = (
+    c: Context,
+    run: (server: StdioServer) => Promise<Response>,
+  ): Promise<Response> | Response => {
     const server = registry.get(c.req.param("id") ?? "");
     return server
       ? run(server)
-      : fail(c, 404, { code: "unknown_server", message: "No server has this id: define it with PUT, then try again." });
+      : fail(c, 404, {
+          code: "unknown_server",
+          message: "No server has this id: define it with PUT, then try again.",
+        });
   };
 
-  app.get("/health", (c) => c.json({ status: "ok", servers: registry.count(), sessions: sessions.size }));
-  app.get("/servers", (c) => c.json({ servers: registry.list().map((server) => server.describe()) }));
+  app.get("/health", (c) =>
+    c.json({ status: "ok", servers: registry.count(), sessions: sessions.size }),
+  );
+  app.get("/servers", (c) =>
+    c.json({ servers: registry.list().map((server) => server.describe()) }),
+  );
   app.put("/servers/:id", async (c) => {
     const definition = Definition.safeParse(await c.req.json().catch(() => null));
     if (!definition.success)
-      return fail(c, 400, { code: "invalid_definition", message: `The definition is wrong: ${z.prettifyError(definition.error)}` });
+      return fail(c, 400, {
+        code: "invalid_definition",
+        message: `The definition is wrong: ${z.prettifyError(definition.error)}`,
+      });
     try {
       return c.json((await registry.define(c.req.param("id"), definition.data)).describe());
     } catch (error) {
-      return fail(c, 400, { code: "invalid_definition", message: error instanceof Error ? error.message : String(error) });
+      return fail(c, 400, {
+        code: "invalid_definition",
+        message: error instanceof Error ? error.message : String(error),
+      });
     }
   });
   app.post("/servers/:id/restart", (c) =>
     known(c, async (server) => {
       try {
-        const others = registry.variantsOf(server.identity.id).filter((other) => other !== server && other.state !== "stopped");
+        const others = registry
+          .variantsOf(server.identity.id)
+          .filter((other) => other !== server && other.state !== "stopped");
         await Promise.all([server, ...others].map((each) => each.restart()));
         return c.json(server.describe());
       } catch (error) {
-        return fail(c, 502, { code: "server_failed", message: error instanceof Error ? error.message : String(error) });
+        return fail(c, 502, {
+          code: "server_failed",
+          message: error instanceof Error ? error.message : String(error),
+        });
       }
     }),
   );
   app.on(["POST", "GET", "DELETE"], "/servers/:id/mcp", (c) =>
     known(c, async (server) => {
       const body = c.req.method === "POST" ? parseBody(await c.req.text()) : undefined;
-      if (body === null) return jsonRpcError(400, { code: -32700, message: "Parse error: the body is not JSON" });
+      if (body === null)
+        return jsonRpcError(400, { code: -32700, message: "Parse error: the body is not JSON" });
       return sessions.handle(server, { request: c.req.raw, body });
     }),
   );
-  app.notFound((c) => fail(c, 404, { code: "not_found", message: `The MCP sidecar has no ${c.req.method} ${c.req.path}.` }));
+  app.notFound((c) =>
+    fail(c, 404, {
+      code: "not_found",
+      message: `The MCP sidecar has no ${c.req.method} ${c.req.path}.`,
+    }),
+  );
   app.onError((error, c) => {
-    log.error({ error: error.stack ?? String(error), path: c.req.path }, "A request failed unexpectedly");
-    return fail(c, 500, { code: "internal_error", message: "The MCP sidecar made a mistake; its log says more." });
+    log.error(
+      { error: error.stack ?? String(error), path: c.req.path },
+      "A request failed unexpectedly",
+    );
+    return fail(c, 500, {
+      code: "internal_error",
+      message: "The MCP sidecar made a mistake; its log says more.",
+    });
   });
   return app;
 }

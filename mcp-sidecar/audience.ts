@@ -19,7 +19,10 @@ export type SessionExtra = RequestHandlerExtra<ServerRequest, ServerNotification
 /** One session of a process, as what the process says by itself reaches it. */
 export interface Listener {
   capabilities: ClientCapabilities;
-  /** On the stream that belongs to no request; lost where the client has none open, as the protocol has it. */
+  /**
+   * On the stream that belongs to no request; lost where the client has none open, as the protocol
+   * has it.
+   */
   notify(notification: Notification): Promise<void>;
   /** Null: everything. */
   logLevel: LoggingLevel | null;
@@ -55,8 +58,9 @@ class RelayError extends Error {
 const severity = (level: unknown) => LoggingLevelSchema.options.indexOf(level as LoggingLevel);
 
 /**
- * The sessions that share one process: who of them hears what it says, and who answers what it asks. A process knows one
- * client only, so that what belongs to no request has to be given to the right one here.
+ * The sessions that share one process: who of them hears what it says, and who answers what it
+ * asks. A process knows one client only, so that what belongs to no request has to be given to the
+ * right one here.
  */
 export class Audience {
   readonly #listeners = new Set<Listener>();
@@ -94,12 +98,16 @@ export class Audience {
 
   /** Whether nobody but this session is subscribed to a resource. */
   isOnlySubscriber(listener: Listener, uri: string): boolean {
-    return ![...this.#listeners].some((other) => other !== listener && other.subscriptions.has(uri));
+    return ![...this.#listeners].some(
+      (other) => other !== listener && other.subscriptions.has(uri),
+    );
   }
 
   /** The most talkative level that a session wants, or null where none has said. */
   get logLevel(): LoggingLevel | null {
-    const levels = [...this.#listeners].flatMap(({ logLevel }) => (logLevel === null ? [] : [logLevel]));
+    const levels = [...this.#listeners].flatMap(({ logLevel }) =>
+      logLevel === null ? [] : [logLevel],
+    );
     return levels.toSorted((a, b) => severity(a) - severity(b))[0] ?? null;
   }
 
@@ -107,13 +115,19 @@ export class Audience {
   async restore(client: Client): Promise<void> {
     const uris = new Set([...this.#listeners].flatMap(({ subscriptions }) => [...subscriptions]));
     const level = this.logLevel;
-    const requests: Request[] = [...uris].map((uri) => ({ method: "resources/subscribe", params: { uri } }));
+    const requests: Request[] = [...uris].map((uri) => ({
+      method: "resources/subscribe",
+      params: { uri },
+    }));
     if (level !== null) requests.push({ method: "logging/setLevel", params: { level } });
     for (const request of requests) {
       try {
         await client.request(request, ANY_RESULT, { timeout: RESTORE_LIMIT_MS });
       } catch (error) {
-        this.#log.warn({ method: request.method, error: String(error) }, "A restarted MCP server does not take what it took before");
+        this.#log.warn(
+          { method: request.method, error: String(error) },
+          "A restarted MCP server does not take what it took before",
+        );
       }
     }
   }
@@ -121,27 +135,39 @@ export class Audience {
   /** Hands on what the process says by itself. */
   hear(notification: Notification): void {
     const { method, params = {} } = notification;
-    if (method === "notifications/message") return this.#tell(notification, (listener) => wantsLevel(listener, params["level"]));
-    if (method === "notifications/resources/updated") return this.#tellAll(notification, (listener) => isAbout(listener, params["uri"]));
-    if (/\/list_changed$|^notifications\/elicitation\/complete$/.test(method)) return this.#tellAll(notification);
+    if (method === "notifications/message")
+      return this.#tell(notification, (listener) => wantsLevel(listener, params["level"]));
+    if (method === "notifications/resources/updated")
+      return this.#tellAll(notification, (listener) => isAbout(listener, params["uri"]));
+    if (/\/list_changed$|^notifications\/elicitation\/complete$/.test(method))
+      return this.#tellAll(notification);
     this.#tell(notification);
   }
 
-  /** To whoever has a call in flight, on the stream of that call; to everybody, where nobody has. */
+  /**
+   * To whoever has a call in flight, on the stream of that call; to everybody, where nobody has.
+   */
   #tell(notification: Notification, isWanted: (listener: Listener) => boolean = () => true): void {
     const calls = new Map([...this.#calls].map((call) => [call.listener, call.extra]));
     if (calls.size === 0) return this.#tellAll(notification, isWanted);
     for (const [listener, extra] of calls) {
-      if (isWanted(listener)) this.#send(extra.sendNotification(notification as ServerNotification), notification);
+      if (isWanted(listener))
+        this.#send(extra.sendNotification(notification as ServerNotification), notification);
     }
   }
 
-  #tellAll(notification: Notification, isWanted: (listener: Listener) => boolean = () => true): void {
-    for (const listener of this.#listeners) if (isWanted(listener)) this.#send(listener.notify(notification), notification);
+  #tellAll(
+    notification: Notification,
+    isWanted: (listener: Listener) => boolean = () => true,
+  ): void {
+    for (const listener of this.#listeners)
+      if (isWanted(listener)) this.#send(listener.notify(notification), notification);
   }
 
   #send(sending: Promise<void>, { method }: Notification): void {
-    sending.catch((error: unknown) => this.#log.debug({ method, error: String(error) }, "A session did not hear of something"));
+    sending.catch((error: unknown) =>
+      this.#log.debug({ method, error: String(error) }, "A session did not hear of something"),
+    );
   }
 
   /**
@@ -152,10 +178,13 @@ export class Audience {
     const needed = NEEDED[request.method];
     if (needed === undefined) throw new RelayError(-32601, `Method not found: ${request.method}`);
     const able = new Map(
-      [...this.#calls].filter(({ listener }) => listener.capabilities[needed] !== undefined).map((call) => [call.listener, call.extra]),
+      [...this.#calls]
+        .filter(({ listener }) => listener.capabilities[needed] !== undefined)
+        .map((call) => [call.listener, call.extra]),
     );
     const [extra] = able.values();
-    if (extra === undefined) throw new RelayError(-32601, `No client that is waiting for this server can do ${needed}.`);
+    if (extra === undefined)
+      throw new RelayError(-32601, `No client that is waiting for this server can do ${needed}.`);
     if (able.size > 1) {
       throw new RelayError(
         -32603,
@@ -177,5 +206,8 @@ function wantsLevel({ logLevel }: Listener, level: unknown): boolean {
 
 /** News may be of a part of what was subscribed to. */
 function isAbout({ subscriptions }: Listener, uri: unknown): boolean {
-  return typeof uri === "string" && [...subscriptions].some((subscribed) => uri === subscribed || uri.startsWith(subscribed));
+  return (
+    typeof uri === "string" &&
+    [...subscriptions].some((subscribed) => uri === subscribed || uri.startsWith(subscribed))
+  );
 }

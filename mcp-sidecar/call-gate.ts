@@ -27,7 +27,8 @@ export class CallGate {
 
   /**
    * Waits for a place, which has to be given back by {@link leave}.
-   * @throws BusyError where the queue is full, or the wait takes longer than `limitMs`; the signal's reason where that comes first
+   * @throws BusyError where the queue is full, or the wait takes longer than `limitMs`; the
+   * signal's reason where that comes first
    */
   async enter({ signal, limitMs }: { signal: AbortSignal; limitMs: number }): Promise<void> {
     signal.throwIfAborted();
@@ -36,7 +37,9 @@ export class CallGate {
       return;
     }
     if (this.#queue.size >= this.#mostQueued)
-      throw new BusyError(`${this.#inside} calls are running and ${this.#queue.size} are waiting, which is the limit`);
+      throw new BusyError(
+        `${this.#inside} calls are running and ${this.#queue.size} are waiting, which is the limit`,
+      );
     await new Promise<void>((resolve, reject) => {
       const end = () => {
         clearTimeout(timer);
@@ -51,7 +54,11 @@ export class CallGate {
       };
       const giveUp = () => {
         end();
-        reject(signal.reason instanceof Error ? signal.reason : new Error("The call was cancelled while it waited."));
+        reject(
+          signal.reason instanceof Error
+            ? signal.reason
+            : new Error("The call was cancelled while it waited."),
+        );
       };
       const timer = setTimeout(() => {
         end();

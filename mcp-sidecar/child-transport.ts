@@ -48,7 +48,9 @@ export class ChildTransport implements Transport {
 
   /** How the process ended, such as `exit code 1`, or null while it runs. */
   get exit(): string | null {
-    return this.#exit === null || this.#fault === null ? this.#exit : `the sidecar ended it because it ${this.#fault}`;
+    return this.#exit === null || this.#fault === null
+      ? this.#exit
+      : `the sidecar ended it because it ${this.#fault}`;
   }
 
   /** Resolves when the process has ended, and everybody was told. */
@@ -78,7 +80,9 @@ export class ChildTransport implements Transport {
     this.#readOutput(child);
     child.once("exit", (code, signal) => {
       // Unhandled, a rejection here would end the sidecar, and every other server with it.
-      this.#finish(child, signal === null ? `exit code ${code}` : `signal ${signal}`).catch((error: unknown) => this.#report(error));
+      this.#finish(child, signal === null ? `exit code ${code}` : `signal ${signal}`).catch(
+        (error: unknown) => this.#report(error),
+      );
     });
     await new Promise<void>((resolve, reject) => {
       child.once("spawn", resolve);
@@ -101,15 +105,18 @@ export class ChildTransport implements Transport {
     });
     child.stdout?.on("data", (chunk: Buffer) => reader.read(chunk));
     child.stderr?.on("data", (chunk: Buffer) => this.#keepOutput(chunk));
-    for (const stream of [child.stdin, child.stdout, child.stderr]) stream?.on("error", (error) => this.onerror?.(error));
+    for (const stream of [child.stdin, child.stdout, child.stderr])
+      stream?.on("error", (error) => this.onerror?.(error));
   }
 
   /**
-   * One message at a time, each in a turn of its own: the SDK handles notifications a turn late and answers at once, so
-   * that progress which comes in one piece with the answer would be lost.
+   * One message at a time, each in a turn of its own: the SDK handles notifications a turn late and
+   * answers at once, so that progress which comes in one piece with the answer would be lost.
    */
   #deliver(message: JSONRPCMessage): void {
-    this.#delivered = this.#delivered.then(() => this.onmessage?.(message)).catch((error: unknown) => this.#report(error));
+    this.#delivered = this.#delivered
+      .then(() => this.onmessage?.(message))
+      .catch((error: unknown) => this.#report(error));
   }
 
   #report(error: unknown): void {
@@ -119,21 +126,33 @@ export class ChildTransport implements Transport {
   #keepOutput(chunk: Buffer): void {
     this.#output.push(chunk);
     this.#outputBytes += chunk.length;
-    // Not with every chunk: a server that writes many small ones would cost a copy of everything for each.
+    // Not with every chunk: a server that writes many small ones would cost a copy of everything
+    // for each.
     if (this.#outputBytes < 4 * STDERR_BYTES && this.#output.length < 1_000) return;
     const kept = Buffer.from(Buffer.concat(this.#output).subarray(-STDERR_BYTES));
     this.#output = [kept];
     this.#outputBytes = kept.length;
   }
 
-  /** Fails the request whose answer was dropped; where it cannot be told which, nobody may wait for ever: the server ends. */
+  /**
+   * Fails the request whose answer was dropped; where it cannot be told which, nobody may wait for
+   * ever: the server ends.
+   */
   #refuse(id: number | undefined): void {
     const { maxMessageBytes } = this.#options;
-    if (id === undefined) return this.#endFor(`sent a message that is larger than ${maxMessageBytes} bytes`);
-    this.#deliver({ jsonrpc: "2.0", id, error: { code: -32603, message: `the answer is larger than ${maxMessageBytes} bytes` } });
+    if (id === undefined)
+      return this.#endFor(`sent a message that is larger than ${maxMessageBytes} bytes`);
+    this.#deliver({
+      jsonrpc: "2.0",
+      id,
+      error: { code: -32603, message: `the answer is larger than ${maxMessageBytes} bytes` },
+    });
   }
 
-  /** Ends a process that does what cannot be lived with. It is asked no more: it may be in no state to heed anything. */
+  /**
+   * Ends a process that does what cannot be lived with. It is asked no more: it may be in no state
+   * to heed anything.
+   */
   #endFor(reason: string): void {
     const pid = this.#child?.pid;
     this.#fault ??= reason;
@@ -173,9 +192,12 @@ export class ChildTransport implements Transport {
 
   async #finish(child: ChildProcess, exit: string): Promise<void> {
     this.#exit = exit;
-    // What it wrote before it ended may still be on its way; but a descendant that holds the pipe may hold it for ever.
+    // What it wrote before it ended may still be on its way; but a descendant that holds the pipe
+    // may hold it for ever.
     const closed = (stream: Readable | null) =>
-      stream === null || stream.closed ? Promise.resolve() : new Promise<void>((resolve) => stream.once("close", () => resolve()));
+      stream === null || stream.closed
+        ? Promise.resolve()
+        : new Promise<void>((resolve) => stream.once("close", () => resolve()));
     const drained = Promise.all([closed(child.stdout), closed(child.stderr)]);
     await Promise.race([drained, sleep(250)]);
     await this.#delivered;

@@ -5,13 +5,17 @@ const HEALTHY_MS = 30_000;
 /** This many failures within the window open the circuit. */
 const OPENING_FAILURES = 5;
 const WINDOW_MS = 300_000;
-/** Waits are shortened by up to this share, so that servers which failed together do not come back together. */
+/**
+ * Waits are shortened by up to this share, so that servers which failed together do not come back
+ * together.
+ */
 const JITTER = 0.2;
 
 /**
- * When a server that fails may be started again. Closed: 0.5 s after its first failure, doubling. Open, after 5 failures in 5
- * minutes: not for a minute. Half-open, when that is over: one try decides. Never kept beyond the process: a state that is
- * persisted is a server that nobody starts again (metamcp#264).
+ * When a server that fails may be started again. Closed: 0.5 s after its first failure, doubling.
+ * Open, after 5 failures in 5 minutes: not for a minute. Half-open, when that is over: one try
+ * decides. Never kept beyond the process: a state that is persisted is a server that nobody starts
+ * again (metamcp#264).
  */
 export class Circuit {
   readonly #now: () => number;
@@ -45,7 +49,8 @@ export class Circuit {
   /** Counts a failure of a process that had run for `ranForMs`. */
   failed(ranForMs: number): void {
     const now = this.#now();
-    const counting = ranForMs >= HEALTHY_MS ? [] : this.#failures.filter((time) => now - time < WINDOW_MS);
+    const counting =
+      ranForMs >= HEALTHY_MS ? [] : this.#failures.filter((time) => now - time < WINDOW_MS);
     // More than open is not possible, so that nothing grows.
     this.#failures = [...counting, now].slice(-OPENING_FAILURES);
     const wait = this.isOpen ? LAST_WAIT_MS : FIRST_WAIT_MS * 2 ** (this.#failures.length - 1);

@@ -12,7 +12,10 @@ export interface SidecarConfig {
   /** What every request must show as `Authorization: Bearer …`. */
   token: string;
   logLevel: string;
-  /** Where the process ids of running servers are kept, so that the next sidecar can end what a killed one left behind. */
+  /**
+   * Where the process ids of running servers are kept, so that the next sidecar can end what a
+   * killed one left behind.
+   */
   stateDir: string;
   /** MCP servers that may run at the same time. */
   maxProcesses: number;
@@ -28,7 +31,10 @@ export interface SidecarConfig {
   idleStopMs: number;
   /** A session that nobody uses for this long is closed. */
   sessionIdleMs: number;
-  /** Time from the start of a process to the end of its MCP handshake; a first `npx` or `uvx` downloads in it. */
+  /**
+   * Time from the start of a process to the end of its MCP handshake; a first `npx` or `uvx`
+   * downloads in it.
+   */
   startLimitMs: number;
   /** Longest tool call without a sign of progress; callers have limits of their own. */
   callLimitMs: number;
@@ -85,7 +91,9 @@ function readToken(env: Variables, faults: string[]): string {
     if (token === "") faults.push("The file that MCP_SIDECAR_TOKEN_FILE names is empty.");
     return token;
   } catch (error) {
-    faults.push(`The file that MCP_SIDECAR_TOKEN_FILE names cannot be read: ${error instanceof Error ? error.message : String(error)}.`);
+    faults.push(
+      `The file that MCP_SIDECAR_TOKEN_FILE names cannot be read: ${error instanceof Error ? error.message : String(error)}.`,
+    );
     return "";
   }
 }
@@ -97,14 +105,20 @@ function readToken(env: Variables, faults: string[]): string {
 export function readSidecarConfig(env: Variables): SidecarConfig {
   const faults: string[] = [];
   const logLevel = env["LOG_LEVEL"]?.trim() || "info";
-  if (!LOG_LEVELS.includes(logLevel)) faults.push(`LOG_LEVEL is "${logLevel}": it must be one of ${LOG_LEVELS.join(", ")}.`);
+  if (!LOG_LEVELS.includes(logLevel))
+    faults.push(`LOG_LEVEL is "${logLevel}": it must be one of ${LOG_LEVELS.join(", ")}.`);
   const config: SidecarConfig = {
     ...readNumbers(env, faults),
     host: env["HOST"]?.trim() || "127.0.0.1",
     token: readToken(env, faults),
     logLevel,
-    stateDir: env["MCP_SIDECAR_STATE_DIR"]?.trim() || join(tmpdir(), `openai-proxy-mcp-sidecar-${process.getuid?.() ?? "user"}`),
+    stateDir:
+      env["MCP_SIDECAR_STATE_DIR"]?.trim() ||
+      join(tmpdir(), `openai-proxy-mcp-sidecar-${process.getuid?.() ?? "user"}`),
   };
-  if (faults.length > 0) throw new SidecarConfigError(`The MCP sidecar cannot start:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`);
+  if (faults.length > 0)
+    throw new SidecarConfigError(
+      `The MCP sidecar cannot start:\n${faults.map((fault) => `  - ${fault}`).join("\n")}`,
+    );
   return config;
 }

@@ -1,6 +1,12 @@
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import type { ClientCapabilities, LoggingLevel, Notification, Request, Result } from "@modelcontextprotocol/sdk/types.js";
+import type {
+  ClientCapabilities,
+  LoggingLevel,
+  Notification,
+  Request,
+  Result,
+} from "@modelcontextprotocol/sdk/types.js";
 import { LoggingLevelSchema } from "@modelcontextprotocol/sdk/types.js";
 import { AjvJsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/ajv-provider.js";
 import type { Listener, SessionExtra } from "./audience.ts";
@@ -21,7 +27,9 @@ type Forward = (session: Session, request: Request, extra: SessionExtra) => Prom
 
 /** Handed to the process as it came, and its answer back as that came. */
 const passOn: Forward = ({ server, listener, log }, request, extra) => {
-  const to = { notification: (notification: Notification) => extra.sendNotification(notification as never) };
+  const to = {
+    notification: (notification: Notification) => extra.sendNotification(notification as never),
+  };
   const { params, options } = relayProgress(request.params, { to, log });
   const { signal } = extra;
   return server.use(
@@ -46,11 +54,17 @@ const FORWARDS: Record<string, Forward> = {
   },
   "tools/list": ({ server, log }, _request, { signal }) =>
     server.catalogue.list(
-      (limit) => server.use((client, timeout) => listTools(client, { log, label: server.label, signal: limit, timeout }), limit),
+      (limit) =>
+        server.use(
+          (client, timeout) =>
+            listTools(client, { log, label: server.label, signal: limit, timeout }),
+          limit,
+        ),
       signal,
     ),
   /** Neither starts a process nor keeps one alive: a client that pings for ever is no use of it. */
-  ping: async ({ server }, _request, { signal }) => (await server.runningClient?.request({ method: "ping" }, ANY_RESULT, { signal })) ?? {},
+  ping: async ({ server }, _request, { signal }) =>
+    (await server.runningClient?.request({ method: "ping" }, ANY_RESULT, { signal })) ?? {},
   "resources/subscribe": async (session, request, extra) => {
     const result = await passOn(session, request, extra);
     session.listener.subscriptions.add(String(request.params?.["uri"]));
@@ -60,11 +74,16 @@ const FORWARDS: Record<string, Forward> = {
   "resources/unsubscribe": async (session, request, extra) => {
     const { server, listener } = session;
     const uri = String(request.params?.["uri"]);
-    const result = server.audience.isOnlySubscriber(listener, uri) ? await passOn(session, request, extra) : {};
+    const result = server.audience.isOnlySubscriber(listener, uri)
+      ? await passOn(session, request, extra)
+      : {};
     listener.subscriptions.delete(uri);
     return result;
   },
-  /** The process knows one level: the most talkative of its sessions'. Each session gets what it asked for. */
+  /**
+   * The process knows one level: the most talkative of its sessions'. Each session gets what it
+   * asked for.
+   */
   "logging/setLevel": async (session, request, extra) => {
     const given = LoggingLevelSchema.safeParse(request.params?.["level"]);
     if (!given.success) return passOn(session, request, extra);
@@ -72,7 +91,14 @@ const FORWARDS: Record<string, Forward> = {
     const before: LoggingLevel | null = listener.logLevel;
     listener.logLevel = given.data;
     try {
-      return await passOn(session, { ...request, params: { ...request.params, level: server.audience.logLevel ?? given.data } }, extra);
+      return await passOn(
+        session,
+        {
+          ...request,
+          params: { ...request.params, level: server.audience.logLevel ?? given.data },
+        },
+        extra,
+      );
     } catch (error) {
       listener.logLevel = before;
       throw error;
@@ -81,8 +107,9 @@ const FORWARDS: Record<string, Forward> = {
 };
 
 /**
- * One session's MCP server, which hands everything on to the shared process: whatever it can do, by its own name, with its
- * own instructions. Tasks are left out, because they outlive the call that could be cancelled and the process that is idle.
+ * One session's MCP server, which hands everything on to the shared process: whatever it can do, by
+ * its own name, with its own instructions. Tasks are left out, because they outlive the call that
+ * could be cancelled and the process that is idle.
  */
 export async function openForwarder(
   server: StdioServer,
@@ -114,7 +141,8 @@ export async function openForwarder(
   forwarder.fallbackNotificationHandler = async (notification) => {
     await server.runningClient?.notification(notification);
   };
-  forwarder.onerror = (error) => around.log.debug({ server: server.label, error: error.message }, "A session reports an error");
+  forwarder.onerror = (error) =>
+    around.log.debug({ server: server.label, error: error.message }, "A session reports an error");
   forwarder.onclose = () => server.audience.remove(listener);
   server.audience.add(listener);
   await forwarder.connect(transport);

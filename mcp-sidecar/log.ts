@@ -5,5 +5,9 @@ export type Log = Pick<Logger, "error" | "warn" | "info" | "debug">;
 
 /** The sidecar's log, at a level of pino's. */
 export function createLog(level: string): Log {
-  return pino({ level, base: { part: "mcp-sidecar" }, formatters: { level: (label) => ({ level: label }) } });
+  return pino({
+    level,
+    base: { part: "mcp-sidecar" },
+    formatters: { level: (label) => ({ level: label }) },
+  });
 }

@@ -1,4 +1,7 @@
-/** Entry of the MCP sidecar: `node mcp-sidecar/main.ts`, alone in a container or as a child of the proxy. */
+/**
+ * Entry of the MCP sidecar: `node mcp-sidecar/main.ts`, alone in a container or as a child of the
+ * proxy.
+ */
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { serve, type ServerType } from "@hono/node-server";
@@ -29,12 +32,17 @@ async function listen(config: SidecarConfig, log: Log): Promise<void> {
   const registry = new ServerRegistry(config, log, ledger);
   const sessions = new Sessions(registry, { config, log });
   const app = createSidecarApp({ token: config.token, host: config.host, registry, sessions, log });
-  const server: ServerType = serve({ fetch: app.fetch, port: config.port, hostname: config.host }, ({ port }: AddressInfo) => {
-    log.info({ host: config.host, port }, "The MCP sidecar listens");
-    process.send?.({ listening: port });
-  });
+  const server: ServerType = serve(
+    { fetch: app.fetch, port: config.port, hostname: config.host },
+    ({ port }: AddressInfo) => {
+      log.info({ host: config.host, port }, "The MCP sidecar listens");
+      process.send?.({ listening: port });
+    },
+  );
   server.on("error", (error) => {
-    console.error(`The MCP sidecar cannot listen on ${config.host}:${config.port}: ${error.message}`);
+    console.error(
+      `The MCP sidecar cannot listen on ${config.host}:${config.port}: ${error.message}`,
+    );
     process.exit(1);
   });
 
@@ -48,8 +56,10 @@ async function listen(config: SidecarConfig, log: Log): Promise<void> {
     await Promise.race([sessions.close(), sleep(200)]);
     process.exit(0);
   };
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => void shutDown(signal));
-  // A child of the proxy has a channel to it. That closes however the proxy ends, `kill -9` included.
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
+    process.on(signal, () => void shutDown(signal));
+  // A child of the proxy has a channel to it. That closes however the proxy ends, `kill -9`
+  // included.
   process.on("disconnect", () => void shutDown("the proxy is gone"));
 }
 

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 const STOP_STEPS = { endOfInput: 500, terminate: 1_500, kill: 1_000 };
 
 /**
- * Signals a whole process group. The SDK's own transport signals the first process only, and `npx` has two more below it
- * (modelcontextprotocol/typescript-sdk#2023).
+ * Signals a whole process group. The SDK's own transport signals the first process only, and `npx`
+ * has two more below it (modelcontextprotocol/typescript-sdk#2023).
  * @returns whether the group still had a member
  */
 export function signalGroup(groupId: number, signal: NodeJS.Signals | 0): boolean {
@@ -27,12 +27,16 @@ async function groupEnds(groupId: number, withinMs: number): Promise<boolean> {
   }
 }
 
-/** Ends a process group: waits for those who heed the end of their input, then SIGTERM, then SIGKILL. */
+/**
+ * Ends a process group: waits for those who heed the end of their input, then SIGTERM, then
+ * SIGKILL.
+ */
 export async function endGroup(groupId: number): Promise<void> {
   if (await groupEnds(groupId, STOP_STEPS.endOfInput)) return;
   signalGroup(groupId, "SIGTERM");
   if (await groupEnds(groupId, STOP_STEPS.terminate)) return;
   signalGroup(groupId, "SIGKILL");
-  // Bounded: where nobody reaps orphans (a container without an init), dead members stay members for ever.
+  // Bounded: where nobody reaps orphans (a container without an init), dead members stay members
+  // for ever.
   await groupEnds(groupId, STOP_STEPS.kill);
 }

@@ -15,23 +15,33 @@ interface Page {
   groups: Birth[];
 }
 
-/** When a process started, in clock ticks since boot, or null when it is gone (or the system has no `/proc`). */
+/**
+ * When a process started, in clock ticks since boot, or null when it is gone (or the system has no
+ * `/proc`).
+ */
 function startOf(pid: number): string | null {
   try {
-    // The second field is the program's name in brackets, which may itself hold spaces and brackets. Field 22 is the start.
+    // The second field is the program's name in brackets, which may itself hold spaces and
+    // brackets. Field 22 is the start.
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
       .replace(/^.*\) /s, "")
       .split(" ");
     return fields[19] ?? null;
   } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")) return null;
+    if (
+      error instanceof Error &&
+      "code" in error &&
+      (error.code === "ENOENT" || error.code === "ESRCH")
+    )
+      return null;
     throw error;
   }
 }
 
 /**
- * The process groups of this sidecar, in memory and in a file, so that none outlives it: what is left when the process
- * exits is killed, and what a killed sidecar (SIGKILL, out of memory) left is ended by the next one.
+ * The process groups of this sidecar, in memory and in a file, so that none outlives it: what is
+ * left when the process exits is killed, and what a killed sidecar (SIGKILL, out of memory) left is
+ * ended by the next one.
  */
 export class ProcessLedger {
   readonly #groups = new Map<number, Birth>();
@@ -46,7 +56,9 @@ export class ProcessLedger {
     // Another user must not be able to plant a page that names other processes.
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     if (process.getuid !== undefined && statSync(directory).uid !== process.getuid()) {
-      throw new Error(`The directory ${directory} belongs to another user: set MCP_SIDECAR_STATE_DIR to one of your own.`);
+      throw new Error(
+        `The directory ${directory} belongs to another user: set MCP_SIDECAR_STATE_DIR to one of your own.`,
+      );
     }
   }
 
@@ -67,25 +79,36 @@ export class ProcessLedger {
     rmSync(this.#file, { force: true });
   }
 
-  /** Ends the groups of sidecars that no longer run. A number whose process started at another time is someone else's. */
+  /**
+   * Ends the groups of sidecars that no longer run. A number whose process started at another time
+   * is someone else's.
+   */
   async reap(): Promise<void> {
     for (const name of readdirSync(this.#directory)) {
       const file = join(this.#directory, name);
       const page = name.endsWith(".json") ? readPage(file, this.#log) : null;
       if (page === null || isAlive(page.sidecar)) continue;
       const left = page.groups.filter(isAlive);
-      if (left.length > 0) this.#log.warn({ groups: left.map(({ pid }) => pid) }, "Ending MCP servers that a killed sidecar left behind");
+      if (left.length > 0)
+        this.#log.warn(
+          { groups: left.map(({ pid }) => pid) },
+          "Ending MCP servers that a killed sidecar left behind",
+        );
       await Promise.all(left.map(({ pid }) => endGroup(pid)));
       rmSync(file, { force: true });
     }
   }
 
   #write(): void {
-    const page: Page = { sidecar: { pid: process.pid, startedAt: startOf(process.pid) }, groups: [...this.#groups.values()] };
+    const page: Page = {
+      sidecar: { pid: process.pid, startedAt: startOf(process.pid) },
+      groups: [...this.#groups.values()],
+    };
     try {
       writeFileSync(this.#file, JSON.stringify(page), { mode: 0o600 });
     } catch (error) {
-      // A full disk must not stop MCP servers from running; what is in memory still ends them on a normal exit.
+      // A full disk must not stop MCP servers from running; what is in memory still ends them on a
+      // normal exit.
       this.#log.error({ error: String(error) }, "The process ledger cannot be written");
     }
   }
@@ -99,7 +122,8 @@ function readPage(file: string, log: Log): Page | null {
   try {
     return JSON.parse(readFileSync(file, "utf8")) as Page;
   } catch (error) {
-    // Another sidecar may have removed it, or a full disk may have cut it: neither may keep this one from starting.
+    // Another sidecar may have removed it, or a full disk may have cut it: neither may keep this
+    // one from starting.
     log.warn({ error: String(error) }, "A page of the process ledger cannot be read");
     return null;
   }

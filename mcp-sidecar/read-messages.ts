@@ -3,9 +3,15 @@ export interface MessageSink {
   message(message: Record<string, unknown>): void;
   /** A line that is no JSON-RPC message, such as a banner. */
   noise(line: string): void;
-  /** A line that was over the limit and was dropped; the id of the request that it answers, where it could be told. */
+  /**
+   * A line that was over the limit and was dropped; the id of the request that it answers, where it
+   * could be told.
+   */
   tooLarge(id: number | undefined): void;
-  /** So much that is no message that reading on would cost more than the server is worth; nothing is read after it. */
+  /**
+   * So much that is no message that reading on would cost more than the server is worth; nothing is
+   * read after it.
+   */
   flooded(reason: string): void;
 }
 
@@ -17,18 +23,26 @@ const ENDLESS = 16;
 const FLOOD_MS = 10_000;
 const FLOOD_LINES = 10_000;
 /**
- * What nobody has asked for, and how many bytes of it within ten seconds are a server gone wrong. Lines that are no messages
- * are read by nobody; what a server says by itself is kept for clients until they read it.
+ * What nobody has asked for, and how many bytes of it within ten seconds are a server gone wrong.
+ * Lines that are no messages are read by nobody; what a server says by itself is kept for clients
+ * until they read it.
  */
 const UNASKED = {
   noise: {
     bytes: 1024 * 1024,
-    reason: "flooded its standard output, which is for MCP messages alone, with other lines (a log belongs to standard error)",
+    reason:
+      "flooded its standard output, which is for MCP messages alone, with other lines (a log belongs to standard error)",
   },
-  messages: { bytes: 32 * 1024 * 1024, reason: "flooded its clients with notifications or requests" },
+  messages: {
+    bytes: 32 * 1024 * 1024,
+    reason: "flooded its clients with notifications or requests",
+  },
 };
 
-/** Cuts the standard output of an MCP server into JSON-RPC messages, one per line, without ever holding more than the limit. */
+/**
+ * Cuts the standard output of an MCP server into JSON-RPC messages, one per line, without ever
+ * holding more than the limit.
+ */
 export class MessageReader {
   readonly #sink: MessageSink;
   readonly #maxBytes: number;
@@ -36,7 +50,10 @@ export class MessageReader {
   #size = 0;
   /** First and last bytes of a line that is over the limit and is being skipped. */
   #skipped: { head: Buffer; tail: Buffer; size: number } | null = null;
-  readonly #unasked = { noise: { since: 0, bytes: 0, lines: 0 }, messages: { since: 0, bytes: 0, lines: 0 } };
+  readonly #unasked = {
+    noise: { since: 0, bytes: 0, lines: 0 },
+    messages: { since: 0, bytes: 0, lines: 0 },
+  };
   #hasGivenUp = false;
 
   constructor(maxBytes: number, sink: MessageSink) {
@@ -46,7 +63,11 @@ export class MessageReader {
 
   read(chunk: Buffer): void {
     let start = 0;
-    for (let end = chunk.indexOf(NEWLINE); end !== -1 && !this.#hasGivenUp; end = chunk.indexOf(NEWLINE, start)) {
+    for (
+      let end = chunk.indexOf(NEWLINE);
+      end !== -1 && !this.#hasGivenUp;
+      end = chunk.indexOf(NEWLINE, start)
+    ) {
       this.#keep(chunk.subarray(start, end));
       this.#endLine();
       start = end + 1;
@@ -56,17 +77,26 @@ export class MessageReader {
 
   #keep(piece: Buffer): void {
     if (this.#skipped !== null) {
-      this.#skipped.tail = Buffer.concat([this.#skipped.tail, piece.subarray(-EDGE_BYTES)]).subarray(-EDGE_BYTES);
+      this.#skipped.tail = Buffer.concat([
+        this.#skipped.tail,
+        piece.subarray(-EDGE_BYTES),
+      ]).subarray(-EDGE_BYTES);
       this.#skipped.size += piece.length;
       if (this.#skipped.size > this.#maxBytes * ENDLESS)
-        this.#giveUp(`wrote a line of more than ${this.#maxBytes * ENDLESS} bytes to its standard output`);
+        this.#giveUp(
+          `wrote a line of more than ${this.#maxBytes * ENDLESS} bytes to its standard output`,
+        );
       return;
     }
     this.#pieces.push(piece);
     this.#size += piece.length;
     if (this.#size <= this.#maxBytes) return;
     const all = Buffer.concat(this.#pieces);
-    this.#skipped = { head: Buffer.from(all.subarray(0, EDGE_BYTES)), tail: Buffer.from(all.subarray(-EDGE_BYTES)), size: this.#size };
+    this.#skipped = {
+      head: Buffer.from(all.subarray(0, EDGE_BYTES)),
+      tail: Buffer.from(all.subarray(-EDGE_BYTES)),
+      size: this.#size,
+    };
     this.#pieces = [];
     this.#size = 0;
   }
@@ -81,14 +111,19 @@ export class MessageReader {
       this.#sink.tooLarge(id?.[1] === undefined ? undefined : Number(id[1]));
       return;
     }
-    const line = (this.#pieces.length === 1 && this.#pieces[0] ? this.#pieces[0] : Buffer.concat(this.#pieces)).toString("utf8").trim();
+    const line = (
+      this.#pieces.length === 1 && this.#pieces[0] ? this.#pieces[0] : Buffer.concat(this.#pieces)
+    )
+      .toString("utf8")
+      .trim();
     this.#pieces = [];
     this.#size = 0;
     if (line === "") return;
     const message = readMessage(line);
     if (message === null) this.#sink.noise(line);
     else this.#sink.message(message);
-    if (message === null || "method" in message) this.#count(message === null ? "noise" : "messages", line.length);
+    if (message === null || "method" in message)
+      this.#count(message === null ? "noise" : "messages", line.length);
   }
 
   #count(kind: keyof typeof UNASKED, bytes: number): void {
@@ -97,7 +132,8 @@ export class MessageReader {
     if (now - counted.since > FLOOD_MS) Object.assign(counted, { since: now, bytes: 0, lines: 0 });
     counted.bytes += bytes;
     counted.lines += 1;
-    if (counted.bytes > UNASKED[kind].bytes || counted.lines > FLOOD_LINES) this.#giveUp(UNASKED[kind].reason);
+    if (counted.bytes > UNASKED[kind].bytes || counted.lines > FLOOD_LINES)
+      this.#giveUp(UNASKED[kind].reason);
   }
 
   #giveUp(reason: string): void {

@@ -13,8 +13,9 @@ interface Relay {
 }
 
 /**
- * What to ask of the other side for a request of this side. A progress token belongs to one connection: towards the other
- * side the SDK makes one of its own, and what comes back gets the caller's again.
+ * What to ask of the other side for a request of this side. A progress token belongs to one
+ * connection: towards the other side the SDK makes one of its own, and what comes back gets the
+ * caller's again.
  */
 export function relayProgress(
   given: Request["params"],
@@ -25,20 +26,29 @@ export function relayProgress(
   if (progressToken === undefined) return { params: given, options: {} };
   const params = Object.keys(others).length > 0 ? { ...rest, _meta: others } : rest;
   const onprogress: RequestOptions["onprogress"] = (progress) => {
-    to.notification({ method: "notifications/progress", params: { ...progress, progressToken } }).catch((error: unknown) =>
+    to.notification({
+      method: "notifications/progress",
+      params: { ...progress, progressToken },
+    }).catch((error: unknown) =>
       log.debug({ error: String(error) }, "A caller did not hear of progress"),
     );
   };
   return { params, options: { onprogress } };
 }
 
-/** The SDK writes `MCP error -32602: ` before a message whenever it passes through a client: once is enough. */
+/**
+ * The SDK writes `MCP error -32602: ` before a message whenever it passes through a client: once is
+ * enough.
+ */
 export async function withoutPrefixes<T>(run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "McpError" || !("code" in error)) throw error;
     const message = error.message.replace(/^(?:MCP error -?\d+: )+/, "");
-    throw Object.assign(new Error(message, { cause: error }), { code: error.code, ...("data" in error && { data: error.data }) });
+    throw Object.assign(new Error(message, { cause: error }), {
+      code: error.code,
+      ...("data" in error && { data: error.data }),
+    });
   }
 }

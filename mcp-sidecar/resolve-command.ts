@@ -21,12 +21,20 @@ async function readManifest(directory: string): Promise<Manifest | null> {
   try {
     return JSON.parse(await readFile(join(directory, "package.json"), "utf8")) as Manifest;
   } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")) return null;
+    if (
+      error instanceof Error &&
+      "code" in error &&
+      (error.code === "ENOENT" || error.code === "ENOTDIR")
+    )
+      return null;
     throw error;
   }
 }
 
-async function findInstalled(name: string, from: string): Promise<{ directory: string; manifest: Manifest } | null> {
+async function findInstalled(
+  name: string,
+  from: string,
+): Promise<{ directory: string; manifest: Manifest } | null> {
   for (let directory = resolve(from); ; directory = dirname(directory)) {
     const candidate = join(directory, "node_modules", name);
     const manifest = await readManifest(candidate);
@@ -55,34 +63,58 @@ async function findLinked(name: string, from: string): Promise<string | null> {
     try {
       return await realpath(join(directory, "node_modules", ".bin", name));
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"))) throw error;
+      if (
+        !(
+          error instanceof Error &&
+          "code" in error &&
+          (error.code === "ENOENT" || error.code === "ENOTDIR")
+        )
+      )
+        throw error;
     }
     if (dirname(directory) === directory) return null;
   }
 }
 
-/** The script of an installed package, or null where it is not installed, or not in the wanted version. */
-async function findScript(wanted: string, { from, executable }: { from: string; executable?: string }): Promise<string | null> {
+/**
+ * The script of an installed package, or null where it is not installed, or not in the wanted
+ * version.
+ */
+async function findScript(
+  wanted: string,
+  { from, executable }: { from: string; executable?: string },
+): Promise<string | null> {
   const { name, version } = PACKAGE.exec(wanted)?.groups ?? {};
   const found = name === undefined ? null : await findInstalled(name, from);
   if (found === null || (version !== undefined && version !== found.manifest.version)) return null;
-  const script = executable === undefined ? pickExecutable(found.manifest) : executablesOf(found.manifest)[executable];
+  const script =
+    executable === undefined
+      ? pickExecutable(found.manifest)
+      : executablesOf(found.manifest)[executable];
   return script === undefined ? null : join(found.directory, script);
 }
 
 /**
- * What to start for a command. A package that is installed beside the sidecar is started by this Node itself: that saves
- * 200 ms and 65 MB per server over `npx`, which keeps npm and a shell alive as parents of the server (measured).
+ * What to start for a command. A package that is installed beside the sidecar is started by this
+ * Node itself: that saves 200 ms and 65 MB per server over `npx`, which keeps npm and a shell alive
+ * as parents of the server (measured).
  * @param directory where `node_modules` is looked for, upwards
  */
-export async function resolveCommand(server: ServerCommand, directory: string): Promise<Executable> {
+export async function resolveCommand(
+  server: ServerCommand,
+  directory: string,
+): Promise<Executable> {
   if (server.command !== "npx") return { file: server.command, args: server.args };
   const { packages, target, args } = readLaunchedServer(server);
   const [only] = packages;
   const script =
     packages.length > 0
-      ? packages.length === 1 && only !== undefined && (await findScript(only, { from: directory, executable: target }))
-      : ((await findScript(target, { from: directory })) ?? (/^[\w.-]+$/.test(target) ? await findLinked(target, directory) : null));
-  if (typeof script === "string" && /\.[cm]?js$/.test(script)) return { file: process.execPath, args: [script, ...args] };
+      ? packages.length === 1 &&
+        only !== undefined &&
+        (await findScript(only, { from: directory, executable: target }))
+      : ((await findScript(target, { from: directory })) ??
+        (/^[\w.-]+$/.test(target) ? await findLinked(target, directory) : null));
+  if (typeof script === "string" && /\.[cm]?js$/.test(script))
+    return { file: process.execPath, args: [script, ...args] };
   return { file: "npx", args: ["-y", ...server.args] };
 }

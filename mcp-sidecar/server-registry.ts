@@ -1,17 +1,34 @@
 import type { ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
-import { identifyServer, readLaunchedServer, type ServerDefinition } from "../src/tools/server-command.ts";
+import {
+  identifyServer,
+  readLaunchedServer,
+  type ServerDefinition,
+} from "../src/tools/server-command.ts";
 import type { SidecarConfig } from "./config.ts";
 import type { Log } from "./log.ts";
 import type { ProcessLedger } from "./process-ledger.ts";
 import { ServerBusy, ServerFailure } from "./server-failure.ts";
 import { StdioServer, type ServerIdentity } from "./stdio-server.ts";
 
-/** What a server is told of its client: whom it may ask what. The rest it could not use through a sidecar. */
-export function capabilitiesOf({ sampling, elicitation, roots }: ClientCapabilities = {}): ClientCapabilities {
-  return { ...(sampling && { sampling }), ...(elicitation && { elicitation }), ...(roots && { roots }) };
+/**
+ * What a server is told of its client: whom it may ask what. The rest it could not use through a
+ * sidecar.
+ */
+export function capabilitiesOf({
+  sampling,
+  elicitation,
+  roots,
+}: ClientCapabilities = {}): ClientCapabilities {
+  return {
+    ...(sampling && { sampling }),
+    ...(elicitation && { elicitation }),
+    ...(roots && { roots }),
+  };
 }
 
-/** The MCP servers that the proxy has defined since this sidecar started, least recently used first. */
+/**
+ * The MCP servers that the proxy has defined since this sidecar started, least recently used first.
+ */
 export class ServerRegistry {
   /** By id; behind it, for clients that can be asked something, what they can do. */
   readonly #servers = new Map<string, StdioServer>();
@@ -32,7 +49,8 @@ export class ServerRegistry {
    */
   async define(id: string, definition: ServerDefinition): Promise<StdioServer> {
     readLaunchedServer(definition);
-    if ((await identifyServer(definition)) !== id) throw new Error("The id is not the SHA-256 of the definition.");
+    if ((await identifyServer(definition)) !== id)
+      throw new Error("The id is not the SHA-256 of the definition.");
     const known = this.get(id);
     if (known) return known;
     const sharedId = await identifyServer({ ...definition, owner: "" });
@@ -40,8 +58,9 @@ export class ServerRegistry {
   }
 
   /**
-   * The server as clients of these capabilities get it. A server is told once what its client can do, and acts on it: it
-   * offers tools that ask the user, say, which must not be offered to those who have none.
+   * The server as clients of these capabilities get it. A server is told once what its client can
+   * do, and acts on it: it offers tools that ask the user, say, which must not be offered to those
+   * who have none.
    */
   forClient(server: StdioServer, capabilities: ClientCapabilities): StdioServer {
     if (Object.keys(capabilities).length === 0) return server;
@@ -81,7 +100,12 @@ export class ServerRegistry {
 
   /** How many servers are in each state. */
   count(): Record<string, number> {
-    const counts: Record<string, number> = { known: this.#servers.size, running: 0, starting: 0, failed: 0 };
+    const counts: Record<string, number> = {
+      known: this.#servers.size,
+      running: 0,
+      starting: 0,
+      failed: 0,
+    };
     for (const { state } of this.#servers.values()) counts[state] = (counts[state] ?? 0) + 1;
     return counts;
   }
@@ -96,7 +120,9 @@ export class ServerRegistry {
     if (this.#servers.size < this.#config.maxDefinitions) return;
     const [key, oldest] = [...this.#servers].find(([, server]) => server.users === 0) ?? [];
     if (!oldest || key === undefined)
-      throw new ServerFailure(`The MCP sidecar knows ${this.#servers.size} servers, and all of them are in use: try again later.`);
+      throw new ServerFailure(
+        `The MCP sidecar knows ${this.#servers.size} servers, and all of them are in use: try again later.`,
+      );
     this.#servers.delete(key);
     this.#stop(oldest);
   }
@@ -104,14 +130,26 @@ export class ServerRegistry {
   #stop(server: StdioServer): void {
     server
       .stop()
-      .catch((error: unknown) => this.#log.error({ server: server.label, error: String(error) }, "An MCP server could not be stopped"));
+      .catch((error: unknown) =>
+        this.#log.error(
+          { server: server.label, error: String(error) },
+          "An MCP server could not be stopped",
+        ),
+      );
   }
 
-  /** Stops the server that was unused for longest, where the limit is reached. Busy is an error of its own, never "unknown tool". */
+  /**
+   * Stops the server that was unused for longest, where the limit is reached. Busy is an error of
+   * its own, never "unknown tool".
+   */
   #makeRoom(caller: StdioServer): void {
-    if (this.#closed) throw new ServerFailure("The MCP sidecar is shutting down: try again in a few seconds.");
-    if (!this.list().includes(caller)) throw new ServerFailure("The MCP sidecar has forgotten this server: define it again.");
-    const others = this.list().filter((server) => server !== caller && (server.state === "running" || server.state === "starting"));
+    if (this.#closed)
+      throw new ServerFailure("The MCP sidecar is shutting down: try again in a few seconds.");
+    if (!this.list().includes(caller))
+      throw new ServerFailure("The MCP sidecar has forgotten this server: define it again.");
+    const others = this.list().filter(
+      (server) => server !== caller && (server.state === "running" || server.state === "starting"),
+    );
     if (others.length < this.#config.maxProcesses) return;
     const [idle] = others
       .filter((server) => server.state === "running" && server.users === 0)

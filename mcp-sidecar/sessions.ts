@@ -1,5 +1,8 @@
 import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
-import { InitializeRequestSchema, type InitializeRequest } from "@modelcontextprotocol/sdk/types.js";
+import {
+  InitializeRequestSchema,
+  type InitializeRequest,
+} from "@modelcontextprotocol/sdk/types.js";
 import type { SidecarConfig } from "./config.ts";
 import { openForwarder } from "./forward-session.ts";
 import type { Log } from "./log.ts";
@@ -23,8 +26,9 @@ export interface McpRequest {
 }
 
 /**
- * The Streamable HTTP sessions of all servers. Most clients never end theirs (punkpeye/mcp-proxy#79: 108 of 10,593 did), so
- * unused ones are closed after a while, and the oldest unused one where there are too many.
+ * The Streamable HTTP sessions of all servers. Most clients never end theirs
+ * (punkpeye/mcp-proxy#79: 108 of 10,593 did), so unused ones are closed after a while, and the
+ * oldest unused one where there are too many.
  */
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
@@ -49,7 +53,8 @@ export class Sessions {
   async handle(server: StdioServer, { request, body }: McpRequest): Promise<Response> {
     const id = request.headers.get("mcp-session-id");
     const known = id === null ? undefined : this.#sessions.get(id);
-    if (id !== null && known?.serverId !== server.identity.id) return jsonRpcError(404, { code: -32001, message: "Session not found" });
+    if (id !== null && known?.serverId !== server.identity.id)
+      return jsonRpcError(404, { code: -32001, message: "Session not found" });
     const handshake = known ? undefined : InitializeRequestSchema.safeParse(body).data;
     if (known === undefined && handshake === undefined)
       return jsonRpcError(400, {
@@ -73,7 +78,10 @@ export class Sessions {
     session.requestsInFlight += requestIds.length;
     const cancel = () => this.#cancel(session, requestIds);
     request.signal.addEventListener("abort", cancel, { once: true });
-    const response = await session.transport.handleRequest(request, body === undefined ? {} : { parsedBody: body });
+    const response = await session.transport.handleRequest(
+      request,
+      body === undefined ? {} : { parsedBody: body },
+    );
     // It was no handshake after all, so nobody knows this session.
     if (session.transport.sessionId === undefined) await session.transport.close();
     return onEnd(response, (wasCancelled) => {
@@ -98,9 +106,17 @@ export class Sessions {
         this.#sessions.set(id, session);
       },
     });
-    const session: Session = { serverId: server.identity.id, transport, lastUsedAt: Date.now(), requestsInFlight: 0 };
+    const session: Session = {
+      serverId: server.identity.id,
+      transport,
+      lastUsedAt: Date.now(),
+      requestsInFlight: 0,
+    };
     const capabilities = capabilitiesOf(handshake?.params.capabilities);
-    await openForwarder(this.#registry.forClient(server, capabilities), transport, { log: this.#log, capabilities });
+    await openForwarder(this.#registry.forClient(server, capabilities), transport, {
+      log: this.#log,
+      capabilities,
+    });
     const forget = transport.onclose;
     transport.onclose = () => {
       if (transport.sessionId !== undefined) this.#sessions.delete(transport.sessionId);
@@ -109,7 +125,10 @@ export class Sessions {
     return session;
   }
 
-  /** A caller that hangs up without a word has no use for the result: its calls are cancelled as if it had said so. */
+  /**
+   * A caller that hangs up without a word has no use for the result: its calls are cancelled as if
+   * it had said so.
+   */
   #cancel(session: Session, requestIds: (string | number)[]): void {
     for (const requestId of requestIds) {
       session.transport.onmessage?.({
@@ -122,7 +141,8 @@ export class Sessions {
 
   #closeIdle(): void {
     const limit = Date.now() - this.#config.sessionIdleMs;
-    for (const session of this.#sessions.values()) if (session.requestsInFlight === 0 && session.lastUsedAt < limit) this.#end(session);
+    for (const session of this.#sessions.values())
+      if (session.requestsInFlight === 0 && session.lastUsedAt < limit) this.#end(session);
   }
 
   /** Makes room for one more; several where many were opened at once. */
@@ -135,17 +155,27 @@ export class Sessions {
       .slice(0, excess);
     for (const session of oldest) this.#end(session);
     if (oldest.length < excess)
-      this.#log.warn({ sessions: this.#sessions.size }, "All MCP sessions are in use, and their limit is exceeded");
+      this.#log.warn(
+        { sessions: this.#sessions.size },
+        "All MCP sessions are in use, and their limit is exceeded",
+      );
   }
 
   #end(session: Session): void {
-    session.transport.close().catch((error: unknown) => this.#log.warn({ error: String(error) }, "An MCP session did not close"));
+    session.transport
+      .close()
+      .catch((error: unknown) =>
+        this.#log.warn({ error: String(error) }, "An MCP session did not close"),
+      );
   }
 }
 
 function idsOf(body: unknown): (string | number)[] {
   return (Array.isArray(body) ? body : [body]).flatMap((message: unknown) => {
-    const id = typeof message === "object" && message !== null && "method" in message && "id" in message ? message.id : undefined;
+    const id =
+      typeof message === "object" && message !== null && "method" in message && "id" in message
+        ? message.id
+        : undefined;
     return typeof id === "string" || typeof id === "number" ? [id] : [];
   });
 }
@@ -184,7 +214,10 @@ function onEnd(response: Response, run: (wasCancelled: boolean) => void): Respon
 /** A JSON-RPC error; without an id it answers no request in particular. */
 export function jsonRpcError(
   status: number,
-  { id = null, ...error }: { code: number; message: string; data?: unknown; id?: string | number | null | undefined },
+  {
+    id = null,
+    ...error
+  }: { code: number; message: string; data?: unknown; id?: string | number | null | undefined },
 ): Response {
   return Response.json({ jsonrpc: "2.0", error, id }, { status });
 }

@@ -14,9 +14,18 @@ import type { Log } from "./log.ts";
 import type { ProcessLedger } from "./process-ledger.ts";
 import { withoutPrefixes } from "./relay.ts";
 import { resolveCommand } from "./resolve-command.ts";
-import { hideEnvironment, lastOutput, ServerBusy, ServerFailure, whyNotStarted, type Failure } from "./server-failure.ts";
+import {
+  hideEnvironment,
+  lastOutput,
+  ServerBusy,
+  ServerFailure,
+  whyNotStarted,
+  type Failure,
+} from "./server-failure.ts";
 
-/** A wait that is shorter than this is waited, a longer one is an error that says when to try again. */
+/**
+ * A wait that is shorter than this is waited, a longer one is an error that says when to try again.
+ */
 const PATIENCE_MS = 1_100;
 
 /** Where an MCP server is in its life; `failed`: it may be started again when its wait is over. */
@@ -48,12 +57,19 @@ interface Running {
   startedAt: number;
 }
 
-/** One is enough for all: it keeps nothing of one schema for another, and each costs a millisecond to make. */
+/**
+ * One is enough for all: it keeps nothing of one schema for another, and each costs a millisecond
+ * to make.
+ */
 const jsonSchemaValidator = new AjvJsonSchemaValidator();
 
-const iso = (time: number | null | undefined) => (time === null || time === undefined ? null : new Date(time).toISOString());
+const iso = (time: number | null | undefined) =>
+  time === null || time === undefined ? null : new Date(time).toISOString();
 
-/** One configured stdio MCP server: at most one process, started on first use and shared by all sessions. */
+/**
+ * One configured stdio MCP server: at most one process, started on first use and shared by all
+ * sessions.
+ */
 export class StdioServer {
   readonly identity: ServerIdentity;
   readonly label: string;
@@ -117,7 +133,10 @@ export class StdioServer {
     return this.#running?.client ?? null;
   }
 
-  /** What the process says of itself, which is started first where needed. @throws ServerFailure where it cannot be */
+  /**
+   * What the process says of itself, which is started first where needed.
+   * @throws ServerFailure where it cannot be
+   */
   introduce(): Promise<Client> {
     return this.#whileUsed((client) => Promise.resolve(client));
   }
@@ -125,9 +144,13 @@ export class StdioServer {
   /**
    * Runs something at the server, which is started first where needed, when it is its turn.
    * @param run gets what is left of the time limit
-   * @throws ServerFailure when the server is busy, cannot be started or ends meanwhile; otherwise whatever `run` throws
+   * @throws ServerFailure when the server is busy, cannot be started or ends meanwhile; otherwise
+   * whatever `run` throws
    */
-  async use<T>(run: (client: Client, leftMs: number) => Promise<T>, signal: AbortSignal): Promise<T> {
+  async use<T>(
+    run: (client: Client, leftMs: number) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
     const limitMs = this.#around.config.callLimitMs;
     const from = Date.now();
     this.users += 1;
@@ -135,12 +158,17 @@ export class StdioServer {
       await this.#gate.enter({ signal, limitMs });
     } catch (error) {
       if (!(error instanceof BusyError)) throw error;
-      throw new ServerBusy(`The MCP server \`${this.label}\` is busy: ${error.message}. Try again later.`, { cause: error });
+      throw new ServerBusy(
+        `The MCP server \`${this.label}\` is busy: ${error.message}. Try again later.`,
+        { cause: error },
+      );
     } finally {
       this.users -= 1;
     }
     try {
-      return await this.#whileUsed((client) => run(client, Math.max(1, limitMs - (Date.now() - from))));
+      return await this.#whileUsed((client) =>
+        run(client, Math.max(1, limitMs - (Date.now() - from))),
+      );
     } finally {
       this.#gate.leave();
     }
@@ -174,7 +202,9 @@ export class StdioServer {
       }
       if (transport.exit === null && this.#running?.transport === transport) throw error;
       const how = `${transport.exit ?? "it was stopped"}.${lastOutput(this.identity.definition, transport)}`;
-      throw new ServerFailure(`The MCP server \`${this.label}\` ended during the call: ${how}`, { cause: error });
+      throw new ServerFailure(`The MCP server \`${this.label}\` ended during the call: ${how}`, {
+        cause: error,
+      });
     }
   }
 
@@ -222,32 +252,58 @@ export class StdioServer {
     const startedAt = Date.now();
     const executable = await resolveCommand(definition, process.cwd());
     const env = buildChildEnvironment(process.env, definition.env);
-    const transport = new ChildTransport({ executable, env, maxMessageBytes: config.maxMessageBytes, ledger });
-    const client = new Client({ name: "openai-proxy-mcp-sidecar", version: "1" }, { capabilities, jsonSchemaValidator });
+    const transport = new ChildTransport({
+      executable,
+      env,
+      maxMessageBytes: config.maxMessageBytes,
+      ledger,
+    });
+    const client = new Client(
+      { name: "openai-proxy-mcp-sidecar", version: "1" },
+      { capabilities, jsonSchemaValidator },
+    );
     client.onerror = (error) =>
-      log.debug({ server: this.label, error: hideEnvironment(definition, error.message) }, "An MCP server sent something unexpected");
-    client.fallbackNotificationHandler = (notification) => Promise.resolve(this.audience.hear(notification));
-    client.fallbackRequestHandler = (request, { signal }) => withoutPrefixes(() => this.audience.ask(request, { signal, relay: client }));
+      log.debug(
+        { server: this.label, error: hideEnvironment(definition, error.message) },
+        "An MCP server sent something unexpected",
+      );
+    client.fallbackNotificationHandler = (notification) =>
+      Promise.resolve(this.audience.hear(notification));
+    client.fallbackRequestHandler = (request, { signal }) =>
+      withoutPrefixes(() => this.audience.ask(request, { signal, relay: client }));
     this.#last = transport;
     try {
       await client.connect(transport, { timeout: config.startLimitMs });
     } catch (error) {
-      const failure = whyNotStarted({ label: this.label, definition, startLimitMs: config.startLimitMs }, transport, error);
+      const failure = whyNotStarted(
+        { label: this.label, definition, startLimitMs: config.startLimitMs },
+        transport,
+        error,
+      );
       await transport.close();
       this.#circuit.failed(0);
       this.#lastFailure = failure;
-      log.warn({ server: this.label, failures: this.#circuit.failures }, "An MCP server could not be started");
+      log.warn(
+        { server: this.label, failures: this.#circuit.failures },
+        "An MCP server could not be started",
+      );
       throw this.#failureUntilRetry(error);
     }
     const running: Running = { client, transport, startedAt };
     this.#running = running;
     client.onclose = () => this.#ended(running);
     await this.audience.restore(client);
-    log.info({ server: this.label, pid: transport.pid, ms: Date.now() - startedAt }, "An MCP server was started");
+    log.info(
+      { server: this.label, pid: transport.pid, ms: Date.now() - startedAt },
+      "An MCP server was started",
+    );
     return running;
   }
 
-  /** The process is gone. That is a failure unless it was stopped, or left politely while nobody used it. */
+  /**
+   * The process is gone. That is a failure unless it was stopped, or left politely while nobody
+   * used it.
+   */
   #ended(running: Running): void {
     if (this.#running !== running) return;
     this.#running = null;
@@ -259,7 +315,10 @@ export class StdioServer {
       sentence: `The MCP server \`${this.label}\` ended by itself: ${exit ?? "for an unknown reason"}.`,
       output: lastOutput(this.identity.definition, running.transport),
     };
-    this.#around.log.warn({ server: this.label, exit, failures: this.#circuit.failures }, "An MCP server ended by itself");
+    this.#around.log.warn(
+      { server: this.label, exit, failures: this.#circuit.failures },
+      "An MCP server ended by itself",
+    );
   }
 
   #armIdleStop(): void {
@@ -269,13 +328,22 @@ export class StdioServer {
       if (this.audience.isSubscribed) return this.#armIdleStop();
       this.#around.log.info({ server: this.label }, "An idle MCP server is stopped");
       this.stop().catch((error: unknown) =>
-        this.#around.log.error({ server: this.label, error: String(error) }, "An idle MCP server could not be stopped"),
+        this.#around.log.error(
+          { server: this.label, error: String(error) },
+          "An idle MCP server could not be stopped",
+        ),
       );
     }, this.#around.config.idleStopMs);
   }
 
   #failureUntilRetry(cause?: unknown): ServerFailure {
-    const { sentence, output } = this.#lastFailure ?? { sentence: `The MCP server \`${this.label}\` failed.`, output: "" };
-    return new ServerFailure(`${sentence} It will be tried again in ${(this.#circuit.waitMs / 1000).toFixed(1)} s.${output}`, { cause });
+    const { sentence, output } = this.#lastFailure ?? {
+      sentence: `The MCP server \`${this.label}\` failed.`,
+      output: "",
+    };
+    return new ServerFailure(
+      `${sentence} It will be tried again in ${(this.#circuit.waitMs / 1000).toFixed(1)} s.${output}`,
+      { cause },
+    );
   }
 }

@@ -1,4 +1,7 @@
-/** Builds the admin page where `dist/admin` is missing or older than its sources, so that a clean clone serves it at once. */
+/**
+ * Builds the admin page where `dist/admin` is missing or older than its sources, so that a clean
+ * clone serves it at once.
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -20,10 +23,14 @@ const sources = SOURCES.map((name) => join(ROOT, name)).filter((path) => existsS
 
 if (sources.some((path) => changedAt(path) > builtAt)) {
   if (existsSync(VITE)) {
-    const { status } = spawnSync(process.execPath, [VITE, "build", "--logLevel", "warn"], { cwd: ROOT, stdio: "inherit" });
+    const { status } = spawnSync(process.execPath, [VITE, "build", "--logLevel", "warn"], {
+      cwd: ROOT,
+      stdio: "inherit",
+    });
     process.exitCode = status ?? 1;
   } else if (builtAt === 0) {
-    // A production install has no vite. The proxy works without the page, which then says what to do.
+    // A production install has no vite. The proxy works without the page, which then says what to
+    // do.
     console.warn("The admin page is not built, and vite, which builds it, is not installed.");
   }
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /**
- * The MCP OpenAI Router for clients that start their servers: hands each line of stdin to `/mcp` of a proxy that runs, and
- * each answer to stdout. Nothing but JSON-RPC is written there; whatever else is to be said goes to stderr.
+ * The MCP OpenAI Router for clients that start their servers: hands each line of stdin to `/mcp` of
+ * a proxy that runs, and each answer to stdout. Nothing but JSON-RPC is written there; whatever
+ * else is to be said goes to stderr.
  *
  *     OPENAI_PROXY_URL=http://127.0.0.1:3000 OPENAI_PROXY_KEY=sk-proxy-… node scripts/mcp-stdio.ts
  */
@@ -9,7 +10,10 @@ import { createParser } from "eventsource-parser";
 
 type Json = Record<string, unknown>;
 
-/** A place in a call's arguments, and the header that repeats what stands there (`x-mcp-header` of 2026-07-28). */
+/**
+ * A place in a call's arguments, and the header that repeats what stands there (`x-mcp-header` of
+ * 2026-07-28).
+ */
 interface RepeatedArgument {
   path: string[];
   header: string;
@@ -18,8 +22,10 @@ interface RepeatedArgument {
 const MODERN_VERSION = "io.modelcontextprotocol/protocolVersion";
 const [PARSE_ERROR, INTERNAL_ERROR] = [-32700, -32603];
 
-const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value);
-const objectAt = (value: unknown, name: string): Json => (isJson(value) && isJson(value[name]) ? value[name] : {});
+const isJson = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const objectAt = (value: unknown, name: string): Json =>
+  isJson(value) && isJson(value[name]) ? value[name] : {};
 const say = (text: string): void => void process.stderr.write(`openai-proxy-server mcp: ${text}\n`);
 
 function parse(text: string): unknown {
@@ -32,7 +38,8 @@ function parse(text: string): unknown {
 
 /** Header values are ASCII; anything else is spelled in base64, as the specification has it. */
 function headerText(value: string): string {
-  const isPlain = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !value.startsWith("=?base64?");
+  const isPlain =
+    /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !value.startsWith("=?base64?");
   return isPlain ? value : `=?base64?${Buffer.from(value).toString("base64")}?=`;
 }
 
@@ -40,7 +47,10 @@ function repeatedArguments(schema: unknown, path: string[] = []): RepeatedArgume
   return Object.entries(objectAt(schema, "properties")).flatMap(([name, child]) => {
     const header = isJson(child) ? child["x-mcp-header"] : undefined;
     const here = [...path, name];
-    return [...(typeof header === "string" ? [{ path: here, header }] : []), ...repeatedArguments(child, here)];
+    return [
+      ...(typeof header === "string" ? [{ path: here, header }] : []),
+      ...repeatedArguments(child, here),
+    ];
   });
 }
 
@@ -48,7 +58,8 @@ function repeatedArguments(schema: unknown, path: string[] = []): RepeatedArgume
 function refusalOf(status: number, text: string): Json {
   const body = parse(text);
   const error = objectAt(body, "error");
-  if (typeof error["message"] !== "string") return { code: INTERNAL_ERROR, message: `The proxy answered with status ${status}.` };
+  if (typeof error["message"] !== "string")
+    return { code: INTERNAL_ERROR, message: `The proxy answered with status ${status}.` };
   return { ...error, code: typeof error["code"] === "number" ? error["code"] : INTERNAL_ERROR };
 }
 
@@ -71,11 +82,16 @@ class Bridge {
   async take(line: string): Promise<void> {
     if (line.trim() === "") return;
     const message = parse(line);
-    if (!isJson(message)) return this.#tell({ id: null, error: { code: PARSE_ERROR, message: "This line is no JSON-RPC message." } });
+    if (!isJson(message))
+      return this.#tell({
+        id: null,
+        error: { code: PARSE_ERROR, message: "This line is no JSON-RPC message." },
+      });
     const { id, method, params } = message;
     // The router asks nothing, so that there is nothing to be answered.
     if (typeof method !== "string") return;
-    if (method === "notifications/cancelled") this.#running.get(JSON.stringify(objectAt(message, "params")["requestId"]))?.abort();
+    if (method === "notifications/cancelled")
+      this.#running.get(JSON.stringify(objectAt(message, "params")["requestId"]))?.abort();
     const cancel = new AbortController();
     const name = JSON.stringify(id);
     if (id !== undefined) this.#running.set(name, cancel);
@@ -93,7 +109,11 @@ class Bridge {
     for (const running of this.#running.values()) running.abort();
   }
 
-  async #exchange(message: Json, headers: Record<string, string>, signal: AbortSignal): Promise<void> {
+  async #exchange(
+    message: Json,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { id, method } = message;
     const response = await this.#post(message, headers, signal);
     if (method === "initialize") this.#session = response.headers.get("mcp-session-id");
@@ -137,19 +157,28 @@ class Bridge {
     if (typeof version !== "string") {
       return {
         ...(this.#session === null ? {} : { "mcp-session-id": this.#session }),
-        ...(this.#agreedVersion === null || method === "initialize" ? {} : { "mcp-protocol-version": this.#agreedVersion }),
+        ...(this.#agreedVersion === null || method === "initialize"
+          ? {}
+          : { "mcp-protocol-version": this.#agreedVersion }),
       };
     }
     const name = isJson(params) ? params["name"] : undefined;
     const headers = { "mcp-protocol-version": version, "mcp-method": method };
     if (method !== "tools/call" || typeof name !== "string") return headers;
     if (!this.#knowsTools) await this.#askTools(meta, version);
-    return { ...headers, "mcp-name": headerText(name), ...this.#argumentHeaders(name, objectAt(params, "arguments")) };
+    return {
+      ...headers,
+      "mcp-name": headerText(name),
+      ...this.#argumentHeaders(name, objectAt(params, "arguments")),
+    };
   }
 
   #argumentHeaders(tool: string, args: Json): Record<string, string> {
     const found = (this.#repeated.get(tool) ?? []).map(({ path, header }) => {
-      const value = path.reduce<unknown>((inner, name) => (isJson(inner) ? inner[name] : undefined), args);
+      const value = path.reduce<unknown>(
+        (inner, name) => (isJson(inner) ? inner[name] : undefined),
+        args,
+      );
       return [header, value] as const;
     });
     return Object.fromEntries(
@@ -164,15 +193,18 @@ class Bridge {
     const headers = { "mcp-protocol-version": version, "mcp-method": "tools/list" };
     const message = { jsonrpc: "2.0", id: 0, method: "tools/list", params: { _meta: meta } };
     const response = await this.#post(message, headers, AbortSignal.timeout(10_000));
-    for await (const payload of payloadsOf(response)) this.#learn("tools/list", objectAt(parse(payload), "result"));
+    for await (const payload of payloadsOf(response))
+      this.#learn("tools/list", objectAt(parse(payload), "result"));
   }
 
   #learn(method: unknown, result: unknown): void {
     if (!isJson(result)) return;
-    if (method === "initialize" && typeof result["protocolVersion"] === "string") this.#agreedVersion = result["protocolVersion"];
+    if (method === "initialize" && typeof result["protocolVersion"] === "string")
+      this.#agreedVersion = result["protocolVersion"];
     if (method !== "tools/list" || !Array.isArray(result["tools"])) return;
     this.#knowsTools = true;
-    for (const tool of result["tools"].filter(isJson)) this.#repeated.set(String(tool["name"]), repeatedArguments(tool["inputSchema"]));
+    for (const tool of result["tools"].filter(isJson))
+      this.#repeated.set(String(tool["name"]), repeatedArguments(tool["inputSchema"]));
   }
 
   #tell(message: Json): void {
@@ -204,7 +236,10 @@ async function* payloadsOf(response: Response): AsyncGenerator<string> {
   }
 }
 
-/** Lines end at a line feed alone: `readline` would also cut at characters that may stand in JSON texts. */
+/**
+ * Lines end at a line feed alone: `readline` would also cut at characters that may stand in JSON
+ * texts.
+ */
 async function* linesOf(input: AsyncIterable<Buffer>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";

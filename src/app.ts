@@ -19,14 +19,18 @@ import { mcp } from "./routes/mcp.ts";
 import { passthrough } from "./routes/passthrough.ts";
 import { renderError } from "./routes/render-error.ts";
 
-/** What both runtimes serve: `fetch(request, scope)`. Every route, authentication and error rendering is on this page. */
+/**
+ * What both runtimes serve: `fetch(request, scope)`. Every route, authentication and error
+ * rendering is on this page.
+ */
 export function createApp(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
   app.use(async (context, next) => {
     await next();
     // Answers of the proxy routes have it already: setting it here would cost them their fast path.
-    if (!context.res.headers.has("x-proxy-request-id")) context.res.headers.set("x-proxy-request-id", context.env.requestId);
+    if (!context.res.headers.has("x-proxy-request-id"))
+      context.res.headers.set("x-proxy-request-id", context.env.requestId);
   });
   app.get("/health", health);
 
@@ -57,7 +61,10 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   app.route("/api/admin/stats", adminStats());
 
   app.notFound((context) =>
-    renderNamed(context, new ApiError("not_found", `There is nothing at ${context.req.method} ${context.req.path}.`)),
+    renderNamed(
+      context,
+      new ApiError("not_found", `There is nothing at ${context.req.method} ${context.req.path}.`),
+    ),
   );
   app.onError((error, context) => renderNamed(context, error));
   return app;

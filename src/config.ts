@@ -1,6 +1,9 @@
 import { parsePriceOverrides, type PriceOverrides } from "./record/price-overrides.ts";
 
-/** Every environment variable that the product reads, by name. `NAME_FILE` is read for those marked `secret` or `file`. */
+/**
+ * Every environment variable that the product reads, by name. `NAME_FILE` is read for those marked
+ * `secret` or `file`.
+ */
 export const VARIABLES = {
   PORT: { secret: false },
   HOST: { secret: false },
@@ -34,7 +37,10 @@ export const VARIABLES = {
 
 type VariableName = keyof typeof VARIABLES;
 
-/** The environment as strings, after `NAME_FILE` and secret bindings were resolved by the runtime's entry. */
+/**
+ * The environment as strings, after `NAME_FILE` and secret bindings were resolved by the runtime's
+ * entry.
+ */
 export type Environment = Partial<Record<VariableName, string | undefined>>;
 
 const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
@@ -55,7 +61,9 @@ export interface Config {
   adminPassword: string;
   /** Secret from which the AES-256-GCM key for stored credentials is derived. */
   encryptionKey: string;
-  /** Upstream credential for keys that have none of their own; null sends no authorization header. */
+  /**
+   * Upstream credential for keys that have none of their own; null sends no authorization header.
+   */
   openaiApiKey: string | null;
   /** Upstream base URL without a trailing slash, e.g. `https://api.openai.com/v1`. */
   openaiBaseUrl: string;
@@ -64,21 +72,35 @@ export interface Config {
   /** A sidecar that runs elsewhere; null: the Node server starts one itself. */
   sidecarUrl: string | null;
   sidecarToken: string | null;
-  /** Host names, beside loopback, under which `/mcp` is served, and of web pages that may call it. Empty: see `check-origin.ts`. */
+  /**
+   * Host names, beside loopback, under which `/mcp` is served, and of web pages that may call it.
+   * Empty: see `check-origin.ts`.
+   */
   mcpAllowedHosts: string[];
-  /** Host names, IP addresses and CIDR ranges of MCP servers that may be private and may be spoken to over plain http. */
+  /**
+   * Host names, IP addresses and CIDR ranges of MCP servers that may be private and may be spoken
+   * to over plain http.
+   */
   mcpAllowedPrivateHosts: string[];
-  /** How long `/mcp` may give an answer again, in seconds, to keys without a setting of their own; 0: never. */
+  /**
+   * How long `/mcp` may give an answer again, in seconds, to keys without a setting of their own;
+   * 0: never.
+   */
   answerCacheSeconds: number;
   /** Upstream calls with tools that one turn may make before tools are withdrawn. */
   toolMaxRounds: number;
-  /** How long tools may be called and run in one turn, in milliseconds; then the model must answer. */
+  /**
+   * How long tools may be called and run in one turn, in milliseconds; then the model must answer.
+   */
   toolTurnTimeoutMs: number;
   /** How long a client can come back to rounds that it did not see, in hours. */
   hiddenRoundsHours: number;
   /** How long conversations are kept after their last turn, in days; null: for ever. */
   logRetentionDays: number | null;
-  /** Largest request body that is read into memory, in bytes. Bodies that only pass through have no limit. */
+  /**
+   * Largest request body that is read into memory, in bytes. Bodies that only pass through have no
+   * limit.
+   */
   maxBodyBytes: number;
   logLevel: (typeof LOG_LEVELS)[number];
   /** The operator's own prices of models; they win over those that ship. */
@@ -101,7 +123,11 @@ export class ConfigError extends Error {
 
 /** Values that ship as defaults, so that everyone knows them. */
 const WEAK_SECRETS = [
-  { name: "JWT_SECRET", weak: "secret", advice: "set it to a long random string, for example the output of: openssl rand -base64 32" },
+  {
+    name: "JWT_SECRET",
+    weak: "secret",
+    advice: "set it to a long random string, for example the output of: openssl rand -base64 32",
+  },
   { name: "ADMIN_PASSWORD", weak: "admin123", advice: "set it to a password of your own" },
 ] as const;
 
@@ -112,7 +138,9 @@ export function isLoopback(host: string): boolean {
   return LOOPBACK_HOSTS.has(host) || host.startsWith("127.");
 }
 
-/** Empty strings count as unset, as compose files write them for variables that are not in `.env`. */
+/**
+ * Empty strings count as unset, as compose files write them for variables that are not in `.env`.
+ */
 function value(env: Environment, name: VariableName): string | undefined {
   const text = env[name]?.trim();
   return text === "" ? undefined : text;
@@ -129,16 +157,24 @@ function integer<Fallback extends number | null>(
   if (text === undefined) return rule.fallback;
   const number = Number(text);
   if (/^\d+$/.test(text) && number >= rule.min && number <= rule.max) return number;
-  rule.faults.push(`${name} is "${text}": it must be a whole number from ${rule.min} to ${rule.max}.`);
+  rule.faults.push(
+    `${name} is "${text}": it must be a whole number from ${rule.min} to ${rule.max}.`,
+  );
   return rule.fallback;
 }
 
-function url(env: Environment, name: VariableName, rule: { protocols: string[]; faults: Faults }): string | null {
+function url(
+  env: Environment,
+  name: VariableName,
+  rule: { protocols: string[]; faults: Faults },
+): string | null {
   const text = value(env, name);
   if (text === undefined) return null;
   const parsed = URL.canParse(text) ? new URL(text) : null;
   if (parsed && rule.protocols.includes(parsed.protocol)) return text.replace(/\/+$/, "");
-  rule.faults.push(`${name} is not a URL that starts with ${rule.protocols.map((protocol) => `${protocol}//`).join(" or ")}.`);
+  rule.faults.push(
+    `${name} is not a URL that starts with ${rule.protocols.map((protocol) => `${protocol}//`).join(" or ")}.`,
+  );
   return null;
 }
 
@@ -148,14 +184,20 @@ function hostNames(env: Environment, name: VariableName, faults: Faults): string
   const given = names.filter((text) => text !== "");
   for (const text of given) {
     if (!URL.canParse(`http://${text}`) || new URL(`http://${text}`).hostname !== text)
-      faults.push(`${name} has "${text}", which is no host name: write names without scheme and port, separated by commas.`);
+      faults.push(
+        `${name} has "${text}", which is no host name: write names without scheme and port, separated by commas.`,
+      );
   }
   return given;
 }
 
-/** A name, an IPv4 or an IPv6 address as URLs spell it, perhaps with the length of a network prefix; null for anything else. */
+/**
+ * A name, an IPv4 or an IPv6 address as URLs spell it, perhaps with the length of a network prefix;
+ * null for anything else.
+ */
 function privateHost(text: string): string | null {
-  const [, bracketed, bare = "", , length] = /^(?:\[([\da-f:.]+)\]|([\da-z_.:-]+))(\/(\d{1,3}))?$/.exec(text) ?? [];
+  const [, bracketed, bare = "", , length] =
+    /^(?:\[([\da-f:.]+)\]|([\da-z_.:-]+))(\/(\d{1,3}))?$/.exec(text) ?? [];
   const start = bracketed ?? bare;
   const isIpv6 = start.includes(":");
   const url = `http://${isIpv6 ? `[${start}]` : start}`;
@@ -170,7 +212,9 @@ function privateHost(text: string): string | null {
 
 /** See {@link Config.mcpAllowedPrivateHosts}. */
 function privateHosts(env: Environment, faults: Faults): string[] {
-  const texts = (value(env, "MCP_ALLOWED_PRIVATE_HOSTS") ?? "").split(",").map((text) => text.trim().toLowerCase());
+  const texts = (value(env, "MCP_ALLOWED_PRIVATE_HOSTS") ?? "")
+    .split(",")
+    .map((text) => text.trim().toLowerCase());
   return texts
     .filter((text) => text !== "")
     .flatMap((text) => {
@@ -183,11 +227,16 @@ function privateHosts(env: Environment, faults: Faults): string[] {
     });
 }
 
-function oneOf<T extends string>(env: Environment, name: VariableName, rule: { values: readonly T[]; fallback: T; faults: Faults }): T {
+function oneOf<T extends string>(
+  env: Environment,
+  name: VariableName,
+  rule: { values: readonly T[]; fallback: T; faults: Faults },
+): T {
   const text = value(env, name);
   if (text === undefined) return rule.fallback;
   const found = rule.values.find((candidate) => candidate === text);
-  if (found === undefined) rule.faults.push(`${name} is "${text}": it must be one of ${rule.values.join(", ")}.`);
+  if (found === undefined)
+    rule.faults.push(`${name} is "${text}": it must be one of ${rule.values.join(", ")}.`);
   return found ?? rule.fallback;
 }
 
@@ -195,7 +244,11 @@ function prices(env: Environment, faults: Faults): PriceOverrides {
   const text = value(env, "PRICES");
   if (text === undefined) return { models: {} };
   const parsed = parsePriceOverrides(text);
-  faults.push(...parsed.faults.map((fault) => `PRICES (or the file that PRICES_FILE names) is not right: ${fault}.`));
+  faults.push(
+    ...parsed.faults.map(
+      (fault) => `PRICES (or the file that PRICES_FILE names) is not right: ${fault}.`,
+    ),
+  );
   return parsed.prices;
 }
 
@@ -232,7 +285,8 @@ function checkSecrets(config: Config, report: { loopback: boolean; faults: Fault
 /**
  * Checks the environment.
  * @param env strings by name; empty strings count as unset
- * @param runtime `host`: where the server is reachable, when the runtime knows better than `HOST` (workerd: the request's host name)
+ * @param runtime `host`: where the server is reachable, when the runtime knows better than `HOST`
+ * (workerd: the request's host name)
  * @throws ConfigError with every fault at once
  */
 export function readConfig(env: Environment, runtime: { host?: string } = {}): Config {
@@ -255,18 +309,45 @@ export function readConfig(env: Environment, runtime: { host?: string } = {}): C
     sidecarToken: value(env, "MCP_SIDECAR_TOKEN") ?? null,
     mcpAllowedHosts: hostNames(env, "MCP_ALLOWED_HOSTS", faults),
     mcpAllowedPrivateHosts: privateHosts(env, faults),
-    answerCacheSeconds: integer(env, "ANSWER_CACHE_SECONDS", { fallback: 3600, min: 0, max: 31_536_000, faults }),
+    answerCacheSeconds: integer(env, "ANSWER_CACHE_SECONDS", {
+      fallback: 3600,
+      min: 0,
+      max: 31_536_000,
+      faults,
+    }),
     toolMaxRounds: integer(env, "TOOL_MAX_ROUNDS", { fallback: 10, min: 1, max: 100, faults }),
-    toolTurnTimeoutMs: integer(env, "TOOL_TURN_TIMEOUT_MS", { fallback: 600_000, min: 100, max: 86_400_000, faults }),
-    hiddenRoundsHours: integer(env, "HIDDEN_ROUNDS_HOURS", { fallback: 168, min: 1, max: 87_600, faults }),
-    logRetentionDays: integer(env, "LOG_RETENTION_DAYS", { fallback: null, min: 1, max: 36_500, faults }),
-    maxBodyBytes: integer(env, "MAX_BODY_BYTES", { fallback: 64 * 1024 * 1024, min: 1024, max: 1024 ** 3, faults }),
+    toolTurnTimeoutMs: integer(env, "TOOL_TURN_TIMEOUT_MS", {
+      fallback: 600_000,
+      min: 100,
+      max: 86_400_000,
+      faults,
+    }),
+    hiddenRoundsHours: integer(env, "HIDDEN_ROUNDS_HOURS", {
+      fallback: 168,
+      min: 1,
+      max: 87_600,
+      faults,
+    }),
+    logRetentionDays: integer(env, "LOG_RETENTION_DAYS", {
+      fallback: null,
+      min: 1,
+      max: 36_500,
+      faults,
+    }),
+    maxBodyBytes: integer(env, "MAX_BODY_BYTES", {
+      fallback: 64 * 1024 * 1024,
+      min: 1024,
+      max: 1024 ** 3,
+      faults,
+    }),
     logLevel: oneOf(env, "LOG_LEVEL", { values: LOG_LEVELS, fallback: "info", faults }),
     prices: prices(env, faults),
     warnings: [],
   };
   if (config.sidecarUrl !== null && config.sidecarToken === null) {
-    faults.push("MCP_SIDECAR_URL is set and MCP_SIDECAR_TOKEN is not: the sidecar accepts no request without its token.");
+    faults.push(
+      "MCP_SIDECAR_URL is set and MCP_SIDECAR_TOKEN is not: the sidecar accepts no request without its token.",
+    );
   }
   checkSecrets(config, { loopback: isLoopback(config.host), faults });
   if (faults.length > 0) throw new ConfigError(faults);

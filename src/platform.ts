@@ -1,6 +1,7 @@
 /**
- * What a runtime must supply: types only. `src/node/platform.ts` and `workers/platform.ts` are the two implementations,
- * `test/helpers` has a third of small fakes. Nothing else in the core knows which runtime it is on.
+ * What a runtime must supply: types only. `src/node/platform.ts` and `workers/platform.ts` are the
+ * two implementations, `test/helpers` has a third of small fakes. Nothing else in the core knows
+ * which runtime it is on.
  */
 import type { Config } from "./config.ts";
 import type { TurnRecord } from "./record/turn-record.ts";
@@ -21,16 +22,22 @@ export interface UpstreamRequest {
 /** What upstream answered. */
 export interface UpstreamResponse {
   status: number;
-  /** Header names in lower case; a repeated header is joined by ", ", except `set-cookie`, which is left out. */
+  /**
+   * Header names in lower case; a repeated header is joined by ", ", except `set-cookie`, which is
+   * left out.
+   */
   headers: Record<string, string>;
-  /** Bytes when the whole body was at hand at once, a stream otherwise, null where there can be none. */
+  /**
+   * Bytes when the whole body was at hand at once, a stream otherwise, null where there can be
+   * none.
+   */
   body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null;
 }
 
 /**
- * Sends a request to an upstream that the operator configured. Resolves when the response's headers are there.
- * Bodies are as upstream sent them: still compressed where `content-encoding` says so, unless the runtime has
- * decoded them and taken that header away.
+ * Sends a request to an upstream that the operator configured. Resolves when the response's headers
+ * are there. Bodies are as upstream sent them: still compressed where `content-encoding` says so,
+ * unless the runtime has decoded them and taken that header away.
  * @throws UpstreamFailure when no response came
  */
 export type SendUpstream = (request: UpstreamRequest) => Promise<UpstreamResponse>;
@@ -38,7 +45,11 @@ export type SendUpstream = (request: UpstreamRequest) => Promise<UpstreamRespons
 /** Why no response came from upstream. */
 export class UpstreamFailure extends Error {
   readonly reason: "unreachable" | "timeout" | "aborted";
-  constructor(reason: "unreachable" | "timeout" | "aborted", message: string, options?: { cause?: unknown }) {
+  constructor(
+    reason: "unreachable" | "timeout" | "aborted",
+    message: string,
+    options?: { cause?: unknown },
+  ) {
     super(message, options);
     this.name = "UpstreamFailure";
     this.reason = reason;
@@ -57,14 +68,26 @@ export interface FunctionCall {
 
 /** What became of a function call. `logs` are the lines of `console.*`, oldest first. */
 export type FunctionOutcome =
-  | { ok: true; /** JSON text of the returned value; `null` for undefined. */ result: string; logs: string[] }
+  | {
+      ok: true;
+      /** JSON text of the returned value; `null` for undefined. */ result: string;
+      logs: string[];
+    }
   | { ok: false; kind: FunctionFailureKind; message: string; logs: string[] };
 
 /**
- * `error`: the code threw. `timeout`: it ran over its time. `memory`, `stack`: over its limits. `pending`: it awaits a
- * promise that nothing can settle. `cancelled`: the caller's signal fired. `crash`: the sandbox itself died.
+ * `error`: the code threw. `timeout`: it ran over its time. `memory`, `stack`: over its limits.
+ * `pending`: it awaits a promise that nothing can settle. `cancelled`: the caller's signal fired.
+ * `crash`: the sandbox itself died.
  */
-export type FunctionFailureKind = "error" | "timeout" | "memory" | "stack" | "pending" | "cancelled" | "crash";
+export type FunctionFailureKind =
+  | "error"
+  | "timeout"
+  | "memory"
+  | "stack"
+  | "pending"
+  | "cancelled"
+  | "crash";
 
 /** Runs untrusted JavaScript where it can reach nothing of the host. */
 export interface FunctionSandbox {
@@ -95,7 +118,9 @@ export interface Logger {
   debug(message: string, fields?: Record<string, unknown>): void;
 }
 
-/** What lives as long as the process (Node) or the isolate (workerd), and is shared by its requests. */
+/**
+ * What lives as long as the process (Node) or the isolate (workerd), and is shared by its requests.
+ */
 export interface Memory {
   get<T>(name: string, create: () => T): T;
 }
@@ -111,18 +136,26 @@ export interface Platform {
   /** The Fetch API, for addresses of the operator's own machines, such as the sidecar's. */
   fetch: typeof globalThis.fetch;
   /**
-   * The Fetch API, for addresses that people typed; `safe-fetch.ts` is its only caller. Where the runtime resolves names
-   * itself, what `address-policy.ts` refuses is not connected to.
+   * The Fetch API, for addresses that people typed; `safe-fetch.ts` is its only caller. Where the
+   * runtime resolves names itself, what `address-policy.ts` refuses is not connected to.
    */
   fetchGuarded: (url: URL, init: RequestInit) => Promise<Response>;
   sandbox: FunctionSandbox;
-  /** Null when there is none: `mcp` tools that need a command then fail with a message that says so. */
+  /**
+   * Null when there is none: `mcp` tools that need a command then fail with a message that says so.
+   */
   sidecar(): Promise<SidecarEndpoint | null>;
   /** Whether a connection opened in one request may be used by another (Node), or not (workerd). */
   sharesConnections: boolean;
-  /** Bytes that a response stream may run ahead of its client before the producer waits. Infinity: it never waits. */
+  /**
+   * Bytes that a response stream may run ahead of its client before the producer waits. Infinity:
+   * it never waits.
+   */
   maxUnreadBytes: number;
-  /** Puts a finished turn where it cannot be lost; resolves as soon as it is safe there. Never throws. */
+  /**
+   * Puts a finished turn where it cannot be lost; resolves as soon as it is safe there. Never
+   * throws.
+   */
   keepRecord(record: TurnRecord): void | Promise<void>;
   /** Health of what only the runtime knows (sidecar process, spool), by part name. */
   partHealth(): Promise<Record<string, PartHealth>>;

@@ -6,8 +6,16 @@ const EVERY_MS = 3_600_000;
 /** What a request can leave behind in a few seconds. */
 const MAX_BATCHES = 10;
 
-/** Once an hour, behind a response: makes the partitions of months to come and deletes what is too old. */
-export async function keepInShapeNowAndThen({ config, database, logger, memory }: Platform): Promise<void> {
+/**
+ * Once an hour, behind a response: makes the partitions of months to come and deletes what is too
+ * old.
+ */
+export async function keepInShapeNowAndThen({
+  config,
+  database,
+  logger,
+  memory,
+}: Platform): Promise<void> {
   const last = memory.get("record-kept-in-shape", () => ({ at: 0 }));
   if (Date.now() - last.at < EVERY_MS) return;
   last.at = Date.now();
@@ -19,6 +27,8 @@ export async function keepInShapeNowAndThen({ config, database, logger, memory }
       warn: (message, fields) => logger.warn(message, fields),
     });
   } catch (error) {
-    logger.warn("The record could not be kept in shape; it will be tried again in an hour", { error: describeError(error) });
+    logger.warn("The record could not be kept in shape; it will be tried again in an hour", {
+      error: describeError(error),
+    });
   }
 }

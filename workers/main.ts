@@ -18,7 +18,10 @@ async function configOf(env: WorkerEnvironment, host: string): Promise<CompleteC
   configs.set(env, known);
   const reach = isLoopback(host) ? "loopback" : "public";
   const config = known.get(reach) ?? (await readWorkerConfig(env, host));
-  if (config.databaseUrl === null) throw new ConfigError(["There is no database: bind a Hyperdrive as HYPERDRIVE, or set DATABASE_URL."]);
+  if (config.databaseUrl === null)
+    throw new ConfigError([
+      "There is no database: bind a Hyperdrive as HYPERDRIVE, or set DATABASE_URL.",
+    ]);
   if (!known.has(reach)) for (const warning of config.warnings) console.warn(warning);
   known.set(reach, config);
   return config as CompleteConfig;
@@ -34,7 +37,9 @@ function renderConfigError(error: unknown): Response {
   return Response.json(body, { status });
 }
 
-/** A signal of our own: the request's, handed to `fetch` itself, does not cancel it (seen 2026-11). */
+/**
+ * A signal of our own: the request's, handed to `fetch` itself, does not cancel it (seen 2026-11).
+ */
 function clientGone(request: Request): AbortSignal {
   const gone = new AbortController();
   request.signal.addEventListener("abort", () => gone.abort(new Error("The client has gone away")));
@@ -42,7 +47,11 @@ function clientGone(request: Request): AbortSignal {
 }
 
 export default {
-  async fetch(request: Request, env: WorkerEnvironment, context: ExecutionContext): Promise<Response> {
+  async fetch(
+    request: Request,
+    env: WorkerEnvironment,
+    context: ExecutionContext,
+  ): Promise<Response> {
     const host = new URL(request.url).hostname;
     const config = await configOf(env, host).catch(renderConfigError);
     if (config instanceof Response) return config;
@@ -60,8 +69,13 @@ export default {
   },
 
   /** A cron trigger: old conversations go though nobody asks for anything. */
-  async scheduled(_event: unknown, env: WorkerEnvironment, context: ExecutionContext): Promise<void> {
+  async scheduled(
+    _event: unknown,
+    env: WorkerEnvironment,
+    context: ExecutionContext,
+  ): Promise<void> {
     const config = await configOf(env, "scheduled").catch(renderConfigError);
-    if (!(config instanceof Response)) await keepInShapeNowAndThen(createWorkerPlatform(config, context));
+    if (!(config instanceof Response))
+      await keepInShapeNowAndThen(createWorkerPlatform(config, context));
   },
 };

@@ -15,7 +15,10 @@ import { describeError } from "../src/store/describe-error.ts";
 const LEVELS = ["error", "warn", "info", "debug"] as const;
 const WRITE_RETRY_MS = [200, 1000, 3000, 8000];
 
-/** What the isolate keeps between requests. Nothing in it may hold a connection: that would belong to one request. */
+/**
+ * What the isolate keeps between requests. Nothing in it may hold a connection: that would belong
+ * to one request.
+ */
 function createMemory(): Memory {
   const things = new Map<string, unknown>();
   return {
@@ -31,24 +34,39 @@ const sandbox = createFunctionSandbox();
 
 function createLogger(level: Config["logLevel"]): Logger {
   const shown = LEVELS.indexOf(level as (typeof LEVELS)[number]);
-  const write = (name: (typeof LEVELS)[number]) => (message: string, fields?: Record<string, unknown>) => {
-    if (LEVELS.indexOf(name) <= shown) console[name](JSON.stringify({ level: name, msg: message, ...fields }));
-  };
+  const write =
+    (name: (typeof LEVELS)[number]) => (message: string, fields?: Record<string, unknown>) => {
+      if (LEVELS.indexOf(name) <= shown)
+        console[name](JSON.stringify({ level: name, msg: message, ...fields }));
+    };
   return { error: write("error"), warn: write("warn"), info: write("info"), debug: write("debug") };
 }
 
-/** A connection belongs to the request that opened it, and is never ended by us: the runtime does it (facts of 2026-11). */
+/**
+ * A connection belongs to the request that opened it, and is never ended by us: the runtime does it
+ * (facts of 2026-11).
+ */
 function connect(databaseUrl: string): Database {
-  return drizzle(postgres(databaseUrl, { max: 3, fetch_types: false, connect_timeout: 5, onnotice: () => {} }), { schema });
+  return drizzle(
+    postgres(databaseUrl, { max: 3, fetch_types: false, connect_timeout: 5, onnotice: () => {} }),
+    { schema },
+  );
 }
 
-async function writeRecord(platform: Pick<Platform, "config" | "database" | "logger">, record: TurnRecord): Promise<void> {
+async function writeRecord(
+  platform: Pick<Platform, "config" | "database" | "logger">,
+  record: TurnRecord,
+): Promise<void> {
   const turn = { record, read: await readTurn(record, platform.config.prices) };
   for (const wait of [...WRITE_RETRY_MS, null]) {
     try {
       return await writeTurns(platform.database, [turn]);
     } catch (error) {
-      platform.logger.error("A record could not be written", { turn: record.id, error: describeError(error), again: wait !== null });
+      platform.logger.error("A record could not be written", {
+        turn: record.id,
+        error: describeError(error),
+        again: wait !== null,
+      });
       if (wait !== null) await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
@@ -56,21 +74,29 @@ async function writeRecord(platform: Pick<Platform, "config" | "database" | "log
 
 async function sidecarHealth(config: Config): Promise<PartHealth> {
   if (config.sidecarUrl === null) {
-    return { status: "unconfigured", message: "MCP_SIDECAR_URL is not set: tools that are started by npx or uvx do not work." };
+    return {
+      status: "unconfigured",
+      message: "MCP_SIDECAR_URL is not set: tools that are started by npx or uvx do not work.",
+    };
   }
   try {
     const answer = await fetch(`${config.sidecarUrl}/health`, {
       headers: { authorization: `Bearer ${config.sidecarToken}` },
       signal: AbortSignal.timeout(2000),
     });
-    return answer.ok ? { status: "ok" } : { status: "degraded", message: `The sidecar answers with status ${answer.status}.` };
+    return answer.ok
+      ? { status: "ok" }
+      : { status: "degraded", message: `The sidecar answers with status ${answer.status}.` };
   } catch (error) {
     return { status: "degraded", message: `The sidecar cannot be reached: ${String(error)}` };
   }
 }
 
 /** What one request needs of workerd. */
-export function createWorkerPlatform(config: Config & { databaseUrl: string }, context: ExecutionContext): Platform {
+export function createWorkerPlatform(
+  config: Config & { databaseUrl: string },
+  context: ExecutionContext,
+): Platform {
   let database: Database | null = null;
   const logger = createLogger(config.logLevel);
   const platform: Platform = {
@@ -83,13 +109,17 @@ export function createWorkerPlatform(config: Config & { databaseUrl: string }, c
     send: sendUpstream,
     fetch: (input, init) => fetch(input, init),
     fetchGuarded: async (url, init) => {
-      // Cloudflare tells nobody what a name leads to, and lets Workers reach the public internet only.
+      // Cloudflare tells nobody what a name leads to, and lets Workers reach the public internet
+      // only.
       const refusal = checkServerUrl(config, url, { resolves: false });
       if (refusal !== null) throw new AddressRefused(refusal);
       return fetch(url, init);
     },
     sandbox,
-    sidecar: async () => (config.sidecarUrl === null ? null : { url: config.sidecarUrl, token: config.sidecarToken ?? "" }),
+    sidecar: async () =>
+      config.sidecarUrl === null
+        ? null
+        : { url: config.sidecarUrl, token: config.sidecarToken ?? "" },
     sharesConnections: false,
     maxUnreadBytes: Infinity,
     keepRecord: (record) => context.waitUntil(writeRecord(platform, record)),

@@ -1,7 +1,13 @@
 import { readConfig, VARIABLES, type Config } from "../src/config.ts";
 
-/** The bindings of the Worker: variables and secrets as text, Secrets Store secrets as objects, perhaps a Hyperdrive. */
-export type WorkerEnvironment = Record<string, string | SecretsStoreSecret | Hyperdrive | undefined> & { HYPERDRIVE?: Hyperdrive };
+/**
+ * The bindings of the Worker: variables and secrets as text, Secrets Store secrets as objects,
+ * perhaps a Hyperdrive.
+ */
+export type WorkerEnvironment = Record<
+  string,
+  string | SecretsStoreSecret | Hyperdrive | undefined
+> & { HYPERDRIVE?: Hyperdrive };
 
 async function text(binding: WorkerEnvironment[string]): Promise<string | undefined> {
   if (typeof binding === "object" && "get" in binding) return binding.get();
@@ -10,7 +16,8 @@ async function text(binding: WorkerEnvironment[string]): Promise<string | undefi
 
 /**
  * The checked configuration.
- * @param host the request's host name: weak secrets are for loopback only, and only the request tells where we are
+ * @param host the request's host name: weak secrets are for loopback only, and only the request
+ * tells where we are
  * @throws ConfigError
  */
 export async function readWorkerConfig(env: WorkerEnvironment, host: string): Promise<Config> {

@@ -9,11 +9,14 @@ export const sendUpstream: SendUpstream = async ({ method, url, headers, body, s
   try {
     const response = await fetch(url, { method, headers, body, signal, redirect: "manual" });
     const plain: Record<string, string> = Object.fromEntries(response.headers);
-    if (response.headers.has("content-encoding")) for (const name of UNTRUE_WHEN_DECODED) delete plain[name];
+    if (response.headers.has("content-encoding"))
+      for (const name of UNTRUE_WHEN_DECODED) delete plain[name];
     delete plain["set-cookie"];
     return { status: response.status, headers: plain, body: response.body };
   } catch (error) {
     const message = messageOf(error);
-    throw new UpstreamFailure(signal.aborted ? "aborted" : "unreachable", message, { cause: error });
+    throw new UpstreamFailure(signal.aborted ? "aborted" : "unreachable", message, {
+      cause: error,
+    });
   }
 };

@@ -1,15 +1,22 @@
 /**
- * What the admin API answers. Where the server has a type, it is derived from that: a field that changes there does not
- * compile here. The rest is typed by the API's contract.
+ * What the admin API answers. Where the server has a type, it is derived from that: a field that
+ * changes there does not compile here. The rest is typed by the API's contract.
  */
 import type { ErrorBody } from "../../src/openai/api-error.ts";
 import type { PartHealth } from "../../src/platform.ts";
-import type { ConversationDetail as ServerDetail, ConversationRow } from "../../src/store/conversations.ts";
+import type {
+  ConversationDetail as ServerDetail,
+  ConversationRow,
+} from "../../src/store/conversations.ts";
 import type { StoredKey } from "../../src/store/keys.ts";
 import type { StoredTool } from "../../src/store/tools.ts";
 
 /** A value after its way through JSON: dates are ISO 8601 texts. */
-type AsJson<T> = T extends Date ? string : T extends object ? { [Name in keyof T]: AsJson<T[Name]> } : T;
+type AsJson<T> = T extends Date
+  ? string
+  : T extends object
+    ? { [Name in keyof T]: AsJson<T[Name]> }
+    : T;
 
 export type ApiKey = AsJson<StoredKey> & {
   /** The last 4 characters; empty where they are not known. */
@@ -164,7 +171,12 @@ export interface Stats {
   bucket: "hour" | "day" | "month";
   buckets: (StatsFigures & { start: string })[];
   totals: StatsFigures[];
-  tools: { name: string; executions: number; failed: number; durationMs: { p50: number; p95: number } | null }[];
+  tools: {
+    name: string;
+    executions: number;
+    failed: number;
+    durationMs: { p50: number; p95: number } | null;
+  }[];
 }
 
 export interface AuditEntry {

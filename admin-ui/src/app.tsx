@@ -9,11 +9,21 @@ import { SignInPage } from "./sign-in-page.tsx";
 import { useSignedIn } from "./signed-in.ts";
 
 /** Views that need more than a table: loaded when somebody goes there. */
-const OverviewPage = lazy(async () => ({ default: (await import("./overview/overview-page.tsx")).OverviewPage }));
-const ConversationPage = lazy(async () => ({ default: (await import("./conversations/conversation-page.tsx")).ConversationPage }));
-const ToolsRoom = lazy(async () => ({ default: (await import("./tools/tools-room.tsx")).ToolsRoom }));
-const PlaygroundPage = lazy(async () => ({ default: (await import("./playground/playground-page.tsx")).PlaygroundPage }));
-const SettingsPage = lazy(async () => ({ default: (await import("./settings/settings-page.tsx")).SettingsPage }));
+const OverviewPage = lazy(async () => ({
+  default: (await import("./overview/overview-page.tsx")).OverviewPage,
+}));
+const ConversationPage = lazy(async () => ({
+  default: (await import("./conversations/conversation-page.tsx")).ConversationPage,
+}));
+const ToolsRoom = lazy(async () => ({
+  default: (await import("./tools/tools-room.tsx")).ToolsRoom,
+}));
+const PlaygroundPage = lazy(async () => ({
+  default: (await import("./playground/playground-page.tsx")).PlaygroundPage,
+}));
+const SettingsPage = lazy(async () => ({
+  default: (await import("./settings/settings-page.tsx")).SettingsPage,
+}));
 
 function NotFound() {
   return (
@@ -29,7 +39,8 @@ function NotFound() {
 
 function View({ place }: { place: Place }) {
   const [room = "", id, ...rest] = place.segments;
-  if (rest.length === 0 && id !== undefined && room === "conversations") return <ConversationPage key={id} id={id} />;
+  if (rest.length === 0 && id !== undefined && room === "conversations")
+    return <ConversationPage key={id} id={id} />;
   if (id !== undefined) return <NotFound />;
   switch (room) {
     case "":

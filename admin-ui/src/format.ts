@@ -19,7 +19,9 @@ export function formatAge(iso: string, now: number = Date.now()): string {
   const seconds = (Date.parse(iso) - now) / 1000;
   if (Math.abs(seconds) > 7 * 86_400) return DAY.format(new Date(iso));
   const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
-  return unit === "second" && Math.abs(seconds) < 10 ? "just now" : RELATIVE.format(Math.round(seconds / size), unit);
+  return unit === "second" && Math.abs(seconds) < 10
+    ? "just now"
+    : RELATIVE.format(Math.round(seconds / size), unit);
 }
 
 /** `820 ms`, `3.4 s`, `2 min 5 s`; a dash for what was not measured. */
@@ -34,9 +36,13 @@ export function formatDuration(ms: number | null): string {
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
 /** `1.2K`, `34M`: for where there is little room. */
-export const formatCompact = (count: number): string => (count < 10_000 ? NUMBER.format(Math.round(count)) : COMPACT.format(count));
+export const formatCompact = (count: number): string =>
+  count < 10_000 ? NUMBER.format(Math.round(count)) : COMPACT.format(count);
 
-/** US dollars, to as many digits as say something; "unknown" where the price is not known, which is not 0. */
+/**
+ * US dollars, to as many digits as say something; "unknown" where the price is not known, which is
+ * not 0.
+ */
 export function formatCost(dollars: number | null): string {
   if (dollars === null) return "unknown";
   if (dollars === 0) return "$0";
@@ -47,13 +53,17 @@ export function formatCost(dollars: number | null): string {
 
 /** `3.2%`; a part of nothing is nothing. */
 export const formatShare = (part: number, whole: number): string =>
-  whole === 0 || part === 0 ? "0%" : `${((part / whole) * 100).toFixed(part / whole < 0.1 ? 1 : 0)}%`;
+  whole === 0 || part === 0
+    ? "0%"
+    : `${((part / whole) * 100).toFixed(part / whole < 0.1 ? 1 : 0)}%`;
 
 /** With thousands separators; a dash for what is not known, which is not 0. */
-export const formatCount = (count: number | null): string => (count === null ? "–" : NUMBER.format(count));
+export const formatCount = (count: number | null): string =>
+  count === null ? "–" : NUMBER.format(count);
 
 /** "1 tool", "2 tools". */
-export const countOf = (count: number, noun: string): string => `${NUMBER.format(count)} ${noun}${count === 1 ? "" : "s"}`;
+export const countOf = (count: number, noun: string): string =>
+  `${NUMBER.format(count)} ${noun}${count === 1 ? "" : "s"}`;
 
 /** `time_to_first-token`, `latencyMs` → words. */
 export const asWords = (name: string): string =>
@@ -87,4 +97,5 @@ export function formatBytes(bytes: number): string {
 }
 
 /** The first line of a text, without what would not be seen. */
-export const firstLine = (text: string, length = 160): string => text.replaceAll(/\s+/g, " ").trim().slice(0, length);
+export const firstLine = (text: string, length = 160): string =>
+  text.replaceAll(/\s+/g, " ").trim().slice(0, length);

@@ -1,4 +1,7 @@
-/** All HTTP of the page. The session is a cookie that scripts cannot read: no token is ever held here. */
+/**
+ * All HTTP of the page. The session is a cookie that scripts cannot read: no token is ever held
+ * here.
+ */
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import type * as Shape from "./api-shapes.ts";
 
@@ -32,7 +35,9 @@ const NO_ANSWER = "The server does not answer. Is it running, and is this machin
 export type Query = Record<string, string | number | null | undefined>;
 
 function query(fields: Query): string {
-  const given = Object.entries(fields).flatMap(([name, value]) => (value === null || value === undefined ? [] : [[name, String(value)]]));
+  const given = Object.entries(fields).flatMap(([name, value]) =>
+    value === null || value === undefined ? [] : [[name, String(value)]],
+  );
   return given.length === 0 ? "" : `?${new URLSearchParams(given).toString()}`;
 }
 
@@ -50,7 +55,10 @@ async function faultOf(response: Response): Promise<HttpError> {
   const text = await response.text();
   const isJson = response.headers.get("content-type")?.includes("json") === true;
   const { error } = (isJson ? JSON.parse(text) : {}) as { error?: Shape.ApiFault };
-  return new HttpError(response.status, error ?? { message: `The server answered with status ${response.status}.`, param: null });
+  return new HttpError(
+    response.status,
+    error ?? { message: `The server answered with status ${response.status}.`, param: null },
+  );
 }
 
 /** A successful answer of the admin API. @throws HttpError */
@@ -67,7 +75,10 @@ async function request<T>(path: string, init: RequestInit): Promise<T> {
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
-const jsonBody = (body: unknown) => ({ headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+const jsonBody = (body: unknown) => ({
+  headers: { "content-type": "application/json" },
+  body: JSON.stringify(body),
+});
 
 const write = <T>(method: string, path: string, body?: unknown): Promise<T> =>
   request<T>(path, body === undefined ? { method } : { method, ...jsonBody(body) });
@@ -77,30 +88,45 @@ export function read<T>(resource: Resource<T>, signal: AbortSignal): Promise<T> 
   return request<T>(resource.path, { signal });
 }
 
-const at = (kind: string, id: string, more = "") => `${ADMIN}/${kind}/${encodeURIComponent(id)}${more}`;
+const at = (kind: string, id: string, more = "") =>
+  `${ADMIN}/${kind}/${encodeURIComponent(id)}${more}`;
 
 /** Everything that can be read. */
 export const resources = {
   health: (): Resource<Shape.Health> => ({ path: "/health" }),
-  keys: (page: Query): Resource<Shape.Page<Shape.ApiKey>> => ({ path: `${ADMIN}/api-keys${query({ limit: 50, ...page })}` }),
+  keys: (page: Query): Resource<Shape.Page<Shape.ApiKey>> => ({
+    path: `${ADMIN}/api-keys${query({ limit: 50, ...page })}`,
+  }),
   key: (id: string): Resource<Shape.ApiKey> => ({ path: at("api-keys", id) }),
-  keyPreview: (id: string): Resource<Shape.KeyPreview> => ({ path: at("api-keys", id, "/preview") }),
-  tools: (page: Query): Resource<Shape.Page<Shape.Tool>> => ({ path: `${ADMIN}/tools${query({ limit: 50, ...page })}` }),
+  keyPreview: (id: string): Resource<Shape.KeyPreview> => ({
+    path: at("api-keys", id, "/preview"),
+  }),
+  tools: (page: Query): Resource<Shape.Page<Shape.Tool>> => ({
+    path: `${ADMIN}/tools${query({ limit: 50, ...page })}`,
+  }),
   tool: (id: string): Resource<Shape.Tool> => ({ path: at("tools", id) }),
   servers: (): Resource<{ data: Shape.McpServer[] }> => ({ path: `${ADMIN}/tools/servers` }),
   conversations: (page: Query): Resource<Shape.Page<Shape.Conversation>> => ({
     path: `${ADMIN}/conversations${query({ limit: 50, ...page })}`,
   }),
-  conversation: (id: string): Resource<Shape.ConversationDetail> => ({ path: at("conversations", id) }),
+  conversation: (id: string): Resource<Shape.ConversationDetail> => ({
+    path: at("conversations", id),
+  }),
   stats: (range: Query): Resource<Shape.Stats> => ({ path: `${ADMIN}/stats${query(range)}` }),
-  audit: (page: Query): Resource<Shape.Page<Shape.AuditEntry>> => ({ path: `${ADMIN}/audit${query({ limit: 50, ...page })}` }),
+  audit: (page: Query): Resource<Shape.Page<Shape.AuditEntry>> => ({
+    path: `${ADMIN}/audit${query({ limit: 50, ...page })}`,
+  }),
   settings: (): Resource<Shape.Settings> => ({ path: `${ADMIN}/settings` }),
 };
 
 /** Where a browser downloads conversations as JSON lines. */
-export const exportAddress = (filter: Query): string => `${ADMIN}/conversations/export${query(filter)}`;
+export const exportAddress = (filter: Query): string =>
+  `${ADMIN}/conversations/export${query(filter)}`;
 
-async function readAll<Row>(pageOf: (page: Query) => Resource<Shape.Page<Row>>, signal: AbortSignal): Promise<Row[]> {
+async function readAll<Row>(
+  pageOf: (page: Query) => Resource<Shape.Page<Row>>,
+  signal: AbortSignal,
+): Promise<Row[]> {
   const rows: Row[] = [];
   let cursor: string | null = null;
   do {
@@ -114,10 +140,12 @@ async function readAll<Row>(pageOf: (page: Query) => Resource<Shape.Page<Row>>, 
 const byName = (a: { name: string }, b: { name: string }) => a.name.localeCompare(b.name);
 
 /** Every tool, page after page, by name. */
-export const readAllTools = async (signal: AbortSignal): Promise<Shape.Tool[]> => (await readAll(resources.tools, signal)).toSorted(byName);
+export const readAllTools = async (signal: AbortSignal): Promise<Shape.Tool[]> =>
+  (await readAll(resources.tools, signal)).toSorted(byName);
 
 /** Every key, page after page, by name. */
-export const readAllKeys = async (signal: AbortSignal): Promise<Shape.ApiKey[]> => (await readAll(resources.keys, signal)).toSorted(byName);
+export const readAllKeys = async (signal: AbortSignal): Promise<Shape.ApiKey[]> =>
+  (await readAll(resources.keys, signal)).toSorted(byName);
 
 /** What of a key can be sent; fields that are left out stay as they are. */
 export type KeyFields = Partial<
@@ -140,7 +168,15 @@ export type KeyFields = Partial<
 > & { openaiApiKey?: string | null };
 
 /** What of a tool is only shown. */
-type ShownOnly = "id" | "createdAt" | "updatedAt" | "envNames" | "mcpHeaderNames" | "mcpChange" | "mcpChangedAt" | "mcpCheckedAt";
+type ShownOnly =
+  | "id"
+  | "createdAt"
+  | "updatedAt"
+  | "envNames"
+  | "mcpHeaderNames"
+  | "mcpChange"
+  | "mcpChangedAt"
+  | "mcpCheckedAt";
 
 /** What of a tool can be sent; fields that are left out stay as they are. */
 export type ToolFields = Partial<Omit<Shape.Tool, ShownOnly>> & {
@@ -156,39 +192,60 @@ export type DiscoverySource =
 
 /** Everything that can be done. @throws HttpError */
 export const actions = {
-  signIn: (password: string) => write<{ expiresAt: string }>("POST", `${ADMIN}/login`, { password }),
+  signIn: (password: string) =>
+    write<{ expiresAt: string }>("POST", `${ADMIN}/login`, { password }),
   signOut: () => write<undefined>("POST", `${ADMIN}/logout`),
   createKey: (fields: KeyFields) => write<Shape.CreatedKey>("POST", `${ADMIN}/api-keys`, fields),
-  updateKey: (id: string, fields: KeyFields) => write<Shape.ApiKey>("PATCH", at("api-keys", id), fields),
-  rotateKey: (id: string, overlapSeconds: number) => write<Shape.CreatedKey>("POST", at("api-keys", id, "/rotate"), { overlapSeconds }),
+  updateKey: (id: string, fields: KeyFields) =>
+    write<Shape.ApiKey>("PATCH", at("api-keys", id), fields),
+  rotateKey: (id: string, overlapSeconds: number) =>
+    write<Shape.CreatedKey>("POST", at("api-keys", id, "/rotate"), { overlapSeconds }),
   deleteKey: (id: string) => write<undefined>("DELETE", at("api-keys", id)),
   setKeyTool: (id: string, toolId: string, isOn: boolean) =>
-    write<unknown>(isOn ? "PUT" : "DELETE", at("api-keys", id, `/tools/${encodeURIComponent(toolId)}`)),
+    write<unknown>(
+      isOn ? "PUT" : "DELETE",
+      at("api-keys", id, `/tools/${encodeURIComponent(toolId)}`),
+    ),
   createTool: (fields: ToolFields) => write<Shape.Tool>("POST", `${ADMIN}/tools`, fields),
-  updateTool: (id: string, fields: ToolFields) => write<Shape.Tool>("PATCH", at("tools", id), fields),
+  updateTool: (id: string, fields: ToolFields) =>
+    write<Shape.Tool>("PATCH", at("tools", id), fields),
   deleteTool: (id: string) => write<undefined>("DELETE", at("tools", id)),
-  tryTool: (id: string, args: unknown) => write<Shape.Trial>("POST", at("tools", id, "/try"), { arguments: args }),
+  tryTool: (id: string, args: unknown) =>
+    write<Shape.Trial>("POST", at("tools", id, "/try"), { arguments: args }),
   checkTool: (id: string) => write<Shape.Tool>("POST", at("tools", id, "/check")),
   /** `mcpChangedAt`: of the change that was looked at, so that no other one is decided about. */
   decideChange: (id: string, decision: { action: "approve" | "dismiss"; mcpChangedAt?: string }) =>
     write<Shape.Tool>("POST", at("tools", id, "/change"), decision),
   discover: (source: DiscoverySource) =>
-    write<{ tools?: Shape.FoundTool[]; servers?: Shape.FoundServer[] }>("POST", `${ADMIN}/tools/discover`, source),
-  restartServers: (which: { id: string } | { command: string }) => write<undefined>("POST", `${ADMIN}/tools/servers/restart`, which),
+    write<{ tools?: Shape.FoundTool[]; servers?: Shape.FoundServer[] }>(
+      "POST",
+      `${ADMIN}/tools/discover`,
+      source,
+    ),
+  restartServers: (which: { id: string } | { command: string }) =>
+    write<undefined>("POST", `${ADMIN}/tools/servers/restart`, which),
   deleteConversation: (id: string) => write<undefined>("DELETE", at("conversations", id)),
 };
 
 /** The data of each event of a response, in order. */
-async function* eventsOf(response: Response): AsyncGenerator<{ event: string | undefined; data: string }> {
+async function* eventsOf(
+  response: Response,
+): AsyncGenerator<{ event: string | undefined; data: string }> {
   if (response.body === null) return;
-  const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+  const events = response.body
+    .pipeThrough(new TextDecoderStream())
+    .pipeThrough(new EventSourceParserStream());
   for await (const { event, data } of events) yield { event, data };
 }
 
 /** Each new or changed conversation, for ever. @throws HttpError */
-export async function* followConversations(filter: Query, signal: AbortSignal): AsyncGenerator<Shape.Conversation> {
+export async function* followConversations(
+  filter: Query,
+  signal: AbortSignal,
+): AsyncGenerator<Shape.Conversation> {
   const response = await answerOf(`${ADMIN}/conversations/live${query(filter)}`, { signal });
-  for await (const { event, data } of eventsOf(response)) if (event === "conversation") yield JSON.parse(data) as Shape.Conversation;
+  for await (const { event, data } of eventsOf(response))
+    if (event === "conversation") yield JSON.parse(data) as Shape.Conversation;
 }
 
 /** A chat completion that is being streamed. */
@@ -200,15 +257,30 @@ export interface ChatStream {
 }
 
 async function* chunksOf(response: Response): AsyncGenerator {
-  for await (const { data } of eventsOf(response)) if (data !== "[DONE]") yield JSON.parse(data) as unknown;
+  for await (const { data } of eventsOf(response))
+    if (data !== "[DONE]") yield JSON.parse(data) as unknown;
 }
 
 /** Asks as an application would, with its key. @throws HttpError */
-export async function streamChat(key: string, body: object, signal: AbortSignal): Promise<ChatStream> {
-  const { headers, body: text } = jsonBody({ ...body, stream: true, stream_options: { include_usage: true } });
+export async function streamChat(
+  key: string,
+  body: object,
+  signal: AbortSignal,
+): Promise<ChatStream> {
+  const { headers, body: text } = jsonBody({
+    ...body,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
   // With the operator's cookie the stream tells of each tool as it runs.
   const asking = { ...headers, authorization: `Bearer ${key}`, "x-proxy-tool-events": "1" };
-  const response = await send("/v1/chat/completions", { method: "POST", headers: asking, body: text, signal, credentials: "same-origin" });
+  const response = await send("/v1/chat/completions", {
+    method: "POST",
+    headers: asking,
+    body: text,
+    signal,
+    credentials: "same-origin",
+  });
   if (!response.ok) throw await faultOf(response);
   return {
     conversationId: response.headers.get("x-proxy-conversation-id"),

@@ -35,7 +35,11 @@ function decode(segment: string): string {
 export function usePlace(): Place {
   const href = useSyncExternalStore(subscribe, () => location.pathname + location.search);
   const [path = "", search = ""] = href.split("?");
-  return { segments: path.split("/").filter(Boolean).map(decode), query: new URLSearchParams(search), href };
+  return {
+    segments: path.split("/").filter(Boolean).map(decode),
+    query: new URLSearchParams(search),
+    href,
+  };
 }
 
 /** Goes to a path of the page, or replaces the present one in the history. */
@@ -57,10 +61,14 @@ export function withQuery({ href }: Place, changes: Record<string, string | null
 }
 
 /** Whether the browser itself should follow a link: new tab, new window, download. */
-const isForBrowser = (event: MouseEvent) => event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
+const isForBrowser = (event: MouseEvent) =>
+  event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
 
 /** A link inside the page. */
-export function Link({ href, ...rest }: AnchorHTMLAttributes<HTMLAnchorElement> & { href: string }) {
+export function Link({
+  href,
+  ...rest
+}: AnchorHTMLAttributes<HTMLAnchorElement> & { href: string }) {
   const follow = (event: MouseEvent) => {
     if (isForBrowser(event)) return;
     event.preventDefault();

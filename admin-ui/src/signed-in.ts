@@ -1,4 +1,7 @@
-/** Whether somebody is signed in, as far as the page can know: it remembers until when, the cookie itself is out of its reach. */
+/**
+ * Whether somebody is signed in, as far as the page can know: it remembers until when, the cookie
+ * itself is out of its reach.
+ */
 import { useSyncExternalStore } from "react";
 import { actions, session } from "./http.ts";
 
@@ -38,7 +41,10 @@ export async function signIn(password: string): Promise<void> {
   remember((await actions.signIn(password)).expiresAt);
 }
 
-/** Ends the session. @throws HttpError where the server does not answer: the cookie is then still there */
+/**
+ * Ends the session.
+ * @throws HttpError where the server does not answer: the cookie is then still there
+ */
 export async function signOut(): Promise<void> {
   await actions.signOut();
   session.dispatchEvent(new Event("end"));

@@ -1,7 +1,10 @@
 import { useState } from "react";
 import { HttpError } from "./http.ts";
 
-/** Something that the reader does, one at a time: whether it is under way, and what the server had against it. */
+/**
+ * Something that the reader does, one at a time: whether it is under way, and what the server had
+ * against it.
+ */
 export interface Action {
   isRunning: boolean;
   error: Error | null;
@@ -13,7 +16,8 @@ export interface Action {
 }
 
 /** The field that an error names: `env.TOKEN` is in the field `env`. */
-const fieldOf = (error: Error | null) => (error instanceof HttpError ? (error.param?.split(".")[0] ?? null) : null);
+const fieldOf = (error: Error | null) =>
+  error instanceof HttpError ? (error.param?.split(".")[0] ?? null) : null;
 
 /** An action of this component. */
 export function useAction(): Action {
@@ -23,14 +27,17 @@ export function useAction(): Action {
     setIsRunning(true);
     setError(null);
     work()
-      .catch((fault: unknown) => setError(fault instanceof Error ? fault : new Error(String(fault))))
+      .catch((fault: unknown) =>
+        setError(fault instanceof Error ? fault : new Error(String(fault))),
+      )
       .finally(() => setIsRunning(false));
   };
   return {
     isRunning,
     error,
     faultOf: (field) => (error !== null && fieldOf(error) === field ? error.message : null),
-    faultBeside: (fields) => (error !== null && !fields.includes(fieldOf(error) ?? "") ? error.message : null),
+    faultBeside: (fields) =>
+      error !== null && !fields.includes(fieldOf(error) ?? "") ? error.message : null,
     run,
   };
 }

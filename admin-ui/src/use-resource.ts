@@ -1,9 +1,17 @@
-import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
+import {
+  keepPreviousData,
+  useInfiniteQuery,
+  useQuery,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { useCallback } from "react";
 import type { Page } from "./api-shapes.ts";
 import { read, type Resource } from "./http.ts";
 
-/** Something that is being read, was read, or could not be read. What was read stays while it is read again. */
+/**
+ * Something that is being read, was read, or could not be read. What was read stays while it is
+ * read again.
+ */
 export interface Loaded<T> {
   data: T | null;
   error: Error | null;
@@ -21,8 +29,15 @@ interface ReadingOptions {
   keeps?: boolean;
 }
 
-/** Reads whatever `load` reads, again when `key` changes, on `reload`, and after every change that was made here. */
-export function useLoaded<T>(key: string, load: (signal: AbortSignal) => Promise<T>, options: ReadingOptions = {}): Loaded<T> {
+/**
+ * Reads whatever `load` reads, again when `key` changes, on `reload`, and after every change that
+ * was made here.
+ */
+export function useLoaded<T>(
+  key: string,
+  load: (signal: AbortSignal) => Promise<T>,
+  options: ReadingOptions = {},
+): Loaded<T> {
   const { every = false } = options;
   const { data, error, isFetching, refetch } = useQuery({
     queryKey: [key],

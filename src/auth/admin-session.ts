@@ -28,15 +28,20 @@ interface Failures {
 }
 
 /**
- * Who is counted together: an IPv4 address, or the /64 that an IPv6 address is in, because one machine has all of it.
- * `::ffff:192.0.2.1` is that IPv4 address.
+ * Who is counted together: an IPv4 address, or the /64 that an IPv6 address is in, because one
+ * machine has all of it. `::ffff:192.0.2.1` is that IPv4 address.
  */
 function networkOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped !== undefined || !address.includes(":")) return mapped ?? address;
   const [before = "", after] = address.toLowerCase().split("::");
-  const [left, right] = [before, after ?? ""].map((part) => (part === "" ? [] : part.split(":"))) as [string[], string[]];
-  const zeros = after === undefined ? [] : Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
+  const [left, right] = [before, after ?? ""].map((part) =>
+    part === "" ? [] : part.split(":"),
+  ) as [string[], string[]];
+  const zeros =
+    after === undefined
+      ? []
+      : Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
   return [...left, ...zeros, ...right]
     .slice(0, 4)
     .map((group) => group.replace(/^0+(?=.)/, ""))
@@ -56,7 +61,10 @@ function remember(failures: Map<string, Failures>, network: string): Failures {
   return fresh;
 }
 
-/** Counts an attempt before it is judged, so that many at the same time get no further than one after the other. */
+/**
+ * Counts an attempt before it is judged, so that many at the same time get no further than one
+ * after the other.
+ */
 function countAttempt(memory: Memory, address: string): { forgive(): void } {
   const failures = memory.get("admin-sign-in", () => new Map<string, Failures>());
   const network = networkOf(address);
@@ -64,18 +72,28 @@ function countAttempt(memory: Memory, address: string): { forgive(): void } {
   if (counted.count >= MAX_FAILURES) {
     const retryAfter = (counted.since + WINDOW_MS - Date.now()) / 1000;
     const wait = `${Math.ceil(retryAfter)} seconds`;
-    throw new ApiError("too_many_requests", `There were too many wrong passwords from this address. Try again in ${wait}.`, { retryAfter });
+    throw new ApiError(
+      "too_many_requests",
+      `There were too many wrong passwords from this address. Try again in ${wait}.`,
+      { retryAfter },
+    );
   }
   counted.count++;
   return { forgive: () => failures.delete(network) };
 }
 
-const digest = async (text: string) => new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+const digest = async (text: string) =>
+  new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
 
-/** Takes as long for a near miss as for any other: digests have one length, and all of their bytes are compared. */
+/**
+ * Takes as long for a near miss as for any other: digests have one length, and all of their bytes
+ * are compared.
+ */
 async function isSameText(a: string, b: string): Promise<boolean> {
   const [left, right] = await Promise.all([digest(a), digest(b)]);
-  return left.reduce((difference, byte, index) => difference | (byte ^ (right[index] ?? 0)), 0) === 0;
+  return (
+    left.reduce((difference, byte, index) => difference | (byte ^ (right[index] ?? 0)), 0) === 0
+  );
 }
 
 const signingKey = (secret: string) => new TextEncoder().encode(secret);
@@ -91,7 +109,11 @@ export async function signIn(
 ): Promise<AdminSession> {
   const counted = countAttempt(memory, attempt.address);
   if (!(await isSameText(attempt.password, config.adminPassword))) {
-    throw new ApiError("wrong_password", "The password is wrong. It is the one that ADMIN_PASSWORD sets.", { param: "password" });
+    throw new ApiError(
+      "wrong_password",
+      "The password is wrong. It is the one that ADMIN_PASSWORD sets.",
+      { param: "password" },
+    );
   }
   counted.forgive();
   const issuedAt = Math.floor(Date.now() / 1000);
@@ -111,7 +133,10 @@ export async function signIn(
  * Resolves where a token proves the operator.
  * @throws ApiError 401 for any other token, and for none
  */
-export async function requireSession(config: Platform["config"], token: string | null): Promise<void> {
+export async function requireSession(
+  config: Platform["config"],
+  token: string | null,
+): Promise<void> {
   if (token === null) {
     throw new ApiError(
       "admin_session_required",
@@ -132,9 +157,13 @@ export async function requireSession(config: Platform["config"], token: string |
   } catch (error) {
     if (!(error instanceof errors.JOSEError)) throw error;
     const reason = error instanceof errors.JWTExpired ? "has expired" : "is not valid";
-    throw new ApiError("admin_session_required", `This admin session ${reason}: sign in again with POST /api/admin/login.`, {
-      param: "authorization",
-      cause: error,
-    });
+    throw new ApiError(
+      "admin_session_required",
+      `This admin session ${reason}: sign in again with POST /api/admin/login.`,
+      {
+        param: "authorization",
+        cause: error,
+      },
+    );
   }
 }

@@ -27,6 +27,12 @@ export async function hashApiKey(key: string): Promise<string> {
 
 /** Makes a key that nobody has. */
 export async function createApiKey(): Promise<NewApiKey> {
-  const key = API_KEY_PREFIX + base64url.encode(crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)));
-  return { key, keyPrefix: key.slice(0, VISIBLE_LENGTH), keySuffix: key.slice(-SUFFIX_LENGTH), keyHash: await hashApiKey(key) };
+  const key =
+    API_KEY_PREFIX + base64url.encode(crypto.getRandomValues(new Uint8Array(RANDOM_BYTES)));
+  return {
+    key,
+    keyPrefix: key.slice(0, VISIBLE_LENGTH),
+    keySuffix: key.slice(-SUFFIX_LENGTH),
+    keyHash: await hashApiKey(key),
+  };
 }

@@ -21,7 +21,10 @@ interface CachedKey {
   loading: Promise<AuthenticatedKey | null> | null;
 }
 
-/** A revoked key stops within 5 s: an answer is fresh for 2 s, then usable while it is renewed until 4.5 s. */
+/**
+ * A revoked key stops within 5 s: an answer is fresh for 2 s, then usable while it is renewed until
+ * 4.5 s.
+ */
 const FRESH_MS = 2000;
 const USABLE_MS = 4500;
 /** A database that hangs must not hang a request with a known key. */
@@ -30,7 +33,9 @@ const MAX_CACHED_KEYS = 10_000;
 
 const cacheOf = (memory: Memory) => memory.get("key-cache", () => new Map<string, CachedKey>());
 
-/** Makes the next request of every key ask the database. Called after each change of keys or tools. */
+/**
+ * Makes the next request of every key ask the database. Called after each change of keys or tools.
+ */
 export function forgetKeys(memory: Memory): void {
   for (const cached of cacheOf(memory).values()) cached.askedAt = 0;
 }
@@ -42,10 +47,17 @@ export function knownKeyCount(memory: Memory): number {
   return count;
 }
 
-async function loadKey({ platform }: RequestScope, secret: string): Promise<AuthenticatedKey | null> {
+async function loadKey(
+  { platform }: RequestScope,
+  secret: string,
+): Promise<AuthenticatedKey | null> {
   const key = await findKeyByHash(platform.database, await hashApiKey(secret));
   if (key === null) return null;
-  return { ...key, upstreamApiKey: key.openaiApiKey === null ? null : await sealOf(platform).open(key.openaiApiKey) };
+  return {
+    ...key,
+    upstreamApiKey:
+      key.openaiApiKey === null ? null : await sealOf(platform).open(key.openaiApiKey),
+  };
 }
 
 /** Asks the database and notes the answer; a failure keeps the old answer and is thrown. */
@@ -90,11 +102,19 @@ async function lookUp(scope: RequestScope, secret: string): Promise<Authenticate
     scope.platform.logger.warn("A key could not be looked up", { error: describeError(error) });
     if (cached?.key) return cached.key;
     if (error instanceof SealError)
-      throw new ApiError("not_configured", `The upstream credential of this key cannot be read. ${error.message}`, { cause: error });
-    throw new ApiError("database_unavailable", "The proxy's database is not available, so this key cannot be checked. Try again shortly.", {
-      retryAfter: 2,
-      cause: error,
-    });
+      throw new ApiError(
+        "not_configured",
+        `The upstream credential of this key cannot be read. ${error.message}`,
+        { cause: error },
+      );
+    throw new ApiError(
+      "database_unavailable",
+      "The proxy's database is not available, so this key cannot be checked. Try again shortly.",
+      {
+        retryAfter: 2,
+        cause: error,
+      },
+    );
   });
   if (!cached?.key || age >= USABLE_MS) return renewal;
   scope.waitUntil(renewal.catch(() => null));
@@ -105,16 +125,23 @@ function bearerToken(headers: Headers): string {
   const header = headers.get("authorization");
   const token = header === null ? undefined : /^Bearer +(\S+)\s*$/i.exec(header)?.[1];
   if (token !== undefined) return token;
-  throw new ApiError("missing_api_key", "This request has no API key. Send it as a header: Authorization: Bearer sk-proxy-…", {
-    param: "authorization",
-  });
+  throw new ApiError(
+    "missing_api_key",
+    "This request has no API key. Send it as a header: Authorization: Bearer sk-proxy-…",
+    {
+      param: "authorization",
+    },
+  );
 }
 
 /**
  * The key that a request may use.
  * @throws ApiError 401 where there is no usable key, 503 where an unknown key cannot be checked
  */
-export async function authenticate(scope: RequestScope, headers: Headers): Promise<AuthenticatedKey> {
+export async function authenticate(
+  scope: RequestScope,
+  headers: Headers,
+): Promise<AuthenticatedKey> {
   const secret = bearerToken(headers);
   const key = secret.startsWith(API_KEY_PREFIX) ? await lookUp(scope, secret) : null;
   if (key === null) {
@@ -123,7 +150,11 @@ export async function authenticate(scope: RequestScope, headers: Headers): Promi
       "This API key is not known here. Use a key that the operator of this proxy made (it starts with sk-proxy-).",
     );
   }
-  if (!key.isActive) throw new ApiError("invalid_api_key", "This API key was switched off by the operator of this proxy.");
+  if (!key.isActive)
+    throw new ApiError(
+      "invalid_api_key",
+      "This API key was switched off by the operator of this proxy.",
+    );
   if (key.expiresAt !== null && key.expiresAt.getTime() <= Date.now()) {
     throw new ApiError(
       "expired_api_key",

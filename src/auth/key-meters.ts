@@ -1,7 +1,8 @@
 /**
- * What keys have used of their limits. Each process counts its own use at once. What all replicas use comes from the
- * figures of the hours (`usage_hours`), into which every turn is counted as it is written: they only grow, so what they
- * grew by since they were last read is what was used meanwhile, here and elsewhere. The larger of the two is what counts.
+ * What keys have used of their limits. Each process counts its own use at once. What all replicas
+ * use comes from the figures of the hours (`usage_hours`), into which every turn is counted as it
+ * is written: they only grow, so what they grew by since they were last read is what was used
+ * meanwhile, here and elsewhere. The larger of the two is what counts.
  */
 import type { Memory, RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
@@ -57,7 +58,8 @@ const MAX_HOURS = 8;
 const FORGET_MS = 10 * MINUTE_MS;
 
 const createMeter = (): Meter => ({ here: createRateWindow(), everywhere: createRateWindow() });
-const allMeters = (memory: Memory) => memory.get("key-meters", (): AllMeters => ({ byKey: new Map(), readAt: 0, since: 0 }));
+const allMeters = (memory: Memory) =>
+  memory.get("key-meters", (): AllMeters => ({ byKey: new Map(), readAt: 0, since: 0 }));
 
 /** The meters of one key. */
 export function metersOf(memory: Memory, keyId: string): KeyMeters {
@@ -77,14 +79,22 @@ export function metersOf(memory: Memory, keyId: string): KeyMeters {
 }
 
 /** What was used in the last minute. */
-export const usedOf = ({ here, everywhere }: Meter, now: number): number => Math.max(here.used(now), everywhere.used(now));
+export const usedOf = ({ here, everywhere }: Meter, now: number): number =>
+  Math.max(here.used(now), everywhere.used(now));
 
 /** Milliseconds until less than `limit` is used. */
 export const waitOf = ({ here, everywhere }: Meter, limit: number, now: number): number =>
   Math.max(here.waitFor(limit, now), everywhere.waitFor(limit, now));
 
-/** Counts what was used between two readings, spread over the time between them: nobody knows when it was. */
-function addGrowth(window: RateWindow, amount: number, { from, to }: { from: number; to: number }): void {
+/**
+ * Counts what was used between two readings, spread over the time between them: nobody knows when
+ * it was.
+ */
+function addGrowth(
+  window: RateWindow,
+  amount: number,
+  { from, to }: { from: number; to: number },
+): void {
   if (amount <= 0) return;
   const seconds = Math.max(1, Math.round((to - from) / 1000));
   for (let second = 0; second < seconds; second++) window.add(amount / seconds, to - second * 1000);
@@ -107,7 +117,10 @@ function busyKeys({ byKey }: AllMeters, now: number): string[] {
   return [...byKey].filter(([, { touchedAt }]) => now - touchedAt <= MINUTE_MS).map(([id]) => id);
 }
 
-/** Reads what all replicas have used, once a second at most, behind the response: one query for all keys. */
+/**
+ * Reads what all replicas have used, once a second at most, behind the response: one query for all
+ * keys.
+ */
 export function readEverywhere({ platform, waitUntil }: RequestScope, asking: KeyMeters): void {
   const meters = allMeters(platform.memory);
   const now = Date.now();
@@ -130,7 +143,9 @@ export function readEverywhere({ platform, waitUntil }: RequestScope, asking: Ke
   };
   waitUntil(
     read().catch((error: unknown) =>
-      platform.logger.warn("The use of keys on other replicas could not be read", { error: describeError(error) }),
+      platform.logger.warn("The use of keys on other replicas could not be read", {
+        error: describeError(error),
+      }),
     ),
   );
 }

@@ -7,16 +7,24 @@ const EVERY_MS = 60_000;
 const LATER_MS = 500;
 
 /** Notes that a key was used: once a minute, and behind the response. */
-export function noteUse({ platform, waitUntil }: RequestScope, { id, lastUsedAt }: { id: string; lastUsedAt: Date | null }): void {
+export function noteUse(
+  { platform, waitUntil }: RequestScope,
+  { id, lastUsedAt }: { id: string; lastUsedAt: Date | null },
+): void {
   const now = Date.now();
   const noted = platform.memory.get("key-use", () => new Map<string, number>());
   if (now - Math.max(noted.get(id) ?? 0, lastUsedAt?.getTime() ?? 0) < EVERY_MS) return;
   noted.set(id, now);
   const write = async (): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, LATER_MS));
-    await noteKeyUse(platform.database, id, { at: new Date(now), unlessSince: new Date(now - EVERY_MS) });
+    await noteKeyUse(platform.database, id, {
+      at: new Date(now),
+      unlessSince: new Date(now - EVERY_MS),
+    });
   };
   waitUntil(
-    write().catch((error: unknown) => platform.logger.warn("The use of a key could not be noted", { error: describeError(error) })),
+    write().catch((error: unknown) =>
+      platform.logger.warn("The use of a key could not be noted", { error: describeError(error) }),
+    ),
   );
 }

@@ -1,7 +1,8 @@
 /**
- * What was used in the last minute. A sliding window and not a bucket that refills: people read "60 per minute" as "never
- * more than 60 in any minute", a bucket lets twice as many through; and tokens are known only when they are used, so that
- * one long answer would leave a bucket in debt for many minutes, where the window forgets it after one.
+ * What was used in the last minute. A sliding window and not a bucket that refills: people read "60
+ * per minute" as "never more than 60 in any minute", a bucket lets twice as many through; and
+ * tokens are known only when they are used, so that one long answer would leave a bucket in debt
+ * for many minutes, where the window forgets it after one.
  */
 export interface RateWindow {
   /** Notes a use, which may be some seconds ago. Times are milliseconds since 1970. */
@@ -20,7 +21,10 @@ export function createRateWindow(): RateWindow {
   const amounts = new Float64Array(SECONDS);
   let newest = 0;
 
-  /** Empties the places of seconds that have passed. A clock that was set back stands still until it is there again. */
+  /**
+   * Empties the places of seconds that have passed. A clock that was set back stands still until it
+   * is there again.
+   */
   const moveTo = (now: number): void => {
     const second = Math.floor(now / SECOND_MS);
     if (second - newest >= SECONDS) amounts.fill(0);

@@ -8,13 +8,23 @@ import {
 import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
 import { createEventReader } from "../openai/read-events.ts";
 import { ApiError } from "../openai/api-error.ts";
-import { errorOf, eventsOrJson, invalidAnswer, UpstreamRefusal, type OpenAnswer } from "./open-answer.ts";
+import {
+  errorOf,
+  eventsOrJson,
+  invalidAnswer,
+  UpstreamRefusal,
+  type OpenAnswer,
+} from "./open-answer.ts";
 
 /** An error object that came inside a stream. */
 export class UpstreamStreamError extends Error {
   readonly error: JsonObject;
   constructor(error: JsonObject) {
-    super(typeof error["message"] === "string" ? error["message"] : "The upstream API reported an error inside its stream.");
+    super(
+      typeof error["message"] === "string"
+        ? error["message"]
+        : "The upstream API reported an error inside its stream.",
+    );
     this.name = "UpstreamStreamError";
     this.error = error;
   }
@@ -41,7 +51,10 @@ export interface ChunkSink {
  */
 export async function readWholeRound(answer: OpenAnswer, maxBytes: number): Promise<WholeRound> {
   const { response } = answer;
-  const opened = "events" in answer.content ? await eventsOrJson(response, answer.content.events, maxBytes) : answer;
+  const opened =
+    "events" in answer.content
+      ? await eventsOrJson(response, answer.content.events, maxBytes)
+      : answer;
   if ("json" in opened.content) {
     const { json } = opened.content;
     const collected = errorOf(json) === null ? readChatCompletion(json) : null;
@@ -53,21 +66,33 @@ export async function readWholeRound(answer: OpenAnswer, maxBytes: number): Prom
     await readEventStream(opened.content.events, { collector, maxBytes, onPart: () => undefined });
   } catch (error) {
     if (!(error instanceof UpstreamStreamError)) throw error;
-    // It came with status 200, inside a stream that nobody asked for: no client could read it as it is.
+    // It came with status 200, inside a stream that nobody asked for: no client could read it as it
+    // is.
     const body = { error: error.error };
     const bytes = new TextEncoder().encode(JSON.stringify(body));
-    throw new UpstreamRefusal({ ...response, status: 502, headers: { "content-type": "application/json" }, body: bytes }, body);
+    throw new UpstreamRefusal(
+      { ...response, status: 502, headers: { "content-type": "application/json" }, body: bytes },
+      body,
+    );
   }
   return { collected: collector.result(), completion: collector.completion() };
 }
 
 /**
- * Reads a streamed round; each chunk is handed on the moment it is there. A whole completion is one chunk.
- * @throws UpstreamStreamError where the answer is, or ends in, upstream's error; ApiError 502 where it is none
+ * Reads a streamed round; each chunk is handed on the moment it is there. A whole completion is one
+ * chunk.
+ * @throws UpstreamStreamError where the answer is, or ends in, upstream's error; ApiError 502 where
+ * it is none
  */
-export async function readStreamedRound(answer: OpenAnswer, sink: ChunkSink): Promise<CollectedMessage> {
+export async function readStreamedRound(
+  answer: OpenAnswer,
+  sink: ChunkSink,
+): Promise<CollectedMessage> {
   const { maxBytes, collector } = sink;
-  const opened = "events" in answer.content ? await eventsOrJson(answer.response, answer.content.events, maxBytes) : answer;
+  const opened =
+    "events" in answer.content
+      ? await eventsOrJson(answer.response, answer.content.events, maxBytes)
+      : answer;
   if ("events" in opened.content) await readEventStream(opened.content.events, sink);
   else {
     await takeChunk(opened.content.json, sink);
@@ -89,7 +114,10 @@ async function finish({ collector, onPart }: ChunkSink): Promise<void> {
   await onPart(end);
 }
 
-/** An event's payload. Some servers send words as a sign of life; JSON that cannot be read is an answer with a hole in it. */
+/**
+ * An event's payload. Some servers send words as a sign of life; JSON that cannot be read is an
+ * answer with a hole in it.
+ */
 function readPayload(data: string): unknown {
   const payload = parseJson(data);
   if (payload === undefined && data.trimStart().startsWith("{"))
@@ -141,8 +169,8 @@ async function readEventStream(events: ReadableStream<Uint8Array>, sink: ChunkSi
 const REST_MS = 1000;
 
 /**
- * After `[DONE]` nobody waits for the end of the body, which some servers never send. It is read all the same, because a
- * connection whose body was read to its end can be used again.
+ * After `[DONE]` nobody waits for the end of the body, which some servers never send. It is read
+ * all the same, because a connection whose body was read to its end can be used again.
  */
 async function discardRest(body: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
   const cancel = () => body.cancel().catch(() => undefined);

@@ -1,4 +1,7 @@
-/** How the tool loop speaks chat completions: the body of each round, the calls of an answer, one message out of many. */
+/**
+ * How the tool loop speaks chat completions: the body of each round, the calls of an answer, one
+ * message out of many.
+ */
 import type { CollectedMessage } from "../openai/collect-chat-chunks.ts";
 import { toolName, type ChatRequest } from "../openai/chat-request.ts";
 import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
@@ -13,7 +16,10 @@ function arrayText(text: string, name: string): string {
   return value?.startsWith("[") ? value : "[]";
 }
 
-/** A forced choice holds for the first round only; kept, it would force the model to call tools for ever. */
+/**
+ * A forced choice holds for the first round only; kept, it would force the model to call tools for
+ * ever.
+ */
 function relaxedToolChoice(choice: unknown, withdrawn: ReadonlySet<string>): unknown {
   if (choice === "required") return "auto";
   if (!isObject(choice)) return choice;
@@ -32,10 +38,18 @@ const NEED_TOOLS = ["tools", "tool_choice", "parallel_tool_calls"];
  * The request body of a round. What the client sent stays as it was spelled.
  * @param offered JSON text of each server tool, by name, in the order in which the model sees them
  */
-export function roundBody(request: ChatRequest, offered: Map<string, string>, state: LoopState): string {
+export function roundBody(
+  request: ChatRequest,
+  offered: Map<string, string>,
+  state: LoopState,
+): string {
   const { text } = request;
-  const left = [...offered].filter(([name]) => !state.withdrawn.has(name)).map(([, spelling]) => spelling);
-  const changes: Record<string, string | undefined> = { tools: appendElements(arrayText(text, "tools"), left) };
+  const left = [...offered]
+    .filter(([name]) => !state.withdrawn.has(name))
+    .map(([, spelling]) => spelling);
+  const changes: Record<string, string | undefined> = {
+    tools: appendElements(arrayText(text, "tools"), left),
+  };
   if (state.appended.length > 0) {
     changes["messages"] = appendElements(
       arrayText(text, "messages"),
@@ -57,12 +71,22 @@ const textOf = (value: unknown) => (typeof value === "string" ? value : "");
 export function readRound(collected: CollectedMessage): Round {
   const sent = objectsOf(collected.message["tool_calls"]);
   const calls = sent.map((call) => {
-    const definition = isObject(call["function"]) ? call["function"] : isObject(call["custom"]) ? call["custom"] : {};
-    return { id: textOf(call["id"]), name: textOf(definition["name"]), arguments: textOf(definition["arguments"]), isCut: false };
+    const definition = isObject(call["function"])
+      ? call["function"]
+      : isObject(call["custom"])
+        ? call["custom"]
+        : {};
+    return {
+      id: textOf(call["id"]),
+      name: textOf(definition["name"]),
+      arguments: textOf(definition["arguments"]),
+      isCut: false,
+    };
   });
   const last = calls.at(-1);
   // Only the end of an answer can be missing, and arguments that are a whole object are complete.
-  if (last !== undefined && collected.finishReason === "length") last.isCut = !isObject(parseJson(last.arguments));
+  if (last !== undefined && collected.finishReason === "length")
+    last.isCut = !isObject(parseJson(last.arguments));
   return { ...collected, calls };
 }
 
@@ -86,18 +110,34 @@ function joinLogprobs(rounds: Round[]): JsonObject | null {
   return isObject(joined["all"]) ? joined["all"] : null;
 }
 
-/** What the client has of a turn that was broken off: the rounds that ended, and what came of the one that did not. */
+/**
+ * What the client has of a turn that was broken off: the rounds that ended, and what came of the
+ * one that did not.
+ */
 export function brokenOffMessage(
   rounds: Round[],
   soFar: CollectedMessage | null,
   chat: { wantsJson: boolean; isServerTool(name: string): boolean },
 ): JsonObject {
   const messages = [...rounds, ...(soFar === null ? [] : [soFar])].map((round) => round.message);
-  const calls = soFar === null ? [] : objectsOf(soFar.message["tool_calls"]).filter((call) => !chat.isServerTool(toolName(call) ?? ""));
-  return { role: "assistant", content: null, ...joinTexts(messages, chat.wantsJson), ...(calls.length > 0 ? { tool_calls: calls } : {}) };
+  const calls =
+    soFar === null
+      ? []
+      : objectsOf(soFar.message["tool_calls"]).filter(
+          (call) => !chat.isServerTool(toolName(call) ?? ""),
+        );
+  return {
+    role: "assistant",
+    content: null,
+    ...joinTexts(messages, chat.wantsJson),
+    ...(calls.length > 0 ? { tool_calls: calls } : {}),
+  };
 }
 
-/** One message out of all rounds: their texts joined, the last round's everything else, the client's calls only. */
+/**
+ * One message out of all rounds: their texts joined, the last round's everything else, the client's
+ * calls only.
+ */
 export function mergeRounds(end: LoopEnd, wantsJson: boolean): MergedTurn {
   const last = end.rounds.at(-1);
   if (last === undefined) throw new Error("A turn has at least one round");
@@ -111,7 +151,9 @@ export function mergeRounds(end: LoopEnd, wantsJson: boolean): MergedTurn {
   return {
     message: { ...message, ...texts, ...(calls.length > 0 ? { tool_calls: calls } : {}) },
     logprobs: joinLogprobs(end.rounds),
-    finishReason: withheld ? "stop" : (last.finishReason ?? (calls.length > 0 ? "tool_calls" : "stop")),
+    finishReason: withheld
+      ? "stop"
+      : (last.finishReason ?? (calls.length > 0 ? "tool_calls" : "stop")),
     usage: end.rounds.reduce<Usage | null>((sum, round) => addUsage(sum, round.usage), null),
   };
 }

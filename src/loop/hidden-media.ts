@@ -1,4 +1,7 @@
-/** Images and sounds in messages that clients do not see. Of those, every message of the user is one of `show-media.ts`. */
+/**
+ * Images and sounds in messages that clients do not see. Of those, every message of the user is one
+ * of `show-media.ts`.
+ */
 import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
 import { decodedSize, mediaKindOf } from "../openai/tool-media.ts";
 import type { MediaSupport } from "./media-support.ts";
@@ -12,8 +15,12 @@ export const showsMedia = (message: JsonObject): boolean => message["role"] === 
 /** The base64 of a part, with what is in front of it in a data URL. */
 function dataOf(part: JsonObject): { type: string; data: string } {
   const { image_url: image, input_audio: audio } = part;
-  const [url, data] = [isObject(image) ? image["url"] : undefined, isObject(audio) ? audio["data"] : undefined];
-  const [, type, base64] = /^data:([^;,]*);base64,(.*)$/s.exec(typeof url === "string" ? url : "") ?? [];
+  const [url, data] = [
+    isObject(image) ? image["url"] : undefined,
+    isObject(audio) ? audio["data"] : undefined,
+  ];
+  const [, type, base64] =
+    /^data:([^;,]*);base64,(.*)$/s.exec(typeof url === "string" ? url : "") ?? [];
   return {
     type: type ?? (isObject(audio) ? `audio/${String(audio["format"])}` : ""),
     data: base64 ?? (typeof data === "string" ? data : ""),
@@ -21,7 +28,10 @@ function dataOf(part: JsonObject): { type: string; data: string } {
 }
 
 /** Another message for each that shows media, or none. */
-const mapMedia = (messages: JsonObject[], change: (parts: JsonObject[]) => JsonObject[]): JsonObject[] =>
+const mapMedia = (
+  messages: JsonObject[],
+  change: (parts: JsonObject[]) => JsonObject[],
+): JsonObject[] =>
   messages.flatMap((message) => {
     if (!showsMedia(message)) return [message];
     const content = change(objectsOf(message["content"]));
@@ -35,7 +45,9 @@ const withoutUnsupported = (messages: JsonObject[], { takes }: MediaSupport): Js
       const kind = part === undefined ? null : mediaKindOf(part);
       return kind === null || takes(kind);
     };
-    return parts.filter((part, index) => isTaken(part) && (mediaKindOf(part) !== null || isTaken(parts[index + 1])));
+    return parts.filter(
+      (part, index) => isTaken(part) && (mediaKindOf(part) !== null || isTaken(parts[index + 1])),
+    );
   });
 
 /**
@@ -53,19 +65,30 @@ function limitMedia(messages: JsonObject[], left: { length: number }): JsonObjec
           left.length -= data.length;
           return part;
         }
-        return { type: "text", text: `[${type}, ${decodedSize(data)}: too large to be kept in the history]` };
+        return {
+          type: "text",
+          text: `[${type}, ${decodedSize(data)}: too large to be kept in the history]`,
+        };
       })
       .toReversed(),
   );
   return limited.toReversed();
 }
 
-/** Hidden messages without those that show media; the same text where there are none. @param text JSON text of an array */
+/**
+ * Hidden messages without those that show media; the same text where there are none.
+ * @param text JSON text of an array
+ */
 export function wordsOnly(text: string): string {
-  return mayShow(text) ? JSON.stringify(objectsOf(parseJson(text)).filter((message) => !showsMedia(message))) : text;
+  return mayShow(text)
+    ? JSON.stringify(objectsOf(parseJson(text)).filter((message) => !showsMedia(message)))
+    : text;
 }
 
-/** Of base64 in hidden messages, in characters: what the model has seen already, and what it is to see when its client is back. */
+/**
+ * Of base64 in hidden messages, in characters: what the model has seen already, and what it is to
+ * see when its client is back.
+ */
 const MAX_SEEN_LENGTH = 1024 * 1024;
 const MAX_UNSEEN_LENGTH = 6 * 1024 * 1024;
 
@@ -81,13 +104,22 @@ export function keptMedia(messages: JsonObject[]): JsonObject[] {
 /** Of base64 that is put back into one request, in characters. */
 const MAX_RESTORED_LENGTH = 10 * 1024 * 1024;
 
-/** Hidden messages by place, as they are put back: what the model takes, and of many only the newest. */
-export function restoredMedia(hidden: Map<number, string>, support: MediaSupport): Map<number, string> {
+/**
+ * Hidden messages by place, as they are put back: what the model takes, and of many only the
+ * newest.
+ */
+export function restoredMedia(
+  hidden: Map<number, string>,
+  support: MediaSupport,
+): Map<number, string> {
   const left = { length: MAX_RESTORED_LENGTH };
   const places = [...hidden].toSorted(([a], [b]) => b - a);
   const restored = places.map(([index, text]): [number, string] => {
     if (!mayShow(text)) return [index, text];
-    return [index, JSON.stringify(limitMedia(withoutUnsupported(objectsOf(parseJson(text)), support), left))];
+    return [
+      index,
+      JSON.stringify(limitMedia(withoutUnsupported(objectsOf(parseJson(text)), support), left)),
+    ];
   });
   return new Map(restored.toReversed());
 }

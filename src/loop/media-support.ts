@@ -8,7 +8,10 @@ export interface MediaSupport {
   takes(kind: ToolMedia["kind"]): boolean;
   /** Whether upstream refused them in this turn. */
   readonly isRefused: boolean;
-  /** Upstream has refused them: none for the rest of the turn, and where that is because of the model, for the next turns. */
+  /**
+   * Upstream has refused them: none for the rest of the turn, and where that is because of the
+   * model, for the next turns.
+   */
   refused(isOfModel: boolean): void;
 }
 
@@ -18,12 +21,15 @@ const MAX_REMEMBERED = 1000;
 
 /** What kinds a client sends of its own: it knows its model better than a table. */
 function kindsSent(messages: unknown[]): Set<ToolMedia["kind"]> {
-  const parts = messages.flatMap((message) => (isObject(message) ? objectsOf(message["content"]) : []));
+  const parts = messages.flatMap((message) =>
+    isObject(message) ? objectsOf(message["content"]) : [],
+  );
   return new Set(parts.map(mediaKindOf).filter((kind) => kind !== null));
 }
 
 /**
- * What a model takes, by its name, by what the client itself sends it, and by what it refused before.
+ * What a model takes, by its name, by what the client itself sends it, and by what it refused
+ * before.
  * @param chat `upstream`: base URL; `messages`: the client's own
  */
 export function openMediaSupport(

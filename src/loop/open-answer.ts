@@ -1,6 +1,7 @@
 /**
- * Finds out what a model's answer is. Servers are free with `content-type`: streams come as plain text, JSON as a stream,
- * and pages of a login with status 200. So the first bytes tell, and the header only where it can be believed.
+ * Finds out what a model's answer is. Servers are free with `content-type`: streams come as plain
+ * text, JSON as a stream, and pages of a login with status 200. So the first bytes tell, and the
+ * header only where it can be believed.
  */
 import { ApiError } from "../openai/api-error.ts";
 import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
@@ -18,21 +19,30 @@ export interface OpenAnswer {
   content: { events: ReadableStream<Uint8Array> } | { json: JsonObject };
 }
 
-/** Upstream answered, and the answer is no completion: its own status and body are what the client should see. */
+/**
+ * Upstream answered, and the answer is no completion: its own status and body are what the client
+ * should see.
+ */
 export class UpstreamRefusal extends Error {
   readonly response: UpstreamResponse;
   /** Upstream's error object, where there is one. */
   readonly error: JsonObject | null;
   constructor(response: UpstreamResponse, body: unknown) {
     const error = errorOf(body);
-    super(typeof error?.["message"] === "string" ? error["message"] : `The upstream API answered with status ${response.status}.`);
+    super(
+      typeof error?.["message"] === "string"
+        ? error["message"]
+        : `The upstream API answered with status ${response.status}.`,
+    );
     this.name = "UpstreamRefusal";
     this.response = response;
     this.error = error;
   }
 }
 
-/** The error object of an answer, which some servers send with status 200, and some beside a choice. */
+/**
+ * The error object of an answer, which some servers send with status 200, and some beside a choice.
+ */
 export function errorOf(body: unknown): JsonObject | null {
   if (!isObject(body)) return null;
   const { error } = body;
@@ -76,14 +86,19 @@ const readWhole = (stream: ReadableStream<Uint8Array>, maxBytes: number) =>
   collectBytes(stream, {
     maxBytes,
     tooLarge: () =>
-      new ApiError("upstream_invalid", `The upstream API answered with more than ${maxBytes} bytes, which is more than a tool loop reads.`),
+      new ApiError(
+        "upstream_invalid",
+        `The upstream API answered with more than ${maxBytes} bytes, which is more than a tool loop reads.`,
+      ),
   });
 
 /** As many characters as tell events from anything else: "retry:". */
 const TELLING_LENGTH = 6;
 
 /** Reads as much of a body as tells whether it is a stream of events, and gives it back whole. */
-async function peek(body: ReadableStream<Uint8Array>): Promise<{ isEvents: boolean; body: ReadableStream<Uint8Array> }> {
+async function peek(
+  body: ReadableStream<Uint8Array>,
+): Promise<{ isEvents: boolean; body: ReadableStream<Uint8Array> }> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   const seen: Uint8Array[] = [];
@@ -110,12 +125,21 @@ async function peek(body: ReadableStream<Uint8Array>): Promise<{ isEvents: boole
   return { isEvents: looksLikeEvents(start), body: rest };
 }
 
-/** An answer that is no stream of events. @throws ApiError where it is no JSON that means anything either */
-async function jsonAnswer(response: UpstreamResponse, body: ReadableStream<Uint8Array>, maxBytes: number): Promise<OpenAnswer> {
+/**
+ * An answer that is no stream of events.
+ * @throws ApiError where it is no JSON that means anything either
+ */
+async function jsonAnswer(
+  response: UpstreamResponse,
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+): Promise<OpenAnswer> {
   const bytes = await readWhole(body, maxBytes);
   const json = readJson(bytes);
-  if (!isObject(json)) throw invalidAnswer(bytes.byteLength === 0 ? "an empty body" : "something that is no JSON");
-  if (errorOf(json) === null && readChatCompletion(json) === null) throw invalidAnswer("JSON without a choice");
+  if (!isObject(json))
+    throw invalidAnswer(bytes.byteLength === 0 ? "an empty body" : "something that is no JSON");
+  if (errorOf(json) === null && readChatCompletion(json) === null)
+    throw invalidAnswer("JSON without a choice");
   const { "content-encoding": _encoding, "content-length": _length, ...headers } = response.headers;
   return { response: { ...response, headers, body: bytes }, content: { json } };
 }
@@ -124,11 +148,15 @@ const callsItselfEvents = (response: UpstreamResponse) =>
   (response.headers["content-type"] ?? "").toLowerCase().startsWith("text/event-stream");
 
 /**
- * Waits until it is certain what an answer is. One that calls itself a stream is believed for now, so that the client gets
- * its status before the first token; {@link eventsOrJson} looks again.
- * @throws UpstreamRefusal where it has the status of an error; ApiError 502 where it is no answer at all
+ * Waits until it is certain what an answer is. One that calls itself a stream is believed for now,
+ * so that the client gets its status before the first token; {@link eventsOrJson} looks again.
+ * @throws UpstreamRefusal where it has the status of an error; ApiError 502 where it is no answer
+ * at all
  */
-export async function openAnswer(response: UpstreamResponse, maxBytes: number): Promise<OpenAnswer> {
+export async function openAnswer(
+  response: UpstreamResponse,
+  maxBytes: number,
+): Promise<OpenAnswer> {
   if (!isSuccess(response)) {
     const bytes = await readWhole(bodyStream(response), maxBytes);
     throw new UpstreamRefusal(
@@ -141,8 +169,15 @@ export async function openAnswer(response: UpstreamResponse, maxBytes: number): 
   return eventsOrJson(response, stream, maxBytes);
 }
 
-/** What the first bytes of an answer say it is. @throws ApiError 502 where it is no answer at all */
-export async function eventsOrJson(response: UpstreamResponse, stream: ReadableStream<Uint8Array>, maxBytes: number): Promise<OpenAnswer> {
+/**
+ * What the first bytes of an answer say it is.
+ * @throws ApiError 502 where it is no answer at all
+ */
+export async function eventsOrJson(
+  response: UpstreamResponse,
+  stream: ReadableStream<Uint8Array>,
+  maxBytes: number,
+): Promise<OpenAnswer> {
   const { isEvents, body } = await peek(stream);
   return isEvents ? { response, content: { events: body } } : jsonAnswer(response, body, maxBytes);
 }

@@ -1,13 +1,22 @@
 import { ApiError } from "../openai/api-error.ts";
 import type { ChatRequest } from "../openai/chat-request.ts";
-import { createChatCollector, type CollectedMessage, type CollectedPart } from "../openai/collect-chat-chunks.ts";
+import {
+  createChatCollector,
+  type CollectedMessage,
+  type CollectedPart,
+} from "../openai/collect-chat-chunks.ts";
 import { messageOf } from "../openai/error-message.ts";
 import { objectsOf, type JsonObject } from "../openai/json.ts";
 import type { UpstreamResponse } from "../platform.ts";
 import type { OpenTurn } from "../record/open-turn.ts";
 import type { ClientStream } from "../stream/client-stream.ts";
 import { createChunkWriter, dataEvent, KEEP_ALIVE } from "../stream/write-chat-chunks.ts";
-import { readStreamedRound, readWholeRound, UpstreamStreamError, type WholeRound } from "./ask-model.ts";
+import {
+  readStreamedRound,
+  readWholeRound,
+  UpstreamStreamError,
+  type WholeRound,
+} from "./ask-model.ts";
 import { askUpstream } from "./ask-upstream.ts";
 import { brokenOffMessage, mergeRounds, readRound, type MergedTurn } from "./chat-dialect.ts";
 import type { MediaSupport } from "./media-support.ts";
@@ -40,13 +49,19 @@ export interface ChatTurn {
   run(call: RunningCall): Promise<RunResult>;
   /** Whether the model is shown images and sounds of tools. */
   media: MediaSupport;
-  /** The request's text without what earlier turns showed, for a model that refuses that; null where they showed nothing. */
+  /**
+   * The request's text without what earlier turns showed, for a model that refuses that; null where
+   * they showed nothing.
+   */
   textWithoutMedia: (() => string) | null;
   /** A hidden message as it goes on record: with hashes in the place of images and sounds. */
   recorded(message: JsonObject): JsonObject | Promise<JsonObject>;
   /** Which limit of the key is used up, or null. */
   limitReached(): Promise<string | null>;
-  /** Keeps what the client will not see, so that it can be put back into its history. @param answer as the client sees it */
+  /**
+   * Keeps what the client will not see, so that it can be put back into its history.
+   * @param answer as the client sees it
+   */
   keepHidden(end: LoopEnd, answer: JsonObject): Promise<void>;
   turn: OpenTurn;
 }
@@ -62,14 +77,20 @@ interface RoundReading<T> {
   soFar(): CollectedMessage | null;
 }
 
-/** Reads one round and keeps its figures, also of one that is broken off. What `read` throws is noted and thrown on. */
+/**
+ * Reads one round and keeps its figures, also of one that is broken off. What `read` throws is
+ * noted and thrown on.
+ */
 async function recordedRound<T extends { collected: Round }>(
   chat: ChatTurn,
   state: LoopState,
   { askedAt, read, soFar }: RoundReading<T>,
 ): Promise<T> {
   const { record } = chat.turn;
-  const note = (part: Partial<OpenTurn["record"]["rounds"][number]>, came: CollectedMessage | null) => {
+  const note = (
+    part: Partial<OpenTurn["record"]["rounds"][number]>,
+    came: CollectedMessage | null,
+  ) => {
     const isCounted = came !== null && came.usage === null;
     record.rounds.push({
       round: state.round,
@@ -89,7 +110,10 @@ async function recordedRound<T extends { collected: Round }>(
     note({}, result.collected);
     return result;
   } catch (error) {
-    note(chat.signal.aborted ? { status: "cancelled" } : { status: "failed", error: messageOf(error) }, soFar());
+    note(
+      chat.signal.aborted ? { status: "cancelled" } : { status: "failed", error: messageOf(error) },
+      soFar(),
+    );
     throw error;
   }
 }
@@ -100,7 +124,11 @@ function loopParts(chat: ChatTurn): Omit<LoopParts, "ask" | "whileToolsRun"> {
     run: chat.run,
     tell: createMediaShow(chat.media.takes),
     onHidden: async (message, round) => {
-      chat.turn.record.produced.push({ message: await chat.recorded(message), round, hidden: true });
+      chat.turn.record.produced.push({
+        message: await chat.recorded(message),
+        round,
+        hidden: true,
+      });
     },
     limitReached: chat.limitReached,
     maxRounds: chat.maxRounds,
@@ -114,7 +142,9 @@ function recordEnd(chat: ChatTurn, end: LoopEnd, merged: MergedTurn): void {
   Object.assign(record, { finishReason: merged.finishReason, loopStopReason: end.stopReason });
 }
 
-/** Members of a completion that are one per turn: the first round's, as a stream has to have them. */
+/**
+ * Members of a completion that are one per turn: the first round's, as a stream has to have them.
+ */
 const ONCE_PER_TURN = ["id", "created", "model", "system_fingerprint"];
 
 function wholeCompletion(answers: WholeRound[], merged: MergedTurn): JsonObject {
@@ -123,7 +153,9 @@ function wholeCompletion(answers: WholeRound[], merged: MergedTurn): JsonObject 
   const choice = objectsOf(last["choices"])[0] ?? {};
   return {
     ...members,
-    ...Object.fromEntries(ONCE_PER_TURN.filter((name) => name in first).map((name) => [name, first[name]])),
+    ...Object.fromEntries(
+      ONCE_PER_TURN.filter((name) => name in first).map((name) => [name, first[name]]),
+    ),
     choices: [
       {
         ...choice,
@@ -140,7 +172,9 @@ function wholeCompletion(answers: WholeRound[], merged: MergedTurn): JsonObject 
  * Runs a turn and gives one completion, whole.
  * @throws UpstreamRefusal where upstream refused a round
  */
-export async function runWholeChatTurn(chat: ChatTurn): Promise<{ completion: JsonObject; headers: Record<string, string> }> {
+export async function runWholeChatTurn(
+  chat: ChatTurn,
+): Promise<{ completion: JsonObject; headers: Record<string, string> }> {
   const answers: WholeRound[] = [];
   let headers: Record<string, string> = {};
   const read = async (state: LoopState): Promise<{ collected: Round }> => {
@@ -155,7 +189,11 @@ export async function runWholeChatTurn(chat: ChatTurn): Promise<{ completion: Js
     whileToolsRun: (work) => work(),
     ask: async (state) => {
       chat.signal.throwIfAborted();
-      const { collected } = await recordedRound(chat, state, { askedAt: Date.now(), read: () => read(state), soFar: () => null });
+      const { collected } = await recordedRound(chat, state, {
+        askedAt: Date.now(),
+        read: () => read(state),
+        soFar: () => null,
+      });
       chat.turn.firstToken();
       return collected;
     },
@@ -176,7 +214,12 @@ export interface FirstAnswer {
 /** Asks upstream for the first streamed round, before the client gets its status. */
 export async function openStreamedTurn(chat: ChatTurn): Promise<FirstAnswer> {
   const askedAt = Date.now();
-  const answer = await askUpstream(chat, { round: 1, appended: [], withdrawn: new Set<string>(), toolsEnded: false });
+  const answer = await askUpstream(chat, {
+    round: 1,
+    appended: [],
+    withdrawn: new Set<string>(),
+    toolsEnded: false,
+  });
   return { answer, askedAt };
 }
 
@@ -195,8 +238,14 @@ function streamErrorEvent(error: unknown): Uint8Array {
   if (error instanceof UpstreamStreamError) return dataEvent({ error: error.error });
   if (error instanceof ApiError) return dataEvent(error.body);
   if (error instanceof UpstreamRefusal)
-    return dataEvent(error.error === null ? new ApiError("upstream_invalid", error.message).body : { error: error.error });
-  return dataEvent(new ApiError("upstream_unreachable", "The upstream API broke off its answer. Try again.").body);
+    return dataEvent(
+      error.error === null
+        ? new ApiError("upstream_invalid", error.message).body
+        : { error: error.error },
+    );
+  return dataEvent(
+    new ApiError("upstream_unreachable", "The upstream API broke off its answer. Try again.").body,
+  );
 }
 
 /** The rounds of a streamed turn, as they are asked for and read. */
@@ -223,34 +272,60 @@ function streamedRounds(chat: ChatTurn, client: ClientStream, first: FirstAnswer
     };
     const read = async () => {
       const answer = state.round === 1 ? first.answer : await askUpstream(chat, state);
-      return { collected: readRound(await readStreamedRound(answer, { collector, maxBytes: chat.maxBytes, onPart })) };
+      return {
+        collected: readRound(
+          await readStreamedRound(answer, { collector, maxBytes: chat.maxBytes, onPart }),
+        ),
+      };
     };
     const { collected } = await recordedRound(chat, state, {
       askedAt,
       read,
       soFar: () => (firstTokenMs === null ? null : collector.result()),
-    }).finally(() => Object.assign(chat.turn.record.rounds.at(-1) ?? {}, { timeToFirstTokenMs: firstTokenMs }));
+    }).finally(() =>
+      Object.assign(chat.turn.record.rounds.at(-1) ?? {}, { timeToFirstTokenMs: firstTokenMs }),
+    );
     current = null;
     rounds.push(collected);
     return collected;
   };
-  const received = () => brokenOffMessage(rounds, current?.result() ?? null, { ...loopParts(chat), wantsJson: chat.request.wantsJson });
+  const received = () =>
+    brokenOffMessage(rounds, current?.result() ?? null, {
+      ...loopParts(chat),
+      wantsJson: chat.request.wantsJson,
+    });
   return { writer, ask, received };
 }
 
-/** Runs a turn whose first round is `first`, and writes its stream. Ends the stream and the record, whatever happens. */
-export async function runStreamedChatTurn(chat: ChatTurn, client: ClientStream, first: FirstAnswer): Promise<void> {
+/**
+ * Runs a turn whose first round is `first`, and writes its stream. Ends the stream and the record,
+ * whatever happens.
+ */
+export async function runStreamedChatTurn(
+  chat: ChatTurn,
+  client: ClientStream,
+  first: FirstAnswer,
+): Promise<void> {
   const { writer, ask, received } = streamedRounds(chat, client, first);
   try {
-    const end = await runToolLoop({ ...loopParts(chat), ask, whileToolsRun: (work) => keptAlive(client, work) });
+    const end = await runToolLoop({
+      ...loopParts(chat),
+      ask,
+      whileToolsRun: (work) => keptAlive(client, work),
+    });
     const merged = mergeRounds(end, chat.request.wantsJson);
     recordEnd(chat, end, merged);
-    // Kept before the client sees the end: whoever has an answer can come back with it, and has a record of it.
+    // Kept before the client sees the end: whoever has an answer can come back with it, and has a
+    // record of it.
     await chat.keepHidden(end, merged.message);
     await chat.turn.end({ status: "completed" });
     await writer.end({ finishReason: merged.finishReason, usage: merged.usage });
   } catch (error) {
-    chat.turn.record.produced.push({ message: received(), round: chat.turn.record.rounds.length, hidden: false });
+    chat.turn.record.produced.push({
+      message: received(),
+      round: chat.turn.record.rounds.length,
+      hidden: false,
+    });
     if (chat.signal.aborted) await chat.turn.end({ status: "cancelled" });
     else {
       void client.write(streamErrorEvent(error));

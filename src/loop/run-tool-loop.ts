@@ -50,7 +50,10 @@ export interface LoopParts {
   isServerTool(name: string): boolean;
   /** Runs one call; never throws. The signal fires when the turn's time is over. */
   run(call: RunningCall): Promise<RunResult>;
-  /** The messages that tell the model of a round's results, in their order: one for each call, and whatever must follow. */
+  /**
+   * The messages that tell the model of a round's results, in their order: one for each call, and
+   * whatever must follow.
+   */
   tell(results: CallResult[]): JsonObject[];
   /** Wraps the time in which tools run, to keep the connection alive. */
   whileToolsRun<T>(work: () => Promise<T>): Promise<T>;
@@ -69,21 +72,33 @@ export interface RunningCall extends ToolCall {
   signal: AbortSignal;
 }
 
-/** `answered`: the model called no tool. `client_calls`: the client has to run something. `max_rounds`, `max_time`, `limit`: it was stopped. */
+/**
+ * `answered`: the model called no tool. `client_calls`: the client has to run something.
+ * `max_rounds`, `max_time`, `limit`: it was stopped.
+ */
 export interface LoopEnd {
   rounds: Round[];
   stopReason: "answered" | "client_calls" | "max_rounds" | "max_time" | "limit";
   /** The last round's calls that are the client's to run. */
   clientCalls: ToolCall[];
-  /** Messages that the client does not see, oldest first: answers with server calls, their results, and what these show. */
+  /**
+   * Messages that the client does not see, oldest first: answers with server calls, their results,
+   * and what these show.
+   */
   hidden: JsonObject[];
 }
 
 const MAX_PARALLEL_CALLS = 8;
 const MAX_FAILURES_PER_TOOL = 3;
 
-/** Runs jobs at the same time, at most `limit` of them, and gives the results in the jobs' order. */
-async function inParallel<T, R>(items: T[], limit: number, job: (item: T) => Promise<R>): Promise<R[]> {
+/**
+ * Runs jobs at the same time, at most `limit` of them, and gives the results in the jobs' order.
+ */
+async function inParallel<T, R>(
+  items: T[],
+  limit: number,
+  job: (item: T) => Promise<R>,
+): Promise<R[]> {
   const results: R[] = [];
   const queue = items.entries();
   const worker = async (): Promise<void> => {
@@ -107,30 +122,49 @@ const tooLate = (maxTurnMs: number) =>
   `because this turn's limit of ${Math.round(maxTurnMs / 1000)} s for tools is reached. Answer with what you have.`;
 
 /** Why a call is not run, as the model is told, or null. Each row is a limit. */
-function refusal(call: RunningCall, parts: LoopParts, { withdrawn, over, limit }: Budget): string | null {
-  if (call.isCut) return "Error: not run, because your answer reached its limit of tokens in the midst of the call's arguments.";
+function refusal(
+  call: RunningCall,
+  parts: LoopParts,
+  { withdrawn, over, limit }: Budget,
+): string | null {
+  if (call.isCut)
+    return "Error: not run, because your answer reached its limit of tokens in the midst of the call's arguments.";
   if (call.round >= parts.maxRounds)
     return `Error: not run, because the limit of ${parts.maxRounds} rounds of tool calls is reached. Answer with what you have.`;
   if (over.aborted) return `Error: not run, ${tooLate(parts.maxTurnMs)}`;
   if (limit !== null) return `Error: not run, because ${limit}. Answer with what you have.`;
-  if (withdrawn.has(call.name)) return `Error: not run, because "${call.name}" failed ${MAX_FAILURES_PER_TOOL} times and was withdrawn.`;
+  if (withdrawn.has(call.name))
+    return `Error: not run, because "${call.name}" failed ${MAX_FAILURES_PER_TOOL} times and was withdrawn.`;
   return null;
 }
 
 /** Runs one call within the turn's limits. */
-async function answerCall(call: RunningCall, parts: LoopParts, budget: Budget): Promise<CallResult> {
+async function answerCall(
+  call: RunningCall,
+  parts: LoopParts,
+  budget: Budget,
+): Promise<CallResult> {
   const refused = refusal(call, parts, budget);
   if (refused !== null) return { call, text: refused, media: [] };
   const { text, failed, media = [], isBusy } = await parts.run(call);
-  if (failed && budget.over.aborted) return { call, text: `Error: stopped, ${tooLate(parts.maxTurnMs)}`, media: [] };
-  if (failed && isBusy !== true) budget.failures.set(call.name, (budget.failures.get(call.name) ?? 0) + 1);
+  if (failed && budget.over.aborted)
+    return { call, text: `Error: stopped, ${tooLate(parts.maxTurnMs)}`, media: [] };
+  if (failed && isBusy !== true)
+    budget.failures.set(call.name, (budget.failures.get(call.name) ?? 0) + 1);
   return { call, text, media };
 }
 
 /** Runs a round's server calls, and gives their results in the model's order. */
-async function runCalls(calls: RunningCall[], parts: LoopParts, budget: Budget): Promise<CallResult[]> {
-  const results = await parts.whileToolsRun(() => inParallel(calls, MAX_PARALLEL_CALLS, (call) => answerCall(call, parts, budget)));
-  for (const [name, count] of budget.failures) if (count >= MAX_FAILURES_PER_TOOL) budget.withdrawn.add(name);
+async function runCalls(
+  calls: RunningCall[],
+  parts: LoopParts,
+  budget: Budget,
+): Promise<CallResult[]> {
+  const results = await parts.whileToolsRun(() =>
+    inParallel(calls, MAX_PARALLEL_CALLS, (call) => answerCall(call, parts, budget)),
+  );
+  for (const [name, count] of budget.failures)
+    if (count >= MAX_FAILURES_PER_TOOL) budget.withdrawn.add(name);
   return results;
 }
 
@@ -142,14 +176,23 @@ export async function runToolLoop(parts: LoopParts): Promise<LoopEnd> {
   const over = new AbortController();
   const timer = setTimeout(() => over.abort(new Error("The turn's time is over")), parts.maxTurnMs);
   try {
-    return await runRounds(parts, { withdrawn: new Set(), over: over.signal, failures: new Map(), limit: null });
+    return await runRounds(parts, {
+      withdrawn: new Set(),
+      over: over.signal,
+      failures: new Map(),
+      limit: null,
+    });
   } finally {
     clearTimeout(timer);
   }
 }
 
 /** Why the loop may not go on, or null. Each row is a limit. */
-function stopOf(round: number, { maxRounds }: LoopParts, { over, limit }: Budget): LoopEnd["stopReason"] | null {
+function stopOf(
+  round: number,
+  { maxRounds }: LoopParts,
+  { over, limit }: Budget,
+): LoopEnd["stopReason"] | null {
   if (round > maxRounds) return "max_rounds";
   if (round > 1 && over.aborted) return "max_time";
   return limit === null ? null : "limit";
@@ -160,7 +203,12 @@ async function runRounds(parts: LoopParts, budget: Budget): Promise<LoopEnd> {
   const hidden: JsonObject[] = [];
   for (let round = 1; ; round++) {
     const stopped = stopOf(round, parts, budget);
-    const answer = await parts.ask({ round, appended: hidden, withdrawn: budget.withdrawn, toolsEnded: stopped !== null });
+    const answer = await parts.ask({
+      round,
+      appended: hidden,
+      withdrawn: budget.withdrawn,
+      toolsEnded: stopped !== null,
+    });
     rounds.push(answer);
     const serverCalls = answer.calls.filter((call) => parts.isServerTool(call.name));
     const clientCalls = answer.calls.filter((call) => !parts.isServerTool(call.name));

@@ -1,6 +1,7 @@
 /**
- * Shows a model the images and sounds of its tools. A tool's message may hold text only (in OpenAI's API; strict servers answer
- * 400 to anything else, qwen-code#3616), so they follow in one message of the user after all results of the round.
+ * Shows a model the images and sounds of its tools. A tool's message may hold text only (in
+ * OpenAI's API; strict servers answer 400 to anything else, qwen-code#3616), so they follow in one
+ * message of the user after all results of the round.
  */
 import type { JsonObject } from "../openai/json.ts";
 import { mediaPart, type ToolMedia } from "../openai/tool-media.ts";
@@ -8,7 +9,10 @@ import type { CallResult } from "./run-tool-loop.ts";
 
 /** In one round. */
 const MAX_MEDIA = 8;
-/** Of base64, in characters: of one, of those of one round, and of those of one turn, which every further round sends again. */
+/**
+ * Of base64, in characters: of one, of those of one round, and of those of one turn, which every
+ * further round sends again.
+ */
 const MAX_LENGTH = 5 * 1024 * 1024;
 const MAX_ROUND_LENGTH = 15 * 1024 * 1024;
 const MAX_TURN_LENGTH = 20 * 1024 * 1024;
@@ -24,12 +28,15 @@ interface Shown {
 function refusal({ data }: ToolMedia, { count, length, turnLength }: Shown): string | null {
   if (data.length > MAX_LENGTH) return `larger than ${MAX_LENGTH / 1024 / 1024} MB`;
   if (count >= MAX_MEDIA) return `one of more than ${MAX_MEDIA} at a time`;
-  if (length + data.length > MAX_ROUND_LENGTH || turnLength + data.length > MAX_TURN_LENGTH) return "too large together with the others";
+  if (length + data.length > MAX_ROUND_LENGTH || turnLength + data.length > MAX_TURN_LENGTH)
+    return "too large together with the others";
   return null;
 }
 
 /** The messages of one round after another. */
-export function createMediaShow(takes: (kind: ToolMedia["kind"]) => boolean): (results: CallResult[]) => JsonObject[] {
+export function createMediaShow(
+  takes: (kind: ToolMedia["kind"]) => boolean,
+): (results: CallResult[]) => JsonObject[] {
   let turnLength = 0;
   return (results) => {
     const shown: Shown = { count: 0, length: 0, turnLength };
@@ -38,12 +45,19 @@ export function createMediaShow(takes: (kind: ToolMedia["kind"]) => boolean): (r
       const notes: string[] = [];
       for (const one of media.filter(({ kind }) => takes(kind))) {
         const refused = refusal(one, shown);
-        if (refused !== null) notes.push(`\n[${one.label}: not shown to you, because it is ${refused}]`);
+        if (refused !== null)
+          notes.push(`\n[${one.label}: not shown to you, because it is ${refused}]`);
         else {
           shown.count++;
           shown.length += one.data.length;
           shown.turnLength += one.data.length;
-          parts.push({ type: "text", text: `[from the result of the tool ${call.name}, call ${call.id}: ${one.label}]` }, mediaPart(one));
+          parts.push(
+            {
+              type: "text",
+              text: `[from the result of the tool ${call.name}, call ${call.id}: ${one.label}]`,
+            },
+            mediaPart(one),
+          );
         }
       }
       return { role: "tool", tool_call_id: call.id, content: text + notes.join("") };

@@ -1,6 +1,6 @@
 /**
- * Puts what a client did not see back into the history that it sends: the model must find everything that it said and
- * was told, in one consistent order.
+ * Puts what a client did not see back into the history that it sends: the model must find
+ * everything that it said and was told, in one consistent order.
  */
 import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
 import { memberText, readElements, setMembers } from "../openai/json-object-text.ts";
@@ -15,14 +15,22 @@ interface SentMessage {
 
 const callIdOf = (message: unknown) => (isObject(message) ? message["tool_call_id"] : undefined);
 
-/** What the model is told of a call for which its application brought no result: a call without one is refused by upstreams. */
+/**
+ * What the model is told of a call for which its application brought no result: a call without one
+ * is refused by upstreams.
+ */
 function missingResult(callId: unknown): string {
-  return JSON.stringify({ role: "tool", tool_call_id: callId, content: "Error: the application returned no result for this call." });
+  return JSON.stringify({
+    role: "tool",
+    tool_call_id: callId,
+    content: "Error: the application returned no result for this call.",
+  });
 }
 
 /**
- * The messages that a client did not see of a turn, in the order in which the model must see them: hidden rounds, the last
- * answer as the model gave it, and the results of its server calls. Null where the client saw everything.
+ * The messages that a client did not see of a turn, in the order in which the model must see them:
+ * hidden rounds, the last answer as the model gave it, and the results of its server calls. Null
+ * where the client saw everything.
  */
 export function hiddenOf(end: LoopEnd): JsonObject[] | null {
   const last = end.rounds.at(-1);
@@ -31,7 +39,10 @@ export function hiddenOf(end: LoopEnd): JsonObject[] | null {
   return end.hidden.includes(last.message) ? end.hidden : [...end.hidden, last.message];
 }
 
-/** The results of one answer's calls, in the order of the calls; then what the client sent beyond them. */
+/**
+ * The results of one answer's calls, in the order of the calls; then what the client sent beyond
+ * them.
+ */
 function resultsInOrder(calls: JsonObject[], kept: JsonObject[], sent: SentMessage[]): string[] {
   const unused = [...sent];
   const ordered = calls.map(({ id }) => {
@@ -43,7 +54,10 @@ function resultsInOrder(calls: JsonObject[], kept: JsonObject[], sent: SentMessa
   return [...ordered, ...unused.map(({ text }) => text)];
 }
 
-/** @param hidden JSON text of the messages of {@link hiddenOf} @param sent the results that follow in the request */
+/**
+ * @param hidden JSON text of the messages of {@link hiddenOf}
+ * @param sent the results that follow in the request
+ */
 function restore(hidden: string, sent: SentMessage[]): string[] {
   const messages = objectsOf(parseJson(hidden));
   const answer = messages.findLastIndex(({ role }) => role === "assistant");
@@ -56,12 +70,21 @@ function restore(hidden: string, sent: SentMessage[]): string[] {
 }
 
 /**
- * A request's body with hidden messages in the place of the answers that the client saw. Everything else stays as spelled.
+ * A request's body with hidden messages in the place of the answers that the client saw. Everything
+ * else stays as spelled.
  * @param messages the body's messages, as parsed
- * @param hidden JSON text of an array of messages, by the index of the answer in whose place they go
+ * @param hidden JSON text of an array of messages, by the index of the answer in whose place they
+ * go
  */
-export function spliceHidden(body: string, messages: unknown[], hidden: Map<number, string>): string {
-  const sent = readElements(memberText(body, "messages") ?? "[]").map((text, index) => ({ text, message: messages[index] }));
+export function spliceHidden(
+  body: string,
+  messages: unknown[],
+  hidden: Map<number, string>,
+): string {
+  const sent = readElements(memberText(body, "messages") ?? "[]").map((text, index) => ({
+    text,
+    message: messages[index],
+  }));
   const spliced: string[] = [];
   for (let index = 0; index < sent.length; index++) {
     const kept = hidden.get(index);
@@ -70,7 +93,9 @@ export function spliceHidden(body: string, messages: unknown[], hidden: Map<numb
       continue;
     }
     const results = sent.slice(index + 1);
-    const end = results.findIndex(({ message }) => !isObject(message) || message["role"] !== "tool");
+    const end = results.findIndex(
+      ({ message }) => !isObject(message) || message["role"] !== "tool",
+    );
     const own = end === -1 ? results : results.slice(0, end);
     spliced.push(...restore(kept, own));
     index += own.length;

@@ -30,9 +30,15 @@ export interface CacheableCall {
 
 /** The cache as one call sees it. */
 export interface AnswerCache {
-  /** The answer of an earlier call, on record as one of this, or null. @throws ApiError where a limit of the key is used up */
+  /**
+   * The answer of an earlier call, on record as one of this, or null.
+   * @throws ApiError where a limit of the key is used up
+   */
   find(): Promise<RouterResult | null>;
-  /** Keeps an answer before it is given, so that the same question finds it at once, on any replica. Never throws. */
+  /**
+   * Keeps an answer before it is given, so that the same question finds it at once, on any replica.
+   * Never throws.
+   */
   keep(result: RouterResult): Promise<void>;
 }
 
@@ -45,32 +51,47 @@ const NO_CACHE: AnswerCache = { find: async () => null, keep: async () => {} };
 const NO_TOKENS = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
 
 function placeOf({ key, scope }: RouterCaller, { tool, body }: CacheableCall): AnswerPlace {
-  const upstream = [key.openaiBaseUrl ?? scope.platform.config.openaiBaseUrl, key.openaiApiKey === null];
+  const upstream = [
+    key.openaiBaseUrl ?? scope.platform.config.openaiBaseUrl,
+    key.openaiApiKey === null,
+  ];
   const tools = key.tools.map(({ id, parameters, description }) => [id, parameters, description]);
   const text = JSON.stringify(sortedMembers([tool, upstream, tools, body]));
   return { apiKeyId: key.id, requestHash: bytesToHex(sha256(new TextEncoder().encode(text))) };
 }
 
-async function openAnswer({ scope }: RouterCaller, place: AnswerPlace): Promise<RouterResult | null> {
+async function openAnswer(
+  { scope }: RouterCaller,
+  place: AnswerPlace,
+): Promise<RouterResult | null> {
   const { platform } = scope;
   try {
     const sealed = await withinLimit(findCachedAnswer(platform.database, place), DATABASE_LIMIT_MS);
     const result = sealed === null ? null : parseJson(await sealOf(platform).open(sealed));
-    return isObject(result) && Array.isArray(result["content"]) ? (result as unknown as RouterResult) : null;
+    return isObject(result) && Array.isArray(result["content"])
+      ? (result as unknown as RouterResult)
+      : null;
   } catch (error) {
-    platform.logger.warn("The answer cache could not be read, so that the model is asked", { error: describeError(error) });
+    platform.logger.warn("The answer cache could not be read, so that the model is asked", {
+      error: describeError(error),
+    });
     return null;
   }
 }
 
 /** Puts the answer on record as that of this call, which cost nothing. */
-async function giveAgain(caller: RouterCaller, call: CacheableCall, found: RouterResult): Promise<RouterResult> {
+async function giveAgain(
+  caller: RouterCaller,
+  call: CacheableCall,
+  found: RouterResult,
+): Promise<RouterResult> {
   checkModel(caller.key, call.body.model);
   await checkLimits(caller.scope, caller.key);
   const structured = found.structuredContent ?? {};
   const conversationId = await recordCall(caller, {
     ...call.shown(found),
-    finishReason: typeof structured["finish_reason"] === "string" ? structured["finish_reason"] : null,
+    finishReason:
+      typeof structured["finish_reason"] === "string" ? structured["finish_reason"] : null,
     usage: { ...NO_TOKENS, cost: 0 },
     headers: call.headers,
     cached: true,
@@ -79,16 +100,25 @@ async function giveAgain(caller: RouterCaller, call: CacheableCall, found: Route
   return call.withFacts(found, { ...structured, ...about, usage: NO_TOKENS, cached: true });
 }
 
-async function keepAnswer({ scope }: RouterCaller, place: AnswerPlace, kept: { result: RouterResult; seconds: number }): Promise<void> {
+async function keepAnswer(
+  { scope }: RouterCaller,
+  place: AnswerPlace,
+  kept: { result: RouterResult; seconds: number },
+): Promise<void> {
   const { platform } = scope;
   const text = JSON.stringify(kept.result);
   if (text.length > MAX_ANSWER_LENGTH) return;
   try {
     const answer = await sealOf(platform).seal(text);
     const expiresAt = new Date(Date.now() + kept.seconds * 1000);
-    await withinLimit(keepCachedAnswer(platform.database, place, { answer, expiresAt }), DATABASE_LIMIT_MS);
+    await withinLimit(
+      keepCachedAnswer(platform.database, place, { answer, expiresAt }),
+      DATABASE_LIMIT_MS,
+    );
   } catch (error) {
-    platform.logger.warn("An answer could not be kept in the cache", { error: describeError(error) });
+    platform.logger.warn("An answer could not be kept in the cache", {
+      error: describeError(error),
+    });
   }
 }
 

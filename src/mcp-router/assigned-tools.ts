@@ -7,7 +7,14 @@ import type { ResolvedTool } from "../store/resolved-key.ts";
 import { callWatchedTool } from "../tools/call-watched-tool.ts";
 import type { ToolResult } from "../tools/tool-result.ts";
 import { failedCall } from "./failed-call.ts";
-import { textContent, type ProgressStep, type RouterCall, type RouterCaller, type RouterResult, type RouterTool } from "./router-tool.ts";
+import {
+  textContent,
+  type ProgressStep,
+  type RouterCall,
+  type RouterCaller,
+  type RouterResult,
+  type RouterTool,
+} from "./router-tool.ts";
 
 /** What a name gets in front that another tool has. */
 const PREFIX = "key__";
@@ -18,10 +25,15 @@ const CONTENT_TYPES = new Set(["text", "image", "audio", "resource", "resource_l
 const isBlock = (block: JsonObject): block is JsonObject & { type: string } =>
   typeof block["type"] === "string" && CONTENT_TYPES.has(block["type"]);
 
-/** What a client gets: an MCP server's own result, so that an image stays one; of all else, what a model would be given. */
+/**
+ * What a client gets: an MCP server's own result, so that an image stays one; of all else, what a
+ * model would be given.
+ */
 function resultOf({ text, error, raw }: ToolResult): RouterResult {
   if (raw === undefined) return error === null ? { content: textContent(text) } : failedCall(error);
-  const content = objectsOf(raw["content"]).flatMap((block) => (isBlock(block) ? [block] : textContent(JSON.stringify(block))));
+  const content = objectsOf(raw["content"]).flatMap((block) =>
+    isBlock(block) ? [block] : textContent(JSON.stringify(block)),
+  );
   const structured = raw["structuredContent"];
   return {
     content,
@@ -31,7 +43,10 @@ function resultOf({ text, error, raw }: ToolResult): RouterResult {
 }
 
 /** What a tool's server says of its progress, for the client that asked. */
-function relay({ platform }: RouterCaller["scope"], progress: NonNullable<RouterCall["progress"]>): (step: ProgressStep) => void {
+function relay(
+  { platform }: RouterCaller["scope"],
+  progress: NonNullable<RouterCall["progress"]>,
+): (step: ProgressStep) => void {
   return ({ progress: done, total, message }) => {
     progress({ progress: done, total, message }).catch((error: unknown) =>
       platform.logger.debug("A client did not hear of progress", { error: describeError(error) }),
@@ -56,7 +71,11 @@ async function runAssigned(
   const startedAt = Date.now();
   const argumentsText = JSON.stringify(args);
   const onProgress = progress === null ? {} : { onProgress: relay(scope, progress) };
-  const ran = await callWatchedTool(scope, { tool, argumentsText, owner: key.id, signal, ...onProgress }, forgetKeys);
+  const ran = await callWatchedTool(
+    scope,
+    { tool, argumentsText, owner: key.id, signal, ...onProgress },
+    forgetKeys,
+  );
   const { text, error, logs } = ran;
   turn.record.toolExecutions.push({
     id: requestId,
@@ -73,16 +92,24 @@ async function runAssigned(
     durationMs: Date.now() - startedAt,
   });
   turn.record.toolsOffered = [tool.name];
-  await turn.end({ status: signal.aborted ? "cancelled" : error === null ? "completed" : "failed", error: signal.aborted ? null : error });
+  await turn.end({
+    status: signal.aborted ? "cancelled" : error === null ? "completed" : "failed",
+    error: signal.aborted ? null : error,
+  });
   return resultOf(ran);
 }
 
-/** SDK clients refuse a whole list where one schema has no `type: "object"`. Any other schema goes as it is. */
-const listedSchema = ({ parameters }: ResolvedTool) => (parameters["type"] === "object" ? parameters : { ...parameters, type: "object" });
+/**
+ * SDK clients refuse a whole list where one schema has no `type: "object"`. Any other schema goes
+ * as it is.
+ */
+const listedSchema = ({ parameters }: ResolvedTool) =>
+  parameters["type"] === "object" ? parameters : { ...parameters, type: "object" };
 
 /**
- * The key's tools under the names that clients see: their own, or `key__` and that, where one of the router's or another of the
- * key's has it. The router's own keep their names, because clients are configured for them; an operator's tool is never lost.
+ * The key's tools under the names that clients see: their own, or `key__` and that, where one of
+ * the router's or another of the key's has it. The router's own keep their names, because clients
+ * are configured for them; an operator's tool is never lost.
  */
 export function assignedTools(tools: ResolvedTool[], builtIn: Set<string>): RouterTool[] {
   const taken = new Set([...builtIn, ...tools.map(({ name }) => name)]);

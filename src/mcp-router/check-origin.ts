@@ -1,19 +1,26 @@
 import { isLoopback, type Config } from "../config.ts";
 import { ApiError } from "../openai/api-error.ts";
 
-/** The host name in a `Host` header or an origin; null where it is none. IPv6 addresses keep their brackets. */
+/**
+ * The host name in a `Host` header or an origin; null where it is none. IPv6 addresses keep their
+ * brackets.
+ */
 function hostnameOf(text: string): string | null {
   const url = text.includes("://") ? text : `http://${text}`;
   return URL.canParse(url) ? new URL(url).hostname : null;
 }
 
 /**
- * Refuses requests of web pages that have no business here. A page can make its own name point to this machine (DNS
- * rebinding); then `Host` names the page's server, and on a server that listens on loopback only, that is never right.
+ * Refuses requests of web pages that have no business here. A page can make its own name point to
+ * this machine (DNS rebinding); then `Host` names the page's server, and on a server that listens
+ * on loopback only, that is never right.
  * https://modelcontextprotocol.io/specification/2026-07-28/basic/transports#security-warning
  * @throws ApiError 403
  */
-export function checkOrigin({ host, mcpAllowedHosts }: Pick<Config, "host" | "mcpAllowedHosts">, request: Request): void {
+export function checkOrigin(
+  { host, mcpAllowedHosts }: Pick<Config, "host" | "mcpAllowedHosts">,
+  request: Request,
+): void {
   const own = hostnameOf(request.headers.get("host") ?? new URL(request.url).host);
   const isNamed = (name: string) => isLoopback(name) || mcpAllowedHosts.includes(name);
   const mustBeNamed = isLoopback(host) || mcpAllowedHosts.length > 0;
@@ -32,14 +39,18 @@ export function checkOrigin({ host, mcpAllowedHosts }: Pick<Config, "host" | "mc
   );
 }
 
-/** What a browser wants to see before it lets a page call, and read the answer. The origin is one that has been checked. */
+/**
+ * What a browser wants to see before it lets a page call, and read the answer. The origin is one
+ * that has been checked.
+ */
 export function corsHeaders(request: Request): Record<string, string> {
   const origin = request.headers.get("origin");
   if (origin === null || origin === "") return {};
   return {
     "access-control-allow-origin": origin,
     "access-control-allow-methods": "POST, DELETE",
-    "access-control-allow-headers": request.headers.get("access-control-request-headers") ?? "authorization, content-type",
+    "access-control-allow-headers":
+      request.headers.get("access-control-request-headers") ?? "authorization, content-type",
     "access-control-expose-headers": "mcp-session-id, www-authenticate, x-proxy-request-id",
     "access-control-max-age": "86400",
     vary: "origin",

@@ -3,7 +3,13 @@ import { readUsage } from "../openai/usage.ts";
 import { openAnswerCache } from "./answer-cache.ts";
 import { failedAnswer, failedCall } from "./failed-call.ts";
 import { recordCall } from "./record-call.ts";
-import { textContent, type RouterCall, type RouterCaller, type RouterResult, type RouterTool } from "./router-tool.ts";
+import {
+  textContent,
+  type RouterCall,
+  type RouterCaller,
+  type RouterResult,
+  type RouterTool,
+} from "./router-tool.ts";
 
 const DEFAULT_MODEL = "text-embedding-3-small";
 
@@ -11,7 +17,9 @@ const DEFAULT_MODEL = "text-embedding-3-small";
 function shownCall({ model, input }: JsonObject & { model: string }, embeddings: unknown) {
   const [first, ...others] = Array.isArray(embeddings) ? (embeddings as unknown[]) : [];
   const numbers = Array.isArray(first) ? ` of ${first.length} numbers` : "";
-  const content = Array.isArray(input) ? input.map((text) => ({ type: "text", text: String(text) })) : input;
+  const content = Array.isArray(input)
+    ? input.map((text) => ({ type: "text", text: String(text) }))
+    : input;
   return {
     request: { model, messages: [{ role: "user", content }] },
     answer: `[${others.length + 1} ${others.length === 0 ? "embedding" : "embeddings"}${numbers}]`,
@@ -44,16 +52,35 @@ async function runEmbed(caller: RouterCaller, { args, signal }: RouterCall): Pro
   const known = await cache.find();
   if (known !== null) return known;
   const startedAt = Date.now();
-  const response = await caller.askProxy({ method: "POST", path: "/v1/embeddings", body, headers: {}, signal });
+  const response = await caller.askProxy({
+    method: "POST",
+    path: "/v1/embeddings",
+    body,
+    headers: {},
+    signal,
+  });
   if (!response.ok) return failedAnswer(response);
   const answer = parseJson(await response.text());
   if (!isObject(answer) || !Array.isArray(answer["data"]))
     return failedCall("The upstream API answered with something that is no embedding.");
-  const ordered = objectsOf(answer["data"]).toSorted((a, b) => Number(a["index"] ?? 0) - Number(b["index"] ?? 0));
+  const ordered = objectsOf(answer["data"]).toSorted(
+    (a, b) => Number(a["index"] ?? 0) - Number(b["index"] ?? 0),
+  );
   const embeddings = ordered.map(({ embedding }) => embedding);
   const usage = readUsage(answer["usage"]);
-  await recordCall(caller, { ...shownCall(body, embeddings), finishReason: null, usage, headers: {}, startedAt });
-  const result = resultOf({ embeddings, model: answer["model"] ?? body.model, usage: answer["usage"] ?? null, cached: false });
+  await recordCall(caller, {
+    ...shownCall(body, embeddings),
+    finishReason: null,
+    usage,
+    headers: {},
+    startedAt,
+  });
+  const result = resultOf({
+    embeddings,
+    model: answer["model"] ?? body.model,
+    usage: answer["usage"] ?? null,
+    cached: false,
+  });
   await cache.keep(result);
   return result;
 }
@@ -62,7 +89,8 @@ async function runEmbed(caller: RouterCaller, { args, signal }: RouterCall): Pro
 export const embedTool: RouterTool = {
   name: "embed",
   title: "Embed texts",
-  description: "Turns texts into vectors with an OpenAI embedding model. Further parameters of OpenAI's embeddings are passed on.",
+  description:
+    "Turns texts into vectors with an OpenAI embedding model. Further parameters of OpenAI's embeddings are passed on.",
   inputSchema: {
     type: "object",
     properties: {
@@ -72,7 +100,10 @@ export const embedTool: RouterTool = {
       },
       model: { type: "string", default: DEFAULT_MODEL },
       dimensions: { type: "integer", minimum: 1 },
-      cache: { type: "boolean", description: "Whether the vectors may be those of an earlier call of the same texts." },
+      cache: {
+        type: "boolean",
+        description: "Whether the vectors may be those of an earlier call of the same texts.",
+      },
     },
     required: ["input"],
     additionalProperties: true,
@@ -83,7 +114,10 @@ export const embedTool: RouterTool = {
       embeddings: { type: "array", items: { type: "array", items: { type: "number" } } },
       model: { type: "string" },
       usage: { type: ["object", "null"] },
-      cached: { type: "boolean", description: "Whether earlier vectors were given again, which cost nothing." },
+      cached: {
+        type: "boolean",
+        description: "Whether earlier vectors were given again, which cost nothing.",
+      },
     },
     required: ["embeddings", "model", "usage"],
   },

@@ -7,18 +7,24 @@ const CODES: Record<number, number> = { 400: -32600, 404: -32001, 500: -32603 };
 const CHALLENGES: Record<string, string> = {
   missing_api_key: 'Bearer realm="openai-proxy-server"',
   invalid_api_key: 'Bearer realm="openai-proxy-server", error="invalid_token"',
-  expired_api_key: 'Bearer realm="openai-proxy-server", error="invalid_token", error_description="expired"',
+  expired_api_key:
+    'Bearer realm="openai-proxy-server", error="invalid_token", error_description="expired"',
 };
 
 /**
- * A refusal before any message is looked at. The body is JSON-RPC's, as every answer here is, with OpenAI's error as its data:
- * the message stands where both kinds of client look for it, in `error.message`.
+ * A refusal before any message is looked at. The body is JSON-RPC's, as every answer here is, with
+ * OpenAI's error as its data: the message stands where both kinds of client look for it, in
+ * `error.message`.
  * @param code JSON-RPC's, where the status does not say it
  */
 export function mcpError({ status, body, headers, message }: ApiError, code?: number): Response {
   const { type, code: name, param } = body.error;
   const challenge = name === null ? undefined : CHALLENGES[name];
-  const error = { code: code ?? CODES[status] ?? -32000, message, data: { type, code: name, param } };
+  const error = {
+    code: code ?? CODES[status] ?? -32000,
+    message,
+    data: { type, code: name, param },
+  };
   const more = challenge === undefined ? headers : { ...headers, "www-authenticate": challenge };
   return Response.json({ jsonrpc: "2.0", id: null, error }, { status, headers: more });
 }

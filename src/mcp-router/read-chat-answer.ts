@@ -1,4 +1,8 @@
-import { createChatCollector, readChatCompletion, type CollectedMessage } from "../openai/collect-chat-chunks.ts";
+import {
+  createChatCollector,
+  readChatCompletion,
+  type CollectedMessage,
+} from "../openai/collect-chat-chunks.ts";
 import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
 import { createEventReader } from "../openai/read-events.ts";
 
@@ -43,7 +47,9 @@ function answerOf(messages: CollectedMessage[], completion: JsonObject): ChatAns
 /** Reads a completion that came whole. */
 export function readWholeAnswer(body: unknown): ChatAnswer | BrokenAnswer {
   if (!isObject(body)) return { error: NOT_A_COMPLETION };
-  const messages = objectsOf(body["choices"]).map((choice) => readChatCompletion({ ...body, choices: [choice] }));
+  const messages = objectsOf(body["choices"]).map((choice) =>
+    readChatCompletion({ ...body, choices: [choice] }),
+  );
   const read = messages.filter((message) => message !== null);
   return read.length === 0 ? { error: NOT_A_COMPLETION } : answerOf(read, body);
 }
@@ -61,7 +67,8 @@ export async function readStreamedAnswer(
     const chunk = parseJson(data);
     if (!isObject(chunk)) return;
     const { error } = chunk;
-    if (isObject(error)) broken ??= { error: stringOf(error["message"]) ?? NOT_A_COMPLETION, details: error };
+    if (isObject(error))
+      broken ??= { error: stringOf(error["message"]) ?? NOT_A_COMPLETION, details: error };
     const part = collector.add(chunk);
     isAnswer ||= part !== null && part.choice !== null;
     const text = part?.delta["content"];
@@ -74,5 +81,7 @@ export async function readStreamedAnswer(
   }
   reader.end();
   if (broken !== null) return broken;
-  return isAnswer ? answerOf([collector.result()], collector.completion()) : { error: NOT_A_COMPLETION };
+  return isAnswer
+    ? answerOf([collector.result()], collector.completion())
+    : { error: NOT_A_COMPLETION };
 }

@@ -20,7 +20,10 @@ interface AnsweredCall {
 }
 
 /** Puts an answered call on record under `/mcp`. @returns the id of its conversation */
-export async function recordCall({ scope, key }: RouterCaller, call: AnsweredCall): Promise<string> {
+export async function recordCall(
+  { scope, key }: RouterCaller,
+  call: AnsweredCall,
+): Promise<string> {
   const { platform } = scope;
   const upstream = key.openaiBaseUrl ?? platform.config.openaiBaseUrl;
   const turn = openTurn(platform, { id: scope.requestId, endpoint: "/mcp", apiKey: key, upstream });
@@ -31,7 +34,9 @@ export async function recordCall({ scope, key }: RouterCaller, call: AnsweredCal
   record.model = call.request.model;
   record.finishReason = call.finishReason;
   if (call.cached === true) record.cached = true;
-  record.produced = [{ message: { role: "assistant", content: call.answer }, round: 1, hidden: false }];
+  record.produced = [
+    { message: { role: "assistant", content: call.answer }, round: 1, hidden: false },
+  ];
   record.rounds = [
     {
       round: 1,

@@ -34,26 +34,44 @@ function progressOf({ mcpReq }: ServerContext): RouterCall["progress"] {
   const { _meta: meta } = mcpReq;
   const token = meta?.progressToken;
   if (token === undefined) return null;
-  return (step) => mcpReq.notify({ method: "notifications/progress", params: { ...step, progressToken: token } });
+  return (step) =>
+    mcpReq.notify({ method: "notifications/progress", params: { ...step, progressToken: token } });
 }
 
-async function runTool(caller: RouterCaller, tool: RouterTool, call: RouterCall): Promise<RouterResult> {
+async function runTool(
+  caller: RouterCaller,
+  tool: RouterTool,
+  call: RouterCall,
+): Promise<RouterResult> {
   try {
-    const checked = tool.checksArguments === true ? null : checkArguments({ parameters: tool.inputSchema }, JSON.stringify(call.args));
-    if (checked !== null && "violation" in checked) return failedCall(checked.violation, { code: "invalid_value" });
+    const checked =
+      tool.checksArguments === true
+        ? null
+        : checkArguments({ parameters: tool.inputSchema }, JSON.stringify(call.args));
+    if (checked !== null && "violation" in checked)
+      return failedCall(checked.violation, { code: "invalid_value" });
     return await tool.run(caller, call);
   } catch (error) {
     if (call.signal.aborted) return failedCall("The call was cancelled.");
     if (error instanceof ApiError) return failedError(error);
-    caller.scope.platform.logger.error("A tool of the MCP router failed for a reason that nobody foresaw", {
-      tool: tool.name,
-      error: describeError(error),
-    });
-    throw new ProtocolError(ProtocolErrorCode.InternalError, "The proxy failed to handle this call. Its log says why.");
+    caller.scope.platform.logger.error(
+      "A tool of the MCP router failed for a reason that nobody foresaw",
+      {
+        tool: tool.name,
+        error: describeError(error),
+      },
+    );
+    throw new ProtocolError(
+      ProtocolErrorCode.InternalError,
+      "The proxy failed to handle this call. Its log says why.",
+    );
   }
 }
 
-/** Knows the schemas that go out as they are, so that the SDK holds `Mcp-Param-*` headers against the arguments (`x-mcp-header`). */
+/**
+ * Knows the schemas that go out as they are, so that the SDK holds `Mcp-Param-*` headers against
+ * the arguments (`x-mcp-header`).
+ */
 class RouterServer extends McpServer {
   readonly #tools: RouterTool[];
   constructor(tools: RouterTool[], ...rest: ConstructorParameters<typeof McpServer>) {
@@ -66,7 +84,8 @@ class RouterServer extends McpServer {
 }
 
 /**
- * The MCP server of one request, for both eras. Schemas go out as they are: the low-level handlers do not rebuild them.
+ * The MCP server of one request, for both eras. Schemas go out as they are: the low-level handlers
+ * do not rebuild them.
  * @param version of the product
  */
 export function createRouterServer(caller: RouterCaller, version: string): McpServer {
@@ -81,11 +100,14 @@ export function createRouterServer(caller: RouterCaller, version: string): McpSe
     },
   );
   mcp.server.setRequestHandler("tools/list", () => ({
-    tools: tools.map(({ run: _run, checksArguments: _checks, ...listed }) => listed as unknown as Tool),
+    tools: tools.map(
+      ({ run: _run, checksArguments: _checks, ...listed }) => listed as unknown as Tool,
+    ),
   }));
   mcp.server.setRequestHandler("tools/call", async ({ params }, context) => {
     const tool = tools.find(({ name }) => name === params.name);
-    if (tool === undefined) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown tool: ${params.name}`);
+    if (tool === undefined)
+      throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown tool: ${params.name}`);
     const args: JsonObject = isObject(params.arguments) ? params.arguments : {};
     const call = { args, signal: context.mcpReq.signal, progress: progressOf(context) };
     return (await runTool(caller, tool, call)) as CallToolResult;

@@ -1,9 +1,15 @@
-/** A tool as the router offers it: plain JSON, so that nothing but `router-server.ts` and `serve-mcp.ts` knows the SDK. */
+/**
+ * A tool as the router offers it: plain JSON, so that nothing but `router-server.ts` and
+ * `serve-mcp.ts` knows the SDK.
+ */
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import type { JsonObject } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 
-/** Asks this proxy itself, over the routes that HTTP clients use: their limits, allowed models and records hold here too. */
+/**
+ * Asks this proxy itself, over the routes that HTTP clients use: their limits, allowed models and
+ * records hold here too.
+ */
 export type AskProxy = (call: {
   method: "GET" | "POST";
   path: string;
@@ -51,14 +57,18 @@ export interface RouterTool {
   inputSchema: JsonObject;
   outputSchema?: JsonObject;
   annotations?: JsonObject;
-  /** Whether it looks at its arguments itself; those of any other are checked against its schema. */
+  /**
+   * Whether it looks at its arguments itself; those of any other are checked against its schema.
+   */
   checksArguments?: true;
   run(caller: RouterCaller, call: RouterCall): Promise<RouterResult>;
 }
 
 /** The texts in a result's content. */
 export const textsIn = (content: RouterResult["content"]): string[] =>
-  content.flatMap((block) => (block.type === "text" && typeof block.text === "string" ? [block.text] : []));
+  content.flatMap((block) =>
+    block.type === "text" && typeof block.text === "string" ? [block.text] : [],
+  );
 
 /** A text as a result's content. */
 export const textContent = (text: string): RouterResult["content"] => [{ type: "text", text }];

@@ -13,26 +13,40 @@ interface Sessions {
   ended: Set<string>;
 }
 
-/** On workerd a request may not touch another's promises and connections: each looks for itself whether it was cancelled. */
+/**
+ * On workerd a request may not touch another's promises and connections: each looks for itself
+ * whether it was cancelled.
+ */
 const LOOK_EVERY_MS = 50;
 const MAX_ENDED_SESSIONS = 10_000;
 
-const sessionsOf = (memory: Platform["memory"]): Sessions => memory.get("mcp-sessions", () => ({ running: new Map(), ended: new Set() }));
+const sessionsOf = (memory: Platform["memory"]): Sessions =>
+  memory.get("mcp-sessions", () => ({ running: new Map(), ended: new Set() }));
 
 /**
- * Listens for a cancellation that comes as a request of its own, as that of the older era does. It is found within this
- * process; a session is a name alone, so that any replica can serve any request.
+ * Listens for a cancellation that comes as a request of its own, as that of the older era does. It
+ * is found within this process; a session is a name alone, so that any replica can serve any
+ * request.
  * @param session of the client, its key included: ids of calls are unique in it only
  */
-export function openRunningCall(platform: Platform, session: string, id: string): { cancelled: AbortSignal; close(): void } {
+export function openRunningCall(
+  platform: Platform,
+  session: string,
+  id: string,
+): { cancelled: AbortSignal; close(): void } {
   const { running } = sessionsOf(platform.memory);
   const calls = running.get(session) ?? new Map<string, RunningCall>();
   running.set(session, calls);
   const controller = new AbortController();
   const abort = () => controller.abort(new Error("The client has cancelled the call"));
-  const call: RunningCall = { isCancelled: false, cancel: platform.sharesConnections ? abort : () => {} };
+  const call: RunningCall = {
+    isCancelled: false,
+    cancel: platform.sharesConnections ? abort : () => {},
+  };
   calls.set(id, call);
-  const timer = platform.sharesConnections ? undefined : setInterval(() => call.isCancelled && abort(), LOOK_EVERY_MS);
+  const timer = platform.sharesConnections
+    ? undefined
+    : setInterval(() => call.isCancelled && abort(), LOOK_EVERY_MS);
   return {
     cancelled: controller.signal,
     close: () => {
@@ -66,4 +80,5 @@ export function endSession(memory: Platform["memory"], session: string): void {
 }
 
 /** Whether its client has ended a session. */
-export const hasEnded = (memory: Platform["memory"], session: string): boolean => sessionsOf(memory).ended.has(session);
+export const hasEnded = (memory: Platform["memory"], session: string): boolean =>
+  sessionsOf(memory).ended.has(session);

@@ -30,14 +30,18 @@ const KEEP_ALIVE_MS = 15_000;
 const NOTICE_LEFT_MS = 500;
 
 /** What an HTTP client of the proxy would send too; all else of an MCP request is about MCP. */
-const HANDED_ON = /^(?:authorization|user-agent|openai-.*|x-proxy-tools|x-conversation-id|traceparent|tracestate|baggage)$/;
+const HANDED_ON =
+  /^(?:authorization|user-agent|openai-.*|x-proxy-tools|x-conversation-id|traceparent|tracestate|baggage)$/;
 
 /** Requests of the same client to the routes for HTTP; the record has them under `/mcp`. */
 function proxyAsker({ scope, request, serveInside }: McpRequest): AskProxy {
   const handedOn = [...request.headers].filter(([name]) => HANDED_ON.test(name));
   return async ({ method, path, headers, body, signal }) => {
     const bytes = body === undefined ? null : new TextEncoder().encode(JSON.stringify(body));
-    const about = bytes === null ? {} : { "content-type": "application/json", "content-length": String(bytes.byteLength) };
+    const about =
+      bytes === null
+        ? {}
+        : { "content-type": "application/json", "content-length": String(bytes.byteLength) };
     const inside = new Request(new URL(path, request.url), {
       method,
       headers: { ...Object.fromEntries(handedOn), ...about, ...headers },
@@ -47,17 +51,33 @@ function proxyAsker({ scope, request, serveInside }: McpRequest): AskProxy {
   };
 }
 
-/** The one message of a request. @throws ApiError for a batch, which the eras since 2025-06-18 do not have */
+/**
+ * The one message of a request.
+ * @throws ApiError for a batch, which the eras since 2025-06-18 do not have
+ */
 async function readMessage(request: Request, maxBytes: number): Promise<JsonObject | null> {
   const message = parseJson(await (await readBody(request, maxBytes)).text());
-  if (Array.isArray(message)) throw new ApiError("bad_request", "Send one JSON-RPC message per request: batches are not served.");
+  if (Array.isArray(message))
+    throw new ApiError(
+      "bad_request",
+      "Send one JSON-RPC message per request: batches are not served.",
+    );
   return isObject(message) ? message : null;
 }
 
-/** What ends a request before its answer: the client has left or cancelled it; and what lasts for ever ends with the server. */
-function endOf({ scope }: McpRequest, message: JsonObject, cancelled: AbortSignal | null): AbortSignal {
+/**
+ * What ends a request before its answer: the client has left or cancelled it; and what lasts for
+ * ever ends with the server.
+ */
+function endOf(
+  { scope }: McpRequest,
+  message: JsonObject,
+  cancelled: AbortSignal | null,
+): AbortSignal {
   const signals = [scope.clientGone, ...(cancelled === null ? [] : [cancelled])];
-  return AbortSignal.any(message["method"] === "subscriptions/listen" ? [...signals, scope.ending] : signals);
+  return AbortSignal.any(
+    message["method"] === "subscriptions/listen" ? [...signals, scope.ending] : signals,
+  );
 }
 
 interface Served extends McpRequest {
@@ -73,10 +93,15 @@ async function answer(parts: Served, message: JsonObject, signal: AbortSignal): 
     // A call's answer begins at once, so that a client that waits for a model is not cut off.
     responseMode: message["method"] === "tools/call" ? "sse" : "auto",
     keepAliveMs: platform.sharesConnections ? KEEP_ALIVE_MS : NOTICE_LEFT_MS,
-    onerror: (error) => platform.logger.debug("An MCP request was refused, or went wrong", { error: describeError(error) }),
+    onerror: (error) =>
+      platform.logger.debug("An MCP request was refused, or went wrong", {
+        error: describeError(error),
+      }),
   });
   const { url, headers } = parts.request;
-  return handler.fetch(new Request(url, { method: "POST", headers, signal }), { parsedBody: message });
+  return handler.fetch(new Request(url, { method: "POST", headers, signal }), {
+    parsedBody: message,
+  });
 }
 
 /** A response whose end, of whatever kind, is told. */
@@ -110,18 +135,26 @@ async function servePost(parts: Served): Promise<Response> {
   const { request, scope, session } = parts;
   const { memory, config } = scope.platform;
   const message = await readMessage(request, config.maxBodyBytes);
-  if (message === null) return mcpError(new ApiError("bad_request", "The request body is no JSON-RPC message."), PARSE_ERROR);
+  if (message === null)
+    return mcpError(
+      new ApiError("bad_request", "The request body is no JSON-RPC message."),
+      PARSE_ERROR,
+    );
   const { method, id, params } = message;
   if (method === "notifications/cancelled" && session !== null && isObject(params))
     cancelRunningCall(memory, session, JSON.stringify(params["requestId"]));
   if (method !== "tools/call" || session === null) {
     const response = await answer(parts, message, endOf(parts, message, null));
-    if (method === "initialize" && response.ok) response.headers.set(SESSION_HEADER, crypto.randomUUID());
+    if (method === "initialize" && response.ok)
+      response.headers.set(SESSION_HEADER, crypto.randomUUID());
     return response;
   }
   const running = openRunningCall(scope.platform, session, JSON.stringify(id));
   try {
-    return whenEnded(await answer(parts, message, endOf(parts, message, running.cancelled)), running.close);
+    return whenEnded(
+      await answer(parts, message, endOf(parts, message, running.cancelled)),
+      running.close,
+    );
   } catch (error) {
     running.close();
     throw error;
@@ -137,17 +170,25 @@ async function serveAllowed(parts: McpRequest): Promise<Response> {
   const session = sessionId === null ? null : `${key.id} ${sessionId}`;
   if (session !== null && hasEnded(memory, session))
     throw new ApiError("not_found", "This session was ended. Begin a new one with initialize.");
-  if (request.method === "POST") return servePost({ ...parts, session, caller: { scope, key, askProxy: proxyAsker(parts) } });
+  if (request.method === "POST")
+    return servePost({ ...parts, session, caller: { scope, key, askProxy: proxyAsker(parts) } });
   if (request.method === "DELETE" && session !== null) {
     endSession(memory, session);
     return new Response(null, { status: 204 });
   }
-  throw new ApiError("method_not_allowed", "Send JSON-RPC messages by POST. There is no stream to be opened by GET here.", {
-    headers: { allow: "POST, DELETE" },
-  });
+  throw new ApiError(
+    "method_not_allowed",
+    "Send JSON-RPC messages by POST. There is no stream to be opened by GET here.",
+    {
+      headers: { allow: "POST, DELETE" },
+    },
+  );
 }
 
-/** The proxy as an MCP server: one request of the Streamable HTTP transport, in the era that the client speaks. */
+/**
+ * The proxy as an MCP server: one request of the Streamable HTTP transport, in the era that the
+ * client speaks.
+ */
 export async function serveMcp(parts: McpRequest): Promise<Response> {
   const { request, scope } = parts;
   try {

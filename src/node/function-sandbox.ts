@@ -6,10 +6,16 @@ import { startFunctionThread, type FunctionJob, type FunctionThread } from "./fu
 import type { FunctionTask } from "./function-worker.ts";
 import { messageOf } from "../openai/error-message.ts";
 
-/** Most threads, however many calls wait: enough for tools in endless loops not to hold up the others. */
+/**
+ * Most threads, however many calls wait: enough for tools in endless loops not to hold up the
+ * others.
+ */
 const MAX_THREADS = 8;
 
-/** Threads that calls of one implementation may hold at once, so that one broken tool cannot hold them all. */
+/**
+ * Threads that calls of one implementation may hold at once, so that one broken tool cannot hold
+ * them all.
+ */
 const MAX_THREADS_PER_IMPLEMENTATION = MAX_THREADS / 2;
 
 /** Most calls that wait for a thread. */
@@ -18,10 +24,16 @@ const MAX_QUEUE = 1000;
 /** A call that has waited this long for a thread is turned away, in milliseconds. */
 const MAX_WAIT_MS = 30_000;
 
-/** A call that has waited this long is worth another thread (which takes some 100 ms to start), in milliseconds. */
+/**
+ * A call that has waited this long is worth another thread (which takes some 100 ms to start), in
+ * milliseconds.
+ */
 const GROW_AFTER_MS = 25;
 
-/** Threads beyond the configured number end when they have had nothing to do for this long, in milliseconds. */
+/**
+ * Threads beyond the configured number end when they have had nothing to do for this long, in
+ * milliseconds.
+ */
 const IDLE_MS = 10_000;
 
 /** How much later than the sandbox's own clock the thread is ended, in milliseconds. */
@@ -33,7 +45,12 @@ interface ThreadedFunctionSandbox extends FunctionSandbox {
   close(): Promise<void>;
 }
 
-const CANCELLED: FunctionOutcome = { ok: false, kind: "cancelled", message: "the call was cancelled", logs: [] };
+const CANCELLED: FunctionOutcome = {
+  ok: false,
+  kind: "cancelled",
+  message: "the call was cancelled",
+  logs: [],
+};
 
 function crash(message: string): FunctionOutcome {
   return { ok: false, kind: "crash", message, logs: [] };
@@ -74,13 +91,17 @@ class ThreadPool {
   add(job: FunctionJob): void {
     if (this.#closed) return job.finish(CANCELLED);
     if (this.#loadFailure) return job.finish(this.#loadFailure);
-    if (this.#queue.length >= MAX_QUEUE) return job.finish(crash(`${MAX_QUEUE} calls are waiting for the sandbox already`));
+    if (this.#queue.length >= MAX_QUEUE)
+      return job.finish(crash(`${MAX_QUEUE} calls are waiting for the sandbox already`));
     this.#queue.push(job);
     this.#fill();
     this.#assign();
   }
 
-  /** Ends a job wherever it is. A running one takes its thread with it: nothing else stops a native call. */
+  /**
+   * Ends a job wherever it is. A running one takes its thread with it: nothing else stops a native
+   * call.
+   */
   cancel(job: FunctionJob): void {
     const index = this.#queue.indexOf(job);
     if (index >= 0) this.#queue.splice(index, 1);
@@ -101,7 +122,8 @@ class ThreadPool {
   }
 
   #fill(): void {
-    while (!this.#closed && this.#wasmModule !== null && this.#threads.size < this.#minThreads) this.#grow(this.#wasmModule);
+    while (!this.#closed && this.#wasmModule !== null && this.#threads.size < this.#minThreads)
+      this.#grow(this.#wasmModule);
   }
 
   #grow(wasmModule: WebAssembly.Module): void {
@@ -109,19 +131,26 @@ class ThreadPool {
       idle: () => this.#assign(),
       gone: (dead, startError) => {
         this.#threads.delete(dead);
-        // A thread that could not start would not start a second time either: the next call tries again.
+        // A thread that could not start would not start a second time either: the next call tries
+        // again.
         if (startError === null) this.#fill();
-        else if (this.#threads.size === 0) this.#failQueue(crash(`the sandbox's thread did not start: ${startError}`));
+        else if (this.#threads.size === 0)
+          this.#failQueue(crash(`the sandbox's thread did not start: ${startError}`));
       },
     });
     this.#threads.add(thread);
   }
 
-  /** The first job in the queue whose implementation does not hold its share of the threads already. */
+  /**
+   * The first job in the queue whose implementation does not hold its share of the threads already.
+   */
   #next(): FunctionJob | undefined {
     const held = new Map<string, number>();
-    for (const { job } of this.#threads) if (job) held.set(job.implementation, (held.get(job.implementation) ?? 0) + 1);
-    const index = this.#queue.findIndex((job) => (held.get(job.implementation) ?? 0) < MAX_THREADS_PER_IMPLEMENTATION);
+    for (const { job } of this.#threads)
+      if (job) held.set(job.implementation, (held.get(job.implementation) ?? 0) + 1);
+    const index = this.#queue.findIndex(
+      (job) => (held.get(job.implementation) ?? 0) < MAX_THREADS_PER_IMPLEMENTATION,
+    );
     return index < 0 ? undefined : this.#queue.splice(index, 1)[0];
   }
 
@@ -133,20 +162,30 @@ class ThreadPool {
       thread.start(job);
     }
     if (this.#closed) return;
-    if (this.#queue.length > 0) this.#growTimer ??= setTimeout(() => this.#growWhenLate(), GROW_AFTER_MS);
-    if (this.#threads.size > this.#minThreads) this.#shrinkTimer ??= setTimeout(() => this.#shrink(), IDLE_MS).unref();
+    if (this.#queue.length > 0)
+      this.#growTimer ??= setTimeout(() => this.#growWhenLate(), GROW_AFTER_MS);
+    if (this.#threads.size > this.#minThreads)
+      this.#shrinkTimer ??= setTimeout(() => this.#shrink(), IDLE_MS).unref();
   }
 
-  /** Turns away what has waited too long, and starts a thread where calls wait and none is on its way. */
+  /**
+   * Turns away what has waited too long, and starts a thread where calls wait and none is on its
+   * way.
+   */
   #growWhenLate(): void {
     this.#growTimer = undefined;
     const now = Date.now();
     while (this.#queue[0] && now - this.#queue[0].queuedAt > MAX_WAIT_MS) {
-      this.#queue.shift()?.finish(crash(`it waited ${MAX_WAIT_MS / 1000} s for the sandbox, which other calls keep busy`));
+      this.#queue
+        .shift()
+        ?.finish(
+          crash(`it waited ${MAX_WAIT_MS / 1000} s for the sandbox, which other calls keep busy`),
+        );
     }
     const late = this.#queue[0] !== undefined && now - this.#queue[0].queuedAt >= GROW_AFTER_MS;
     const starting = Array.from(this.#threads).some((thread) => thread.state === "starting");
-    if (late && !starting && this.#threads.size < MAX_THREADS && this.#wasmModule !== null) this.#grow(this.#wasmModule);
+    if (late && !starting && this.#threads.size < MAX_THREADS && this.#wasmModule !== null)
+      this.#grow(this.#wasmModule);
     this.#assign();
   }
 
@@ -154,22 +193,29 @@ class ThreadPool {
   #shrink(): void {
     this.#shrinkTimer = undefined;
     const threads = Array.from(this.#threads);
-    const rested = threads.filter((thread) => thread.state === "idle" && Date.now() - thread.idleSince >= IDLE_MS);
-    for (const thread of rested.slice(0, threads.length - this.#minThreads)) void thread.kill(CANCELLED);
+    const rested = threads.filter(
+      (thread) => thread.state === "idle" && Date.now() - thread.idleSince >= IDLE_MS,
+    );
+    for (const thread of rested.slice(0, threads.length - this.#minThreads))
+      void thread.kill(CANCELLED);
     this.#assign();
   }
 }
 
 /**
- * Runs functions in worker threads, each with its own QuickJS in WebAssembly. A call's time runs from the start of its
- * execution; a thread that does not come back in time is ended from outside.
- * @param options.threads how many threads are kept ready; up to eight are started while calls have to wait
+ * Runs functions in worker threads, each with its own QuickJS in WebAssembly. A call's time runs
+ * from the start of its execution; a thread that does not come back in time is ended from outside.
+ * @param options.threads how many threads are kept ready; up to eight are started while calls have
+ * to wait
  */
 export function createFunctionSandbox(options: { threads: number }): ThreadedFunctionSandbox {
   const pool = new ThreadPool(options.threads);
   void pool.open();
 
-  async function submit(task: FunctionTask, limit: { timeoutMs: number; signal: AbortSignal | null }): Promise<FunctionOutcome> {
+  async function submit(
+    task: FunctionTask,
+    limit: { timeoutMs: number; signal: AbortSignal | null },
+  ): Promise<FunctionOutcome> {
     const { signal } = limit;
     if (signal?.aborted) return CANCELLED;
     return new Promise((resolve) => {
@@ -190,9 +236,13 @@ export function createFunctionSandbox(options: { threads: number }): ThreadedFun
   }
 
   return {
-    run: (call: FunctionCall, signal) => submit({ type: "run", call }, { timeoutMs: call.timeoutMs, signal }),
+    run: (call: FunctionCall, signal) =>
+      submit({ type: "run", call }, { timeoutMs: call.timeoutMs, signal }),
     async check(implementation) {
-      const outcome = await submit({ type: "check", implementation }, { timeoutMs: CHECK_TIMEOUT_MS, signal: null });
+      const outcome = await submit(
+        { type: "check", implementation },
+        { timeoutMs: CHECK_TIMEOUT_MS, signal: null },
+      );
       return outcome.ok ? null : outcome.message;
     },
     close: () => pool.close(),

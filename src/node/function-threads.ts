@@ -24,7 +24,10 @@ export interface FunctionThread {
   readonly idleSince: number;
   /** Gives an idle thread its next job. */
   start(job: FunctionJob): void;
-  /** Ends the thread at once. Its job, where it has one, ends with `outcome`. Resolves when the thread is gone. */
+  /**
+   * Ends the thread at once. Its job, where it has one, ends with `outcome`. Resolves when the
+   * thread is gone.
+   */
   kill(outcome: FunctionOutcome): Promise<void>;
 }
 
@@ -36,8 +39,15 @@ interface ThreadEvents {
   gone(thread: FunctionThread, startError: string | null): void;
 }
 
-/** Host stack in MB: see `STACK_BYTES` in function-worker.ts. The heap is for strings that cross the border only. */
-const RESOURCE_LIMITS = { stackSizeMb: 16, maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 16 };
+/**
+ * Host stack in MB: see `STACK_BYTES` in function-worker.ts. The heap is for strings that cross the
+ * border only.
+ */
+const RESOURCE_LIMITS = {
+  stackSizeMb: 16,
+  maxOldGenerationSizeMb: 64,
+  maxYoungGenerationSizeMb: 16,
+};
 
 /** A timer set for longer than this fires at once. */
 const MAX_TIMER_MS = 2_147_483_647;
@@ -59,10 +69,19 @@ function startWorker(wasmModule: WebAssembly.Module): Worker {
 }
 
 /** Starts a thread; it says that it is idle when it can take its first job. */
-export function startFunctionThread(wasmModule: WebAssembly.Module, events: ThreadEvents): FunctionThread {
+export function startFunctionThread(
+  wasmModule: WebAssembly.Module,
+  events: ThreadEvents,
+): FunctionThread {
   const worker = startWorker(wasmModule);
   let killTimer: ReturnType<typeof setTimeout> | undefined;
-  const thread = { state: "starting" as FunctionThread["state"], job: null as FunctionJob | null, idleSince: Date.now(), start, kill };
+  const thread = {
+    state: "starting" as FunctionThread["state"],
+    job: null as FunctionJob | null,
+    idleSince: Date.now(),
+    start,
+    kill,
+  };
 
   /** Takes the job away from the thread, so that it can only end once. */
   function endJob(outcome: FunctionOutcome): void {
@@ -79,7 +98,12 @@ export function startFunctionThread(wasmModule: WebAssembly.Module, events: Thre
     killTimer = setTimeout(
       () => {
         const limit = job.task.type === "run" ? job.task.call.timeoutMs : job.killAfterMs;
-        void kill({ ok: false, kind: "timeout", message: `it ran longer than ${limit} ms, and its thread had to be ended`, logs: [] });
+        void kill({
+          ok: false,
+          kind: "timeout",
+          message: `it ran longer than ${limit} ms, and its thread had to be ended`,
+          logs: [],
+        });
       },
       Math.min(job.killAfterMs, MAX_TIMER_MS),
     );
@@ -113,7 +137,10 @@ export function startFunctionThread(wasmModule: WebAssembly.Module, events: Thre
     die({ ok: false, kind: "crash", message: `its thread failed: ${message}`, logs: [] }, message);
   });
   worker.on("exit", (code) =>
-    die({ ok: false, kind: "crash", message: `its thread ended with code ${code}`, logs: [] }, `it ended with code ${code}`),
+    die(
+      { ok: false, kind: "crash", message: `its thread ended with code ${code}`, logs: [] },
+      `it ended with code ${code}`,
+    ),
   );
   return thread;
 }

@@ -1,6 +1,6 @@
 /**
- * One thread of the function sandbox: takes one call at a time and answers it. What it runs can hold it for ever, so
- * the pool in function-threads.ts keeps the time from outside.
+ * One thread of the function sandbox: takes one call at a time and answers it. What it runs can
+ * hold it for ever, so the pool in function-threads.ts keeps the time from outside.
  */
 import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
@@ -8,7 +8,9 @@ import type { FunctionCall, FunctionOutcome } from "../platform.ts";
 import { createFunctionRunner } from "../tools/quickjs-runner.ts";
 
 /** What a thread is asked to do. */
-export type FunctionTask = { type: "run"; call: FunctionCall } | { type: "check"; implementation: string };
+export type FunctionTask =
+  | { type: "run"; call: FunctionCall }
+  | { type: "check"; implementation: string };
 
 /** What a thread says: once that it has started, then one outcome for each task. */
 export type FunctionReply = { type: "ready" } | { type: "done"; outcome: FunctionOutcome };
@@ -19,7 +21,10 @@ const PRIORITY = 5;
 /** 64 MB: pages of 64 KB. */
 const MEMORY_PAGES = 1024;
 
-/** Deep evals, JSON and templates end in QuickJS's own "stack overflow" with this and 16 MB of host stack (measured). */
+/**
+ * Deep evals, JSON and templates end in QuickJS's own "stack overflow" with this and 16 MB of host
+ * stack (measured).
+ */
 const STACK_BYTES = 262_144;
 
 const port = parentPort;
@@ -35,11 +40,14 @@ const runner = createFunctionRunner(workerData as WebAssembly.Module, {
 
 port.on("message", (task: FunctionTask) => {
   const outcome = task.type === "run" ? runner.run(task.call) : runner.check(task.implementation);
-  void outcome.then((done) => port.postMessage({ type: "done", outcome: done } satisfies FunctionReply));
+  void outcome.then((done) =>
+    port.postMessage({ type: "done", outcome: done } satisfies FunctionReply),
+  );
 });
 
 // The first call should not pay for the first instance.
 await runner.check("");
-// Only on Linux does this lower one thread; elsewhere it would be the whole process. Starting is not slowed down by it.
+// Only on Linux does this lower one thread; elsewhere it would be the whole process. Starting is
+// not slowed down by it.
 if (process.platform === "linux") setPriority(0, PRIORITY);
 port.postMessage({ type: "ready" } satisfies FunctionReply);

@@ -14,8 +14,15 @@ const EVERY_MS = 3_600_000;
 /** A million conversations: whoever sets a retention for the first time has old ones. */
 const MAX_BATCHES = 5000;
 
-/** Keeps the record in shape: now, so that the first row of a month finds its partition, and every hour. */
-export function startHousekeeping(database: Database, config: Config, logger: Logger): Housekeeping {
+/**
+ * Keeps the record in shape: now, so that the first row of a month finds its partition, and every
+ * hour.
+ */
+export function startHousekeeping(
+  database: Database,
+  config: Config,
+  logger: Logger,
+): Housekeeping {
   const state = { isEnding: false, warned: new Set<string>() };
   const run = async (): Promise<void> => {
     try {
@@ -28,9 +35,12 @@ export function startHousekeeping(database: Database, config: Config, logger: Lo
           state.warned.add(message);
         },
       });
-      if (deletedConversations + dropped.length > 0) logger.info("Old conversations were deleted", { deletedConversations, dropped });
+      if (deletedConversations + dropped.length > 0)
+        logger.info("Old conversations were deleted", { deletedConversations, dropped });
     } catch (error) {
-      logger.warn("The record could not be kept in shape; it will be tried again in an hour", { error: describeError(error) });
+      logger.warn("The record could not be kept in shape; it will be tried again in an hour", {
+        error: describeError(error),
+      });
     }
   };
   let running = run();

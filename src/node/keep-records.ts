@@ -11,7 +11,10 @@ import { describeError } from "../store/describe-error.ts";
 export interface RecordKeeper {
   keep(record: TurnRecord): void | Promise<void>;
   health(): PartHealth;
-  /** Waits until everything is in the database, at most `limitMs`; what is not stays in the spool for the next start. */
+  /**
+   * Waits until everything is in the database, at most `limitMs`; what is not stays in the spool
+   * for the next start.
+   */
   close(limitMs: number): Promise<void>;
 }
 
@@ -26,10 +29,20 @@ interface KeeperOptions {
 const RESTART_MS = 1000;
 const TELL_MS = 50;
 
-/** Starts the thread that writes, and starts it again should it ever end. It re-reads what it had not finished. */
+/**
+ * Starts the thread that writes, and starts it again should it ever end. It re-reads what it had
+ * not finished.
+ */
 function startWriter(data: RecordWriterData, logger: Logger) {
   const known = new Map<string, "grown" | "closed">();
-  const state: RecordWriterState = { segments: 0, writtenTurns: 0, rejectedTurns: 0, lastError: null, idle: true, done: null };
+  const state: RecordWriterState = {
+    segments: 0,
+    writtenTurns: 0,
+    rejectedTurns: 0,
+    lastError: null,
+    idle: true,
+    done: null,
+  };
   /** Segments whose growth the thread is about to hear of: one message for many records. */
   const told = new Set<string>();
   let worker: Worker | null = null;
@@ -37,13 +50,18 @@ function startWriter(data: RecordWriterData, logger: Logger) {
   const start = () => {
     worker = new Worker(new URL("./record-writer.ts", import.meta.url), { workerData: data });
     worker.on("message", (news: RecordWriterState) => {
-      if (news.lastError !== null && state.lastError === null) logger.warn("Records wait for the database", { error: news.lastError });
+      if (news.lastError !== null && state.lastError === null)
+        logger.warn("Records wait for the database", { error: news.lastError });
       if (news.rejectedTurns > state.rejectedTurns)
-        logger.error("The database refused a record; it is in rejected.ndjson", { directory: data.rejectedDirectory });
+        logger.error("The database refused a record; it is in rejected.ndjson", {
+          directory: data.rejectedDirectory,
+        });
       if (news.done !== null) known.delete(news.done);
       Object.assign(state, news);
     });
-    worker.on("error", (error) => logger.error("The record writer failed", { error: describeError(error) }));
+    worker.on("error", (error) =>
+      logger.error("The record writer failed", { error: describeError(error) }),
+    );
     worker.on("exit", () => {
       worker = null;
       if (!finished) setTimeout(start, RESTART_MS).unref();
@@ -60,7 +78,8 @@ function startWriter(data: RecordWriterData, logger: Logger) {
       told.add(path);
       setTimeout(() => {
         told.delete(path);
-        if (known.get(path) === "grown") worker?.postMessage({ type, path } satisfies ToRecordWriter);
+        if (known.get(path) === "grown")
+          worker?.postMessage({ type, path } satisfies ToRecordWriter);
       }, TELL_MS);
     },
     finish: async (limitMs: number): Promise<void> => {
@@ -76,13 +95,28 @@ function startWriter(data: RecordWriterData, logger: Logger) {
   };
 }
 
-/** Opens the spool under `dataDir`, takes over what a killed process left there, and starts writing it. */
-export function openRecordKeeper({ dataDir, connection, prices, logger }: KeeperOptions): RecordKeeper {
+/**
+ * Opens the spool under `dataDir`, takes over what a killed process left there, and starts writing
+ * it.
+ */
+export function openRecordKeeper({
+  dataDir,
+  connection,
+  prices,
+  logger,
+}: KeeperOptions): RecordKeeper {
   const writer = startWriter({ connection, rejectedDirectory: dataDir, prices }, logger);
-  const spool = openSpool(dataDir, { grown: (path) => writer.tell("grown", path), closed: (path) => writer.tell("closed", path) });
+  const spool = openSpool(dataDir, {
+    grown: (path) => writer.tell("grown", path),
+    closed: (path) => writer.tell("closed", path),
+  });
   return {
     keep: (record) => {
-      const failed = (error: unknown) => logger.error("A record could not be kept", { turn: record.id, error: describeError(error) });
+      const failed = (error: unknown) =>
+        logger.error("A record could not be kept", {
+          turn: record.id,
+          error: describeError(error),
+        });
       try {
         return spool.append(JSON.stringify(record))?.catch(failed);
       } catch (error) {
@@ -93,7 +127,11 @@ export function openRecordKeeper({ dataDir, connection, prices, logger }: Keeper
       const { lastError, segments, writtenTurns, rejectedTurns } = writer.state;
       const figures = { waitingSegments: segments, writtenTurns, rejectedTurns };
       if (lastError === null) return { status: "ok", ...figures };
-      return { status: "degraded", message: "Records wait in the spool until the database is back. Nothing is lost.", ...figures };
+      return {
+        status: "degraded",
+        message: "Records wait in the spool until the database is back. Nothing is lost.",
+        ...figures,
+      };
     },
     close: async (limitMs) => {
       spool.close();

@@ -1,4 +1,7 @@
-/** `npm start`: reads the configuration, opens everything, listens, and ends in order on SIGTERM and SIGINT. */
+/**
+ * `npm start`: reads the configuration, opens everything, listens, and ends in order on SIGTERM and
+ * SIGINT.
+ */
 import { existsSync } from "node:fs";
 import { ConfigError, readConfig, type Config } from "../config.ts";
 import { createLogger } from "./create-logger.ts";
@@ -52,8 +55,8 @@ async function main(): Promise<void> {
 const NPM_CHECK_MS = 500;
 
 /**
- * `npm start` runs a shell that runs us. A signal to npm ends the shell, which does not pass it on (npm 11 with dash,
- * seen 2026-11): we would stay behind, on the port and on the database.
+ * `npm start` runs a shell that runs us. A signal to npm ends the shell, which does not pass it on
+ * (npm 11 with dash, seen 2026-11): we would stay behind, on the port and on the database.
  */
 function endWithNpm(end: () => void): void {
   if (process.env["npm_lifecycle_event"] === undefined) return;

@@ -1,11 +1,17 @@
-/** `npm run migrate`: brings the configured database to this build's schema. Exit code 1 and one sentence when it cannot. */
+/**
+ * `npm run migrate`: brings the configured database to this build's schema. Exit code 1 and one
+ * sentence when it cannot.
+ */
 import { ConfigError, readConfig } from "../config.ts";
 import type { Logger } from "../platform.ts";
 import { DatabaseStartError } from "./database/database-start-error.ts";
 import { openDatabase } from "./database/open-database.ts";
 import { readEnvironment } from "./read-environment.ts";
 
-/** Lines for a person at a terminal: what happens goes to standard error, the result to standard output. */
+/**
+ * Lines for a person at a terminal: what happens goes to standard error, the result to standard
+ * output.
+ */
 function say(message: string, fields?: Record<string, unknown>): void {
   process.stderr.write(`${message}${fields ? ` ${JSON.stringify(fields)}` : ""}\n`);
 }
@@ -16,7 +22,10 @@ try {
   const config = readConfig(readEnvironment(process.env));
   const { connection, migrations, close } = await openDatabase(config, logger);
   await close();
-  const where = connection.kind === "embedded" ? `the embedded database in ${config.dataDir}` : "the PostgreSQL server";
+  const where =
+    connection.kind === "embedded"
+      ? `the embedded database in ${config.dataDir}`
+      : "the PostgreSQL server";
   const what = migrations.applied === 0 ? "nothing to do" : `${migrations.applied} applied`;
   process.stdout.write(`Migrations of ${where}: ${what}, ${migrations.total} in all.\n`);
 } catch (error) {

@@ -15,7 +15,10 @@ export interface NodePlatform {
   close(): Promise<void>;
 }
 
-/** How long the last records may take to reach the database at the end; what does not stays in the spool. */
+/**
+ * How long the last records may take to reach the database at the end; what does not stays in the
+ * spool.
+ */
 const LAST_RECORDS_MS = 5000;
 const MAX_UNREAD_BYTES = 64 * 1024;
 /** Threads that are kept ready for function tools; more are started while calls have to wait. */
@@ -31,7 +34,10 @@ function createMemory(): Memory {
   };
 }
 
-/** Opens everything that the proxy needs on Node: database, spool, sandbox, sidecar, upstream connections. */
+/**
+ * Opens everything that the proxy needs on Node: database, spool, sandbox, sidecar, upstream
+ * connections.
+ */
 export async function openNodePlatform(config: Config, logger: Logger): Promise<NodePlatform> {
   // The sidecar starts while the database does, so that both are there when the server listens.
   const sidecar = startSidecar(config, logger);
@@ -40,7 +46,12 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
     throw error;
   });
   const housekeeping = startHousekeeping(open.database, config, logger);
-  const records = openRecordKeeper({ dataDir: config.dataDir, connection: open.connection, prices: config.prices, logger });
+  const records = openRecordKeeper({
+    dataDir: config.dataDir,
+    connection: open.connection,
+    prices: config.prices,
+    logger,
+  });
   const sandbox = createFunctionSandbox({ threads: FUNCTION_THREADS });
   const upstream = createSendUpstream();
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
@@ -52,7 +63,10 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
     database: open.database,
     send: upstream.send,
     fetch: ((input: string | URL, init?: RequestInit) =>
-      undiciFetch(input, { ...(init as object), dispatcher: agent })) as unknown as typeof globalThis.fetch,
+      undiciFetch(input, {
+        ...(init as object),
+        dispatcher: agent,
+      })) as unknown as typeof globalThis.fetch,
     fetchGuarded: guarded.fetch,
     sandbox,
     sidecar: () => sidecar.endpoint(),

@@ -3,8 +3,9 @@ import { ConfigError, VARIABLES, type Environment } from "../config.ts";
 import { messageOf } from "../openai/error-message.ts";
 
 /**
- * The environment with `NAME_FILE` read for every secret (Docker and Kubernetes mount secrets as files), and for what is too long
- * for a variable. A variable that is set itself wins over its file.
+ * The environment with `NAME_FILE` read for every secret (Docker and Kubernetes mount secrets as
+ * files), and for what is too long for a variable. A variable that is set itself wins over its
+ * file.
  * @throws ConfigError where a file cannot be read
  */
 export function readEnvironment(env: NodeJS.ProcessEnv): Environment {

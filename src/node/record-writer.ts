@@ -1,8 +1,16 @@
 /**
- * The thread that moves records from the spool into the database. It parses and writes beside the thread that serves
- * requests, so that no response waits for the record, however large it is.
+ * The thread that moves records from the spool into the database. It parses and writes beside the
+ * thread that serves requests, so that no response waits for the record, however large it is.
  */
-import { appendFileSync, closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
@@ -24,7 +32,9 @@ export interface RecordWriterData {
   prices: PriceOverrides;
 }
 
-/** From the main thread: more lines in a segment, a segment that is complete, or the wish to finish. */
+/**
+ * From the main thread: more lines in a segment, a segment that is complete, or the wish to finish.
+ */
 export type ToRecordWriter = { type: "grown" | "closed"; path: string } | { type: "finish" };
 
 /** To the main thread: how far the writing is. */
@@ -43,7 +53,10 @@ export interface RecordWriterState {
 const READ_BYTES = 1024 * 1024;
 const MAX_BATCH = 100;
 const MAX_WAIT_MS = 10_000;
-/** Lines are gathered this long, so that a busy proxy writes batches and a quiet one is still up to date. */
+/**
+ * Lines are gathered this long, so that a busy proxy writes batches and a quiet one is still up to
+ * date.
+ */
 const GATHER_MS = 20;
 
 interface Segment {
@@ -57,7 +70,14 @@ const port = parentPort;
 if (port === null) throw new Error("record-writer.ts runs as a worker thread only");
 const { database, close } = connectDatabase(connection, { max: 1 });
 const segments = new Map<string, Segment>();
-const state: RecordWriterState = { segments: 0, writtenTurns: 0, rejectedTurns: 0, lastError: null, idle: true, done: null };
+const state: RecordWriterState = {
+  segments: 0,
+  writtenTurns: 0,
+  rejectedTurns: 0,
+  lastError: null,
+  idle: true,
+  done: null,
+};
 const control = { wake: () => {}, finishing: false };
 
 port.on("message", (message: ToRecordWriter) => {
@@ -74,7 +94,10 @@ port.on("message", (message: ToRecordWriter) => {
 const report = (change: Partial<RecordWriterState>) =>
   port.postMessage(Object.assign(state, { done: null }, change, { segments: segments.size }));
 
-/** Complete lines from the offset on, and the offset after them. A line longer than one read is read whole. */
+/**
+ * Complete lines from the offset on, and the offset after them. A line longer than one read is read
+ * whole.
+ */
 function readLines(segment: Segment): { lines: string[]; end: number } {
   const descriptor = openSync(segment.path, "r");
   try {
@@ -103,18 +126,33 @@ function takeLines(segment: Segment, bytes: Buffer): { lines: string[]; end: num
   return { lines, end: segment.offset + start };
 }
 
-/** A record's line for a file that stays. A key that logs metadata only has no content there either. */
+/**
+ * A record's line for a file that stays. A key that logs metadata only has no content there either.
+ */
 function keptLine(line: string): string {
   const record = parseJson(line) as TurnRecord | undefined;
   if (record?.logContent !== "metadata") return line;
-  const { request: _request, response: _response, produced: _produced, toolExecutions: _executions, ...rest } = record;
+  const {
+    request: _request,
+    response: _response,
+    produced: _produced,
+    toolExecutions: _executions,
+    ...rest
+  } = record;
   const { restored: _restored, hiddenRounds: _hidden, rounds, ...figures } = rest;
-  return JSON.stringify({ ...figures, rounds: rounds.map(({ received: _received, ...round }) => round) });
+  return JSON.stringify({
+    ...figures,
+    rounds: rounds.map(({ received: _received, ...round }) => round),
+  });
 }
 
 /** Keeps what the database will never take, with the reason, in a file for the operator. */
 function reject(line: string, reason: string): void {
-  appendFileSync(join(rejectedDirectory, "rejected.ndjson"), `${JSON.stringify({ reason, line: keptLine(line) })}\n`, { mode: 0o600 });
+  appendFileSync(
+    join(rejectedDirectory, "rejected.ndjson"),
+    `${JSON.stringify({ reason, line: keptLine(line) })}\n`,
+    { mode: 0o600 },
+  );
   report({ rejectedTurns: state.rejectedTurns + 1 });
 }
 
@@ -148,7 +186,10 @@ async function writeUntilDone(turns: TurnToWrite[]): Promise<Error | null> {
   }
 }
 
-/** A turn, or why its line cannot be read. What is thrown here would end the thread, which would read the same line again. */
+/**
+ * A turn, or why its line cannot be read. What is thrown here would end the thread, which would
+ * read the same line again.
+ */
 async function readRecord(line: string): Promise<TurnToWrite | string> {
   const record = parseJson(line) as TurnRecord | undefined;
   if (record === undefined) return "The line is no JSON: the process was ended while it wrote.";
@@ -188,7 +229,10 @@ async function writeSegment(segment: Segment): Promise<boolean> {
   const rest = statSync(segment.path).size - end;
   if (lines.length === 0 && segment.closed) {
     if (rest > 0)
-      reject(`(${rest} bytes at the end of ${segment.path})`, "The last line is incomplete: the process was ended while it wrote.");
+      reject(
+        `(${rest} bytes at the end of ${segment.path})`,
+        "The last line is incomplete: the process was ended while it wrote.",
+      );
     rmSync(segment.path);
     segments.delete(segment.path);
     report({ done: segment.path });
@@ -199,7 +243,8 @@ async function writeSegment(segment: Segment): Promise<boolean> {
 async function run(): Promise<void> {
   for (;;) {
     let busy = false;
-    for (const segment of Array.from(segments.values())) busy = (await writeSegment(segment)) || busy;
+    for (const segment of Array.from(segments.values()))
+      busy = (await writeSegment(segment)) || busy;
     if (busy) continue;
     report({ idle: true });
     if (control.finishing) return;

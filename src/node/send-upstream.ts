@@ -1,8 +1,16 @@
 import type { Readable } from "node:stream";
 import { Agent, errors, type Dispatcher } from "undici";
-import { UpstreamFailure, type SendUpstream, type UpstreamRequest, type UpstreamResponse } from "../platform.ts";
+import {
+  UpstreamFailure,
+  type SendUpstream,
+  type UpstreamRequest,
+  type UpstreamResponse,
+} from "../platform.ts";
 
-/** Reasoning models may think for minutes before the first byte; OpenAI's own clients give up after ten. */
+/**
+ * Reasoning models may think for minutes before the first byte; OpenAI's own clients give up after
+ * ten.
+ */
 const SILENCE_LIMIT_MS = 15 * 60_000;
 const CONNECT_LIMIT_MS = 10_000;
 const MAX_UNREAD_BYTES = 64 * 1024;
@@ -10,12 +18,16 @@ const MAX_UNREAD_BYTES = 64 * 1024;
 function failureOf(error: unknown): UpstreamFailure {
   if (error instanceof UpstreamFailure) return error;
   const timedOut =
-    error instanceof errors.ConnectTimeoutError || error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError;
+    error instanceof errors.ConnectTimeoutError ||
+    error instanceof errors.HeadersTimeoutError ||
+    error instanceof errors.BodyTimeoutError;
   const message = error instanceof Error ? error.message || error.name : String(error);
   return new UpstreamFailure(timedOut ? "timeout" : "unreachable", message, { cause: error });
 }
 
-function plainHeaders(headers: Record<string, string | string[] | undefined>): Record<string, string> {
+function plainHeaders(
+  headers: Record<string, string | string[] | undefined>,
+): Record<string, string> {
   const plain: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (name === "set-cookie" || value === undefined) continue;
@@ -34,10 +46,14 @@ interface Settle {
 }
 
 /**
- * One exchange. A body that is there with its headers, in the same turn of the event loop, is given as bytes: most JSON
- * answers are, and a stream costs twice the CPU time. Whatever comes later is given as a stream, as it comes.
+ * One exchange. A body that is there with its headers, in the same turn of the event loop, is given
+ * as bytes: most JSON answers are, and a stream costs twice the CPU time. Whatever comes later is
+ * given as a stream, as it comes.
  */
-function exchangeHandler(request: UpstreamRequest, { resolve, reject }: Settle): Dispatcher.DispatchHandler {
+function exchangeHandler(
+  request: UpstreamRequest,
+  { resolve, reject }: Settle,
+): Dispatcher.DispatchHandler {
   let head: Omit<UpstreamResponse, "body"> | null = null;
   let early: Uint8Array[] = [];
   let stream: ReadableStreamDefaultController<Uint8Array> | null = null;
@@ -79,7 +95,8 @@ function exchangeHandler(request: UpstreamRequest, { resolve, reject }: Settle):
       setImmediate(openStream);
     },
     onResponseData: (controller, chunk) => {
-      // After a pause in the middle of a chunk undici hands out an empty one; enqueued, it would be pulled for ever.
+      // After a pause in the middle of a chunk undici hands out an empty one; enqueued, it would be
+      // pulled for ever.
       if (chunk.byteLength === 0) return;
       if (stream === null) return void early.push(chunk);
       stream.enqueue(chunk);
@@ -99,9 +116,16 @@ function exchangeHandler(request: UpstreamRequest, { resolve, reject }: Settle):
   };
 }
 
-/** The Node transport: undici's dispatch, without the layers of `fetch`, which cost three times as much (measured 2026-11). */
+/**
+ * The Node transport: undici's dispatch, without the layers of `fetch`, which cost three times as
+ * much (measured 2026-11).
+ */
 export function createSendUpstream(): { send: SendUpstream; close(): Promise<void> } {
-  const agent = new Agent({ connect: { timeout: CONNECT_LIMIT_MS }, headersTimeout: SILENCE_LIMIT_MS, bodyTimeout: SILENCE_LIMIT_MS });
+  const agent = new Agent({
+    connect: { timeout: CONNECT_LIMIT_MS },
+    headersTimeout: SILENCE_LIMIT_MS,
+    bodyTimeout: SILENCE_LIMIT_MS,
+  });
   const send: SendUpstream = (request) =>
     new Promise((resolve, reject) => {
       const { origin } = new URL(request.url);

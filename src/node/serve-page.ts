@@ -1,4 +1,7 @@
-/** The admin page on Node: the files of `dist/admin`, and `index.html` for its client routes. Workers assets do this on workerd. */
+/**
+ * The admin page on Node: the files of `dist/admin`, and `index.html` for its client routes.
+ * Workers assets do this on workerd.
+ */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { IncomingMessage } from "node:http";
@@ -11,7 +14,10 @@ const PAGE_DIRECTORY = resolve(import.meta.dirname, "../../dist/admin");
 
 const NOT_BUILT = "The admin page has not been built. Run: npm run build\n";
 
-/** What the page may do: only what comes from here. `admin-ui/public/_headers` says the same to Workers assets. */
+/**
+ * What the page may do: only what comes from here. `admin-ui/public/_headers` says the same to
+ * Workers assets.
+ */
 const SECURITY_HEADERS = {
   "content-security-policy":
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
@@ -33,7 +39,10 @@ const CONTENT_TYPES: Record<string, string> = {
   ".woff2": "font/woff2",
 };
 
-/** Everything else is the app's: `/api`, `/v1`, `/mcp`, `/health`, `/metrics`, and what does not exist. */
+/**
+ * Everything else is the app's: `/api`, `/v1`, `/mcp`, `/health`, `/metrics`, and what does not
+ * exist.
+ */
 const CLIENT_ROUTE = /^\/(?:keys|tools|conversations(?:\/[^/]+)?|playground|settings)?$/;
 /** No segment can begin with a dot, so none leads out of the directory. */
 const FILE_PATH = /^\/(?:assets\/)?[\w-][\w.-]*$/;
@@ -44,7 +53,8 @@ const isServed = (path: string) => FILE_PATH.test(path) && extname(path) in CONT
 const compress = promisify(gzip);
 
 /** Whether an error says that there is no such file. */
-const isMissing = (error: unknown) => error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "EISDIR");
+const isMissing = (error: unknown) =>
+  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "EISDIR");
 
 async function readIfThere(path: string): Promise<Buffer<ArrayBuffer> | null> {
   try {
@@ -61,44 +71,77 @@ type PageRequest = Pick<IncomingMessage, "method" | "url" | "headers">;
 function plainAnswer(status: number, text: string): Response {
   return new Response(text, {
     status,
-    headers: { ...SECURITY_HEADERS, "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" },
+    headers: {
+      ...SECURITY_HEADERS,
+      "content-type": "text/plain; charset=utf-8",
+      "cache-control": "no-store",
+    },
   });
 }
 
-/** A file as a response: 304 where the browser has it, compressed where it may be. `HEAD` has no body. */
-async function answerWithFile(file: { path: string; bytes: Buffer<ArrayBuffer> }, { method, headers }: PageRequest): Promise<Response> {
+/**
+ * A file as a response: 304 where the browser has it, compressed where it may be. `HEAD` has no
+ * body.
+ */
+async function answerWithFile(
+  file: { path: string; bytes: Buffer<ArrayBuffer> },
+  { method, headers }: PageRequest,
+): Promise<Response> {
   const type = CONTENT_TYPES[extname(file.path)] ?? "application/octet-stream";
   // Weak: the same page compressed or not.
   const etag = `W/"${createHash("sha256").update(file.bytes).digest("base64url").slice(0, 22)}"`;
-  const caching = { "cache-control": file.path.startsWith("/assets/") ? IMMUTABLE : REVALIDATE, etag, vary: "accept-encoding" };
+  const caching = {
+    "cache-control": file.path.startsWith("/assets/") ? IMMUTABLE : REVALIDATE,
+    etag,
+    vary: "accept-encoding",
+  };
   if (headers["if-none-match"]?.includes(etag) === true)
     return new Response(null, { status: 304, headers: { ...SECURITY_HEADERS, ...caching } });
-  const isCompressed = /^text\/|svg/.test(type) && /\bgzip\b/.test(headers["accept-encoding"] ?? "");
+  const isCompressed =
+    /^text\/|svg/.test(type) && /\bgzip\b/.test(headers["accept-encoding"] ?? "");
   const body = isCompressed ? await compress(file.bytes) : file.bytes;
   const encoding = isCompressed ? { "content-encoding": "gzip" } : {};
   return new Response(method === "HEAD" ? null : body, {
-    headers: { ...SECURITY_HEADERS, ...caching, ...encoding, "content-type": type, "content-length": String(body.byteLength) },
+    headers: {
+      ...SECURITY_HEADERS,
+      ...caching,
+      ...encoding,
+      "content-type": type,
+      "content-length": String(body.byteLength),
+    },
   });
 }
 
 /** A file of the page, which has to be built. */
-async function answerWith(path: string, request: PageRequest, directory: string): Promise<Response> {
+async function answerWith(
+  path: string,
+  request: PageRequest,
+  directory: string,
+): Promise<Response> {
   const bytes = isServed(path) ? await readIfThere(join(directory, path)) : null;
   if (bytes !== null) return answerWithFile({ path, bytes }, request);
   const isBuilt = path !== INDEX && (await readIfThere(join(directory, INDEX))) !== null;
-  return isBuilt ? plainAnswer(404, "The admin page has no such file.\n") : plainAnswer(503, NOT_BUILT);
+  return isBuilt
+    ? plainAnswer(404, "The admin page has no such file.\n")
+    : plainAnswer(503, NOT_BUILT);
 }
 
 /**
- * Answers requests for the admin page: its files, and `index.html` at `/`, `/keys`, `/tools`, `/conversations`,
- * `/conversations/:id`, `/playground` and `/settings`.
- * Null for every request that is the app's. A missing asset is a 404, a page that was not built a 503 that says what to do.
+ * Answers requests for the admin page: its files, and `index.html` at `/`, `/keys`, `/tools`,
+ * `/conversations`, `/conversations/:id`, `/playground` and `/settings`. Null for every request
+ * that is the app's. A missing asset is a 404, a page that was not built a 503 that says what to
+ * do.
  */
-export function servePage(request: PageRequest, directory: string = PAGE_DIRECTORY): Promise<Response> | null {
+export function servePage(
+  request: PageRequest,
+  directory: string = PAGE_DIRECTORY,
+): Promise<Response> | null {
   const { method, url = "" } = request;
   // First, and cheap: nearly all requests are these.
   if (url.startsWith("/v1/") || (method !== "GET" && method !== "HEAD")) return null;
   const path = url.split("?", 1)[0] ?? "";
   if (CLIENT_ROUTE.test(path)) return answerWith(INDEX, request, directory);
-  return isServed(path) || path.startsWith("/assets/") ? answerWith(path, request, directory) : null;
+  return isServed(path) || path.startsWith("/assets/")
+    ? answerWith(path, request, directory)
+    : null;
 }

@@ -44,13 +44,19 @@ function closed(server: ServerType): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
 }
 
-/** Listens, and gives each request what the core needs to know of its connection: Node's side of `fetch(request, env, ctx)`. */
+/**
+ * Listens, and gives each request what the core needs to know of its connection: Node's side of
+ * `fetch(request, env, ctx)`.
+ */
 export function startServer(platform: Platform): Promise<RunningServer> {
   const app = createApp();
   const background = createBackground(platform);
   const state = { draining: false };
   const ending = new AbortController();
-  const handle = (request: Request, { incoming, outgoing }: { incoming: IncomingMessage; outgoing: ServerResponse }) => {
+  const handle = (
+    request: Request,
+    { incoming, outgoing }: { incoming: IncomingMessage; outgoing: ServerResponse },
+  ) => {
     // A busy client would keep a closed server open for ever on the connection that it has.
     if (state.draining) outgoing.shouldKeepAlive = false;
     const page = servePage(incoming);
@@ -67,7 +73,8 @@ export function startServer(platform: Platform): Promise<RunningServer> {
   };
   return new Promise((resolve, reject) => {
     const { host, port } = platform.config;
-    // Requests may take as long as their upstream: only the wait for a request's headers has a limit.
+    // Requests may take as long as their upstream: only the wait for a request's headers has a
+    // limit.
     const server = serve(
       {
         fetch: handle as Parameters<typeof serve>[0]["fetch"],
@@ -83,9 +90,16 @@ export function startServer(platform: Platform): Promise<RunningServer> {
             state.draining = true;
             ending.abort();
             const ended = closed(server);
-            // Connections whose last request began before: they stay open, idle, for as long as keep-alive lets them.
-            const sweep = setInterval(() => "closeIdleConnections" in server && server.closeIdleConnections(), SWEEP_MS);
-            const timer = setTimeout(() => "closeAllConnections" in server && server.closeAllConnections(), limitMs);
+            // Connections whose last request began before: they stay open, idle, for as long as
+            // keep-alive lets them.
+            const sweep = setInterval(
+              () => "closeIdleConnections" in server && server.closeIdleConnections(),
+              SWEEP_MS,
+            );
+            const timer = setTimeout(
+              () => "closeAllConnections" in server && server.closeAllConnections(),
+              limitMs,
+            );
             await ended;
             clearInterval(sweep);
             clearTimeout(timer);

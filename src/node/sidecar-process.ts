@@ -8,7 +8,9 @@ import type { Logger, PartHealth, SidecarEndpoint } from "../platform.ts";
 
 const ENTRY = fileURLToPath(new URL("../../mcp-sidecar/main.ts", import.meta.url));
 
-/** A sidecar starts in some 300 ms; one that takes longer than this is given up and started again. */
+/**
+ * A sidecar starts in some 300 ms; one that takes longer than this is given up and started again.
+ */
 const START_LIMIT_MS = 20_000;
 /** How long a call waits for a sidecar that is being restarted. */
 const ENDPOINT_PATIENCE_MS = 10_000;
@@ -22,7 +24,10 @@ const HEALTHY_MS = 30_000;
 
 /** The MCP sidecar that this server uses, started by it or running elsewhere. */
 export interface Sidecar {
-  /** Where it listens. Waits while it starts or restarts; throws a sentence when that takes too long. */
+  /**
+   * Where it listens. Waits while it starts or restarts; throws a sentence when that takes too
+   * long.
+   */
   endpoint(): Promise<SidecarEndpoint>;
   /** Asks the sidecar. Never throws. */
   health(): Promise<PartHealth>;
@@ -32,18 +37,27 @@ export interface Sidecar {
 
 type SidecarSettings = Pick<Config, "sidecarUrl" | "sidecarToken" | "logLevel">;
 
-/** The sidecar at `sidecarUrl`, or, where none is configured, one of this server's own as a child process. */
+/**
+ * The sidecar at `sidecarUrl`, or, where none is configured, one of this server's own as a child
+ * process.
+ */
 export function startSidecar(config: SidecarSettings, logger: Logger): Sidecar {
   if (config.sidecarUrl !== null) {
     const endpoint = { url: config.sidecarUrl, token: config.sidecarToken ?? "" };
-    return { endpoint: () => Promise.resolve(endpoint), health: () => askHealth(endpoint), close: () => Promise.resolve() };
+    return {
+      endpoint: () => Promise.resolve(endpoint),
+      health: () => askHealth(endpoint),
+      close: () => Promise.resolve(),
+    };
   }
   const keeper = new SidecarKeeper(config.logLevel, logger);
   return {
     endpoint: () => keeper.endpoint(),
     health: async () => {
       const endpoint = keeper.current;
-      return endpoint === null ? { status: "down", message: keeper.explain() } : { ...(await askHealth(endpoint)), pid: keeper.pid };
+      return endpoint === null
+        ? { status: "down", message: keeper.explain() }
+        : { ...(await askHealth(endpoint)), pid: keeper.pid };
     },
     close: () => keeper.close(),
   };
@@ -52,14 +66,23 @@ export function startSidecar(config: SidecarSettings, logger: Logger): Sidecar {
 async function askHealth(endpoint: SidecarEndpoint): Promise<PartHealth> {
   try {
     const headers = { authorization: `Bearer ${endpoint.token}` };
-    const response = await fetch(`${endpoint.url}/health`, { headers, signal: AbortSignal.timeout(HEALTH_LIMIT_MS) });
+    const response = await fetch(`${endpoint.url}/health`, {
+      headers,
+      signal: AbortSignal.timeout(HEALTH_LIMIT_MS),
+    });
     if (response.status === 401)
-      return { status: "down", message: "The MCP sidecar refuses the token: MCP_SIDECAR_TOKEN must be the same on both sides." };
-    if (!response.ok) return { status: "down", message: `The MCP sidecar answers with status ${response.status}.` };
+      return {
+        status: "down",
+        message:
+          "The MCP sidecar refuses the token: MCP_SIDECAR_TOKEN must be the same on both sides.",
+      };
+    if (!response.ok)
+      return { status: "down", message: `The MCP sidecar answers with status ${response.status}.` };
     const body = (await response.json()) as Record<string, unknown>;
     return { ...body, status: "ok" };
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    const cause =
+      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
     return { status: "down", message: `The MCP sidecar cannot be reached: ${cause}` };
   }
 }
@@ -129,7 +152,10 @@ class SidecarKeeper {
       LOG_LEVEL: this.#logLevel,
       ...limits(),
     });
-    const child = spawn(process.execPath, [ENTRY], { env, stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const child = spawn(process.execPath, [ENTRY], {
+      env,
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+    });
     this.#child = child;
     const tooSlow = setTimeout(() => child.kill("SIGKILL"), START_LIMIT_MS);
     child.on("message", (message) => {
@@ -144,7 +170,9 @@ class SidecarKeeper {
       clearTimeout(tooSlow);
       if (this.#child === child) this.#ended(how, Date.now() - startedAt);
     };
-    child.once("exit", (code, signal) => ended(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    child.once("exit", (code, signal) =>
+      ended(signal === null ? `exit code ${code}` : `signal ${signal}`),
+    );
     child.once("error", (error) => ended(error.message));
   }
 
@@ -159,7 +187,10 @@ class SidecarKeeper {
     this.#restart = setTimeout(() => this.#start(), waitMs);
   }
 
-  /** The sidecar writes JSON lines; anything else it says, such as a stack trace, is worth a warning. */
+  /**
+   * The sidecar writes JSON lines; anything else it says, such as a stack trace, is worth a
+   * warning.
+   */
   #forwardLog(child: ChildProcess): void {
     if (child.stdout) {
       createInterface({ input: child.stdout }).on("line", (line) => {
@@ -168,13 +199,18 @@ class SidecarKeeper {
         this.#logger[method](String(msg), fields);
       });
     }
-    if (child.stderr) createInterface({ input: child.stderr }).on("line", (line) => this.#logger.warn(line, { part: "mcp-sidecar" }));
+    if (child.stderr)
+      createInterface({ input: child.stderr }).on("line", (line) =>
+        this.#logger.warn(line, { part: "mcp-sidecar" }),
+      );
   }
 }
 
 /** Limits of the sidecar may be set in the environment of the server that starts it. */
 function limits(): Record<string, string> {
-  const names = Object.entries(process.env).filter(([name]) => /^MCP_SIDECAR_(?:MAX_\w+|\w+_MS|STATE_DIR)$/.test(name));
+  const names = Object.entries(process.env).filter(([name]) =>
+    /^MCP_SIDECAR_(?:MAX_\w+|\w+_MS|STATE_DIR)$/.test(name),
+  );
   return Object.fromEntries(names.map(([name, value]) => [name, value ?? ""]));
 }
 

@@ -21,7 +21,9 @@ const writeAsync = promisify(write);
 
 /** A segment is closed, and can be deleted once written to the database, at this size in bytes. */
 const SEGMENT_BYTES = 4 * 1024 * 1024;
-/** Up to this size a line is written at once: some 10 µs. A larger one would hold up the event loop. */
+/**
+ * Up to this size a line is written at once: some 10 µs. A larger one would hold up the event loop.
+ */
 const SYNC_BYTES = 256 * 1024;
 const HEARTBEAT_MS = 10_000;
 const DEAD_AFTER_MS = 60_000;
@@ -35,7 +37,10 @@ export interface SpoolReader {
 }
 
 export interface Spool {
-  /** Appends one line. It survives the end of this process when the call returns, or when its promise resolves. */
+  /**
+   * Appends one line. It survives the end of this process when the call returns, or when its
+   * promise resolves.
+   */
   append(line: string): void | Promise<void>;
   /** Ends the open segment and gives the place up for the next process. */
   close(): void;
@@ -48,7 +53,9 @@ interface Owner {
 
 function ownerOf(directory: string): Owner | null {
   const match = /^(.*)-(\d+)-[0-9a-f]+$/.exec(directory);
-  return match?.[1] === undefined || match[2] === undefined ? null : { host: match[1], pid: Number(match[2]) };
+  return match?.[1] === undefined || match[2] === undefined
+    ? null
+    : { host: match[1], pid: Number(match[2]) };
 }
 
 function isRunning(pid: number): boolean {
@@ -60,17 +67,26 @@ function isRunning(pid: number): boolean {
   }
 }
 
-/** Whether the process that made a directory is gone. One on another host, or with a reused pid, is judged by its heartbeat. */
+/**
+ * Whether the process that made a directory is gone. One on another host, or with a reused pid, is
+ * judged by its heartbeat.
+ */
 function isAbandoned(root: string, directory: string): boolean {
   const owner = ownerOf(directory);
   if (owner === null) return false;
-  if (owner.host === hostname() && (owner.pid === process.pid || !isRunning(owner.pid))) return true;
+  if (owner.host === hostname() && (owner.pid === process.pid || !isRunning(owner.pid)))
+    return true;
   if (existsSync(join(root, directory, "ended"))) return true;
-  const beat = statSync(join(root, directory, "alive"), { throwIfNoEntry: false }) ?? statSync(join(root, directory));
+  const beat =
+    statSync(join(root, directory, "alive"), { throwIfNoEntry: false }) ??
+    statSync(join(root, directory));
   return Date.now() - beat.mtimeMs > DEAD_AFTER_MS;
 }
 
-/** Takes over the segments that a killed process left. The rename decides which of two starting processes gets them. */
+/**
+ * Takes over the segments that a killed process left. The rename decides which of two starting
+ * processes gets them.
+ */
 function adoptSegments(root: string, own: string): string[] {
   const adopted: string[] = [];
   for (const directory of readdirSync(root)) {
@@ -94,8 +110,9 @@ function adoptSegments(root: string, own: string): string[] {
 }
 
 /**
- * Opens the place where records wait for the database: `spool/<host>-<pid>-<random>/<number>.ndjson`, one JSON object a
- * line. Every process has a directory of its own, so that two on one data directory do not mix.
+ * Opens the place where records wait for the database:
+ * `spool/<host>-<pid>-<random>/<number>.ndjson`, one JSON object a line. Every process has a
+ * directory of its own, so that two on one data directory do not mix.
  */
 export function openSpool(dataDir: string, reader: SpoolReader): Spool {
   const root = join(dataDir, "spool");
@@ -107,8 +124,17 @@ export function openSpool(dataDir: string, reader: SpoolReader): Spool {
   for (const path of adoptSegments(root, own)) reader.closed(path);
 
   let number = 0;
-  let segment: { path: string; descriptor: number; size: number; pending: number; closing: boolean } | null = null;
-  const heartbeat = setInterval(() => utimesSync(alive, new Date(), new Date()), HEARTBEAT_MS).unref();
+  let segment: {
+    path: string;
+    descriptor: number;
+    size: number;
+    pending: number;
+    closing: boolean;
+  } | null = null;
+  const heartbeat = setInterval(
+    () => utimesSync(alive, new Date(), new Date()),
+    HEARTBEAT_MS,
+  ).unref();
 
   const openSegment = () => {
     const path = join(directory, `${String(++number).padStart(8, "0")}.ndjson`);
@@ -159,7 +185,10 @@ export function openSpool(dataDir: string, reader: SpoolReader): Spool {
   };
 }
 
-/** A write may be cut short when the disk is nearly full; what remains is tried again, and then fails loudly. */
+/**
+ * A write may be cut short when the disk is nearly full; what remains is tried again, and then
+ * fails loudly.
+ */
 function writeWhole(descriptor: number, bytes: Uint8Array): void {
   for (let offset = 0; offset < bytes.byteLength;) offset += writeSync(descriptor, bytes, offset);
 }

@@ -1,6 +1,7 @@
 /**
- * Every error that the proxy itself makes. Codes and types are OpenAI's where OpenAI has one, because SDKs branch on the
- * status and applications on `code`. https://platform.openai.com/docs/guides/error-codes
+ * Every error that the proxy itself makes. Codes and types are OpenAI's where OpenAI has one,
+ * because SDKs branch on the status and applications on `code`.
+ * https://platform.openai.com/docs/guides/error-codes
  */
 const ERRORS = {
   bad_request: { status: 400, type: "invalid_request_error", code: "bad_request" },
@@ -8,7 +9,11 @@ const ERRORS = {
   missing_api_key: { status: 401, type: "invalid_request_error", code: "missing_api_key" },
   invalid_api_key: { status: 401, type: "invalid_request_error", code: "invalid_api_key" },
   expired_api_key: { status: 401, type: "invalid_request_error", code: "expired_api_key" },
-  admin_session_required: { status: 401, type: "invalid_request_error", code: "admin_session_required" },
+  admin_session_required: {
+    status: 401,
+    type: "invalid_request_error",
+    code: "admin_session_required",
+  },
   wrong_password: { status: 401, type: "invalid_request_error", code: "wrong_password" },
   model_not_allowed: { status: 403, type: "invalid_request_error", code: "model_not_allowed" },
   forbidden_origin: { status: 403, type: "invalid_request_error", code: "forbidden_origin" },
@@ -16,7 +21,11 @@ const ERRORS = {
   method_not_allowed: { status: 405, type: "invalid_request_error", code: "method_not_allowed" },
   conflict: { status: 409, type: "invalid_request_error", code: "conflict" },
   body_too_large: { status: 413, type: "invalid_request_error", code: "body_too_large" },
-  unsupported_encoding: { status: 415, type: "invalid_request_error", code: "unsupported_encoding" },
+  unsupported_encoding: {
+    status: 415,
+    type: "invalid_request_error",
+    code: "unsupported_encoding",
+  },
   too_many_requests: { status: 429, type: "requests", code: "rate_limit_exceeded" },
   too_many_tokens: { status: 429, type: "tokens", code: "rate_limit_exceeded" },
   insufficient_quota: { status: 429, type: "insufficient_quota", code: "insufficient_quota" },
@@ -48,7 +57,10 @@ interface ErrorDetails {
   cause?: unknown;
 }
 
-/** An error that a caller can do something about; its message says what. Status, type and code are the table's. */
+/**
+ * An error that a caller can do something about; its message says what. Status, type and code are
+ * the table's.
+ */
 export class ApiError extends Error {
   readonly status: (typeof ERRORS)[ErrorName]["status"];
   readonly body: ErrorBody;
@@ -58,8 +70,13 @@ export class ApiError extends Error {
     this.name = "ApiError";
     const row = ERRORS[name];
     this.status = row.status;
-    this.body = { error: { message, type: row.type, param: details.param ?? null, code: row.code } };
-    const retryAfter = details.retryAfter === undefined ? {} : { "retry-after": String(Math.max(1, Math.ceil(details.retryAfter))) };
+    this.body = {
+      error: { message, type: row.type, param: details.param ?? null, code: row.code },
+    };
+    const retryAfter =
+      details.retryAfter === undefined
+        ? {}
+        : { "retry-after": String(Math.max(1, Math.ceil(details.retryAfter))) };
     this.headers = { ...retryAfter, ...details.headers };
   }
 }

@@ -1,11 +1,16 @@
-/** The fields of a chat completion request that the proxy acts on. Everything else stays in the text. */
+/**
+ * The fields of a chat completion request that the proxy acts on. Everything else stays in the
+ * text.
+ */
 import { isObject, objectsOf, parseJson, type JsonObject } from "./json.ts";
 
 export interface ChatRequest {
   /** The body as the client spelled it. */
   text: string;
   model: string | null;
-  /** As parsed. Empty where there is no array of messages: upstream will say what is wrong with it. */
+  /**
+   * As parsed. Empty where there is no array of messages: upstream will say what is wrong with it.
+   */
   messages: unknown[];
   /** What the request says of its end user, as one text. */
   endUser: string;
@@ -19,7 +24,9 @@ export interface ChatRequest {
   clientTools: Set<string>;
   /** Whether it uses the deprecated `functions` or `function_call`. */
   usesFunctions: boolean;
-  /** Whether the answer must be JSON, so that nothing may be put between the texts of two rounds. */
+  /**
+   * Whether the answer must be JSON, so that nothing may be put between the texts of two rounds.
+   */
   wantsJson: boolean;
   streamOptions: JsonObject;
 }
@@ -27,10 +34,15 @@ export interface ChatRequest {
 /** The name of a tool, or of a call of one. */
 export function toolName(tool: JsonObject): string | undefined {
   const definition = tool[typeof tool["type"] === "string" ? tool["type"] : "function"];
-  return isObject(definition) && typeof definition["name"] === "string" ? definition["name"] : undefined;
+  return isObject(definition) && typeof definition["name"] === "string"
+    ? definition["name"]
+    : undefined;
 }
 
-/** Reads a request body, or null where it is not a JSON object: upstream will say what is wrong with it. */
+/**
+ * Reads a request body, or null where it is not a JSON object: upstream will say what is wrong with
+ * it.
+ */
 export function readChatRequest(text: string): ChatRequest | null {
   const body = parseJson(text);
   if (!isObject(body)) return null;

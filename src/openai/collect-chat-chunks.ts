@@ -1,4 +1,7 @@
-/** Puts the chunks of one streamed chat completion together, and brings a whole one into the same form. */
+/**
+ * Puts the chunks of one streamed chat completion together, and brings a whole one into the same
+ * form.
+ */
 import { addContent, plainContent } from "./join-texts.ts";
 import { isObject, objectsOf, type JsonObject } from "./json.ts";
 import { mergeField } from "./merge-field.ts";
@@ -30,7 +33,10 @@ interface ChatCollector {
   completion(): JsonObject;
 }
 
-/** Members that are one per completion: the first value stands. Later chunks of some servers have others. */
+/**
+ * Members that are one per completion: the first value stands. Later chunks of some servers have
+ * others.
+ */
 const FIRST_STANDS = new Set(["id", "created", "model"]);
 
 /** Collects choice 0 of a stream of chunks. */
@@ -46,7 +52,8 @@ export function createChatCollector(): ChatCollector {
   const collect = (part: ChunkPart): void => {
     usage = part.usage ?? usage;
     for (const [name, value] of Object.entries(part.members)) {
-      if (Boolean(value) && !(FIRST_STANDS.has(name) && name in completion)) completion[name] = value;
+      if (Boolean(value) && !(FIRST_STANDS.has(name) && name in completion))
+        completion[name] = value;
     }
     if (part.choice === null) return;
     choice = { ...choice, ...part.choice };
@@ -73,9 +80,18 @@ export function createChatCollector(): ChatCollector {
     result: () => {
       tracker.end(finishReason);
       const calls = tracker.calls.map(callOf);
-      return { message: calls.length === 0 ? message : { ...message, tool_calls: calls }, finishReason, usage, logprobs: allLogprobs() };
+      return {
+        message: calls.length === 0 ? message : { ...message, tool_calls: calls },
+        finishReason,
+        usage,
+        logprobs: allLogprobs(),
+      };
     },
-    completion: () => ({ ...completion, object: "chat.completion", choices: [{ index: 0, ...choice, logprobs: allLogprobs() }] }),
+    completion: () => ({
+      ...completion,
+      object: "chat.completion",
+      choices: [{ index: 0, ...choice, logprobs: allLogprobs() }],
+    }),
   };
 }
 
@@ -91,14 +107,25 @@ export function readChatCompletion(completion: JsonObject): CollectedMessage | n
   };
 }
 
-/** A message in the form that collected chunks have: calls with unique ids and arguments as text, texts as text. */
-export function normalizeMessage({ message, finishReason, ...others }: CollectedMessage): CollectedMessage {
+/**
+ * A message in the form that collected chunks have: calls with unique ids and arguments as text,
+ * texts as text.
+ */
+export function normalizeMessage({
+  message,
+  finishReason,
+  ...others
+}: CollectedMessage): CollectedMessage {
   const { role: _role, tool_calls: whole, ...fields } = message;
   const tracker = new CallTracker();
   tracker.add(objectsOf(whole), true);
   tracker.end(finishReason);
   const calls = tracker.calls.map(callOf);
-  const normalized: JsonObject = { role: "assistant", ...fields, ...(calls.length > 0 ? { tool_calls: calls } : {}) };
+  const normalized: JsonObject = {
+    role: "assistant",
+    ...fields,
+    ...(calls.length > 0 ? { tool_calls: calls } : {}),
+  };
   if ("content" in normalized) normalized["content"] = plainContent(normalized["content"]);
   return { ...others, finishReason, message: normalized };
 }

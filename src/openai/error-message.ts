@@ -1,4 +1,6 @@
-/** What an error says, whatever was thrown. For people and models; a log line takes `describeError`. */
+/**
+ * What an error says, whatever was thrown. For people and models; a log line takes `describeError`.
+ */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

@@ -9,7 +9,10 @@ export function separatorAfter(text: string, wantsJson: boolean): string {
 }
 
 const isTextPart = (part: unknown): part is { text: string } =>
-  isObject(part) && part["type"] === "text" && typeof part["text"] === "string" && Object.keys(part).length === 2;
+  isObject(part) &&
+  part["type"] === "text" &&
+  typeof part["text"] === "string" &&
+  Object.keys(part).length === 2;
 
 /** Content that came as parts, as text where all of it is text. */
 export function plainContent(content: unknown): unknown {
@@ -18,13 +21,21 @@ export function plainContent(content: unknown): unknown {
 }
 
 const asParts = (content: unknown): unknown[] =>
-  Array.isArray(content) ? (content as unknown[]) : typeof content === "string" && content !== "" ? [{ type: "text", text: content }] : [];
+  Array.isArray(content)
+    ? (content as unknown[])
+    : typeof content === "string" && content !== ""
+      ? [{ type: "text", text: content }]
+      : [];
 
-/** Content, and what follows it. Text that meets parts becomes one of them: nothing of what a model says is lost. */
+/**
+ * Content, and what follows it. Text that meets parts becomes one of them: nothing of what a model
+ * says is lost.
+ */
 export function addContent(before: unknown, more: unknown, separator = ""): unknown {
   if (more === null || more === undefined) return before ?? null;
   if (before === null || before === undefined) return more;
-  if (typeof before === "string" && typeof more === "string") return more === "" ? before : before + separator + more;
+  if (typeof before === "string" && typeof more === "string")
+    return more === "" ? before : before + separator + more;
   return [...asParts(before), ...asParts(more)];
 }
 
@@ -35,7 +46,11 @@ export function joinTexts(messages: JsonObject[], wantsJson: boolean): JsonObjec
     for (const field of TEXT_FIELDS) {
       const [before, more] = [joined[field], message[field]];
       if (typeof more !== "string" && !Array.isArray(more)) continue;
-      joined[field] = addContent(before, more, typeof before === "string" ? separatorAfter(before, wantsJson) : "");
+      joined[field] = addContent(
+        before,
+        more,
+        typeof before === "string" ? separatorAfter(before, wantsJson) : "",
+      );
     }
   }
   return joined;

@@ -1,8 +1,11 @@
 /**
- * Edits of a JSON object that leave every other member as it was spelled: `1.0` stays `1.0`, a 20-digit seed keeps its
- * digits, unknown members and their order stay. A re-serialised body would not. The text must be valid JSON.
+ * Edits of a JSON object that leave every other member as it was spelled: `1.0` stays `1.0`, a
+ * 20-digit seed keeps its digits, unknown members and their order stay. A re-serialised body would
+ * not. The text must be valid JSON.
  */
-const [QUOTE, BACKSLASH, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, COMMA] = [34, 92, 123, 125, 91, 93, 44];
+const [QUOTE, BACKSLASH, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET, COMMA] = [
+  34, 92, 123, 125, 91, 93, 44,
+];
 
 interface Member {
   name: string;
@@ -76,7 +79,8 @@ function readMembers(text: string): Member[] {
 }
 
 /**
- * The object with some members set. Where the text has a member twice, the last one counted, and one remains.
+ * The object with some members set. Where the text has a member twice, the last one counted, and
+ * one remains.
  * @param changes JSON text by member name; undefined removes the member
  */
 export function setMembers(text: string, changes: Record<string, string | undefined>): string {

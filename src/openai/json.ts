@@ -20,7 +20,10 @@ export function objectsOf(value: unknown): JsonObject[] {
   return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
-/** The same value with the members of all its objects in one order, so that equal values have equal texts. */
+/**
+ * The same value with the members of all its objects in one order, so that equal values have equal
+ * texts.
+ */
 export function sortedMembers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sortedMembers);
   if (!isObject(value)) return value;

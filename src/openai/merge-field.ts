@@ -3,12 +3,19 @@ import { isObject, type JsonObject } from "./json.ts";
 /** Fields that name a thing rather than carry a part of it: the latest value stands. */
 const WHOLE_FIELDS = new Set(["role", "id", "type"]);
 
-/** Adds a field of a delta to what came before it: texts and lists grow, objects are merged, null says nothing. */
+/**
+ * Adds a field of a delta to what came before it: texts and lists grow, objects are merged, null
+ * says nothing.
+ */
 export function mergeField(target: JsonObject, field: string, value: unknown): void {
   const before = target[field];
-  if (typeof value === "string" && typeof before === "string" && !WHOLE_FIELDS.has(field)) target[field] = before + value;
-  else if (Array.isArray(value) && Array.isArray(before)) target[field] = [...(before as unknown[]), ...(value as unknown[])];
-  else if (isObject(value) && isObject(before)) for (const [name, part] of Object.entries(value)) mergeField(before, name, part);
-  else if (value !== null && value !== undefined) target[field] = isObject(value) ? { ...value } : value;
+  if (typeof value === "string" && typeof before === "string" && !WHOLE_FIELDS.has(field))
+    target[field] = before + value;
+  else if (Array.isArray(value) && Array.isArray(before))
+    target[field] = [...(before as unknown[]), ...(value as unknown[])];
+  else if (isObject(value) && isObject(before))
+    for (const [name, part] of Object.entries(value)) mergeField(before, name, part);
+  else if (value !== null && value !== undefined)
+    target[field] = isObject(value) ? { ...value } : value;
   else if (before === undefined) target[field] = null;
 }

@@ -1,4 +1,7 @@
-/** Images and sounds of tools' results, as chat completions take them: in a message of the user, because a tool's holds text only. */
+/**
+ * Images and sounds of tools' results, as chat completions take them: in a message of the user,
+ * because a tool's holds text only.
+ */
 import type { JsonObject } from "./json.ts";
 
 /** An image or a sound that is what it says it is: its first bytes were looked at. */
@@ -14,8 +17,14 @@ export interface ToolMedia {
 
 /** How each kind is spelled in a message. */
 const PARTS: Record<ToolMedia["kind"], (media: ToolMedia) => JsonObject> = {
-  image: ({ mediaType, data }) => ({ type: "image_url", image_url: { url: `data:${mediaType};base64,${data}` } }),
-  audio: ({ mediaType, data }) => ({ type: "input_audio", input_audio: { data, format: mediaType.replace("audio/", "") } }),
+  image: ({ mediaType, data }) => ({
+    type: "image_url",
+    image_url: { url: `data:${mediaType};base64,${data}` },
+  }),
+  audio: ({ mediaType, data }) => ({
+    type: "input_audio",
+    input_audio: { data, format: mediaType.replace("audio/", "") },
+  }),
 };
 
 /** What a part of a message brings, by its type. */
@@ -34,5 +43,7 @@ export function decodedSize(base64: string): string {
   const padding = base64.endsWith("==") ? 2 : base64.endsWith("=") ? 1 : 0;
   const bytes = Math.max(0, Math.floor(((base64.length - padding) * 3) / 4));
   if (bytes < 1_000) return `${bytes} B`;
-  return bytes < 1_000_000 ? `${(bytes / 1_000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+  return bytes < 1_000_000
+    ? `${(bytes / 1_000).toFixed(1)} kB`
+    : `${(bytes / 1_000_000).toFixed(1)} MB`;
 }

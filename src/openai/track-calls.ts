@@ -1,13 +1,17 @@
 /**
- * Tells which call a fragment belongs to. Upstreams leave `index` out, leave `id` out after the first fragment or for ever,
- * send index 0 or one id for every call, repeat the name in each fragment, or cut it in pieces: all of it was seen in the wild.
+ * Tells which call a fragment belongs to. Upstreams leave `index` out, leave `id` out after the
+ * first fragment or for ever, send index 0 or one id for every call, repeat the name in each
+ * fragment, or cut it in pieces: all of it was seen in the wild.
  */
 import { isObject, parseJson, type JsonObject } from "./json.ts";
 import { mergeField } from "./merge-field.ts";
 
 /** One call of a round, as far as it has come. */
 export interface TrackedCall {
-  /** The only call of its round with this id: upstream's, or ours where that has none or was used before. Given when it settles. */
+  /**
+   * The only call of its round with this id: upstream's, or ours where that has none or was used
+   * before. Given when it settles.
+   */
   id: string;
   type: string;
   name: string;
@@ -15,7 +19,10 @@ export interface TrackedCall {
   text: string;
   /** Members beside those, fragment by fragment. */
   others: JsonObject[];
-  /** Whether the name is complete. Until then nobody knows whose call it is; after it, id and name stay as they are. */
+  /**
+   * Whether the name is complete. Until then nobody knows whose call it is; after it, id and name
+   * stay as they are.
+   */
   settled: boolean;
 }
 
@@ -30,7 +37,12 @@ interface OpenCall extends TrackedCall {
 /** Which member of a call of some type holds its text. */
 const TEXT_MEMBER: Record<string, string> = { function: "arguments", custom: "input" };
 
-const asText = (value: unknown) => (typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value));
+const asText = (value: unknown) =>
+  typeof value === "string"
+    ? value
+    : value === undefined || value === null
+      ? ""
+      : JSON.stringify(value);
 
 /** A fragment, read. */
 interface Fragment {
@@ -44,11 +56,14 @@ interface Fragment {
 
 function readFragment(fragment: JsonObject): Fragment {
   const { id, index, type: given, ...rest } = fragment;
-  const type = asText(given) || (isObject(rest["custom"]) ? "custom" : isObject(rest["function"]) ? "function" : "");
+  const type =
+    asText(given) ||
+    (isObject(rest["custom"]) ? "custom" : isObject(rest["function"]) ? "function" : "");
   const member = TEXT_MEMBER[type || "function"];
   const definition = rest[type || "function"];
   const parts = { id: asText(id), index: typeof index === "number" ? index : undefined, type };
-  if (member === undefined || !isObject(definition)) return { ...parts, name: "", text: "", others: rest };
+  if (member === undefined || !isObject(definition))
+    return { ...parts, name: "", text: "", others: rest };
   const { [type || "function"]: _definition, ...others } = rest;
   const { name, [member]: text, ...more } = definition;
   if (Object.keys(more).length > 0) others[type] = more;
@@ -56,7 +71,8 @@ function readFragment(fragment: JsonObject): Fragment {
 }
 
 /** Whether a call's arguments are a whole object, to which nothing can be added. */
-const isComplete = ({ text }: TrackedCall) => text.trimEnd().endsWith("}") && isObject(parseJson(text));
+const isComplete = ({ text }: TrackedCall) =>
+  text.trimEnd().endsWith("}") && isObject(parseJson(text));
 
 /** Collects the calls of one round. */
 export class CallTracker {
@@ -71,23 +87,37 @@ export class CallTracker {
     for (const raw of fragments) {
       const fragment = readFragment(raw);
       const known = areWhole ? undefined : this.#find(fragment);
-      this.#append(known === undefined || this.#startsAnother(known, fragment) ? this.#begin(fragment) : known, fragment);
+      this.#append(
+        known === undefined || this.#startsAnother(known, fragment) ? this.#begin(fragment) : known,
+        fragment,
+      );
     }
   }
 
   /**
-   * Nothing more will come. Missing arguments become `{}`: that is how models call a tool without parameters. Where the
-   * answer was cut, they are missing for another reason, and stay so.
+   * Nothing more will come. Missing arguments become `{}`: that is how models call a tool without
+   * parameters. Where the answer was cut, they are missing for another reason, and stay so.
    */
   end(finishReason: string | null): void {
     for (const call of this.calls) {
       if (!call.settled) this.#settle(call);
-      if (call.type === "function" && call.text.trim() === "" && finishReason !== "length") call.text = "{}";
+      if (call.type === "function" && call.text.trim() === "" && finishReason !== "length")
+        call.text = "{}";
     }
   }
 
   #begin({ id, index, type }: Fragment): OpenCall {
-    const call = { id: "", upstreamId: id, index, type: type || "function", name: "", text: "", others: [], settled: false, namedIn: 0 };
+    const call = {
+      id: "",
+      upstreamId: id,
+      index,
+      type: type || "function",
+      name: "",
+      text: "",
+      others: [],
+      settled: false,
+      namedIn: 0,
+    };
     this.calls.push(call);
     return call;
   }
@@ -109,10 +139,15 @@ export class CallTracker {
 
   /** The call that goes on, if any: the one of that id, else of that index, else the last one. */
   #find({ id, index, name }: Fragment): OpenCall | undefined {
-    const isOfIndex = (call: OpenCall) => index === undefined || call.index === undefined || call.index === index;
-    const ofId = id === "" ? undefined : this.calls.findLast((call) => call.upstreamId === id && isOfIndex(call));
+    const isOfIndex = (call: OpenCall) =>
+      index === undefined || call.index === undefined || call.index === index;
+    const ofId =
+      id === ""
+        ? undefined
+        : this.calls.findLast((call) => call.upstreamId === id && isOfIndex(call));
     if (ofId !== undefined) return ofId;
-    const ofIndex = index === undefined ? this.#last : this.calls.findLast((call) => call.index === index);
+    const ofIndex =
+      index === undefined ? this.#last : this.calls.findLast((call) => call.index === index);
     const known = ofIndex ?? (id === "" && name === "" ? this.#last : undefined);
     if (known === undefined || id === "" || known.upstreamId === "") return known;
     // Some servers make a new id for every fragment: another call begins with its name.
@@ -129,9 +164,13 @@ export class CallTracker {
   #settle(call: OpenCall): void {
     const place = this.calls.indexOf(call);
     const isTaken = this.calls.some(
-      ({ id, upstreamId }, index) => id === call.upstreamId || (index < place && upstreamId === call.upstreamId),
+      ({ id, upstreamId }, index) =>
+        id === call.upstreamId || (index < place && upstreamId === call.upstreamId),
     );
-    call.id = call.upstreamId === "" || isTaken ? `call_${crypto.randomUUID().replaceAll("-", "")}` : call.upstreamId;
+    call.id =
+      call.upstreamId === "" || isTaken
+        ? `call_${crypto.randomUUID().replaceAll("-", "")}`
+        : call.upstreamId;
     call.settled = true;
   }
 }
@@ -148,10 +187,13 @@ export function spellCall(
   const { name, text } = definition;
   const member = TEXT_MEMBER[call.type];
   const spelled: JsonObject = { ...head };
-  if (member !== undefined) spelled[call.type] = { ...(name === undefined ? {} : { name }), [member]: text };
-  for (const others of call.others) for (const [field, value] of Object.entries(others)) mergeField(spelled, field, value);
+  if (member !== undefined)
+    spelled[call.type] = { ...(name === undefined ? {} : { name }), [member]: text };
+  for (const others of call.others)
+    for (const [field, value] of Object.entries(others)) mergeField(spelled, field, value);
   return spelled;
 }
 
 /** A call as a message has it. */
-export const callOf = (call: TrackedCall): JsonObject => spellCall({ id: call.id, type: call.type }, call, call);
+export const callOf = (call: TrackedCall): JsonObject =>
+  spellCall({ id: call.id, type: call.type }, call, call);

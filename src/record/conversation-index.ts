@@ -1,6 +1,7 @@
 /**
- * What this process knows of turns that the next request may go on from, so that it can tell the client at once which
- * conversation it is in. The database knows more, and later: `assignConversations` has the last word.
+ * What this process knows of turns that the next request may go on from, so that it can tell the
+ * client at once which conversation it is in. The database knows more, and later:
+ * `assignConversations` has the last word.
  */
 import { readChatRequest } from "../openai/chat-request.ts";
 import { hashHistory, type HistoryPlace } from "../openai/history-hash.ts";
@@ -23,11 +24,14 @@ const ABSENT_MS = 10_000;
 const MAX_PENDING = 200;
 const MAX_PENDING_LENGTH = 8_000_000;
 
-const lengthOf = ({ request, response }: TurnRecord) => (request?.length ?? 0) + (response?.text.length ?? 0);
+const lengthOf = ({ request, response }: TurnRecord) =>
+  (request?.length ?? 0) + (response?.text.length ?? 0);
 
 /** The answer as the client has it in its history. */
 function visibleAnswer(record: TurnRecord): Record<string, unknown> | undefined {
-  return readAnswers(record)[0]?.message ?? record.produced.findLast(({ hidden }) => !hidden)?.message;
+  return (
+    readAnswers(record)[0]?.message ?? record.produced.findLast(({ hidden }) => !hidden)?.message
+  );
 }
 
 /** Turns by the places of their answers. */
@@ -42,7 +46,9 @@ class ConversationIndex {
   #pending: TurnRecord[] = [];
   #pendingLength = 0;
 
-  /** Hears of a turn that has ended. Its answer is read when a request of its key may go on from it. */
+  /**
+   * Hears of a turn that has ended. Its answer is read when a request of its key may go on from it.
+   */
   note(record: TurnRecord): void {
     const taken = this.#taken.get(record.id);
     this.#taken.delete(record.id);
@@ -58,7 +64,10 @@ class ConversationIndex {
     }
   }
 
-  /** The latest of these places at which a turn of the key ended; of several such turns one that is not taken. */
+  /**
+   * The latest of these places at which a turn of the key ended; of several such turns one that is
+   * not taken.
+   */
   async find(apiKeyId: string, places: readonly HistoryPlace[]): Promise<EndedTurn | null> {
     await this.#readPending(apiKeyId);
     for (const { lookup } of places.toReversed()) {
@@ -70,8 +79,9 @@ class ConversationIndex {
   }
 
   /**
-   * Those of the places that the database has to be asked for. Examples in a prompt are the same in each request, and no
-   * turn ever ended with them. Where another replica's turn has since: what the client is told becomes an alias.
+   * Those of the places that the database has to be asked for. Examples in a prompt are the same in
+   * each request, and no turn ever ended with them. Where another replica's turn has since: what
+   * the client is told becomes an alias.
    */
   unasked(apiKeyId: string, places: readonly HistoryPlace[]): HistoryPlace[] {
     const since = Date.now() - ABSENT_MS;
@@ -105,7 +115,11 @@ class ConversationIndex {
       const [request, answer] = [readChatRequest(record.request ?? ""), visibleAnswer(record)];
       if (request === null || answer === undefined) continue;
       const { lookupAfter } = await hashHistory(request.endUser, request.messages);
-      this.#add(`${apiKeyId} ${lookupAfter(answer)}`, { turnId: record.id, conversationId: record.conversationId, takenBy: null });
+      this.#add(`${apiKeyId} ${lookupAfter(answer)}`, {
+        turnId: record.id,
+        conversationId: record.conversationId,
+        takenBy: null,
+      });
     }
   }
 
@@ -122,4 +136,5 @@ class ConversationIndex {
 }
 
 /** The index of this process or isolate. */
-export const conversationIndexOf = (memory: Memory): ConversationIndex => memory.get("conversation-index", () => new ConversationIndex());
+export const conversationIndexOf = (memory: Memory): ConversationIndex =>
+  memory.get("conversation-index", () => new ConversationIndex());

@@ -1,6 +1,7 @@
 /**
- * Counts of durations. Below 10 ms every millisecond has a bucket of its own, above it each is a tenth wider than the one
- * before: a percentile is at most 5 % off. The bounds are in stored rows: to change them is to make those wrong.
+ * Counts of durations. Below 10 ms every millisecond has a bucket of its own, above it each is a
+ * tenth wider than the one before: a percentile is at most 5 % off. The bounds are in stored rows:
+ * to change them is to make those wrong.
  */
 
 /** Longest duration that is told apart from longer ones: an hour, in milliseconds. */
@@ -41,14 +42,17 @@ export function addDuration(histogram: number[], ms: number): void {
 
 /** Adds what another histogram counted; null is nothing. */
 export function addHistogram(histogram: number[], more: readonly (number | null)[]): void {
-  for (const [bucket, count] of more.entries()) histogram[bucket] = (histogram[bucket] ?? 0) + (count ?? 0);
+  for (const [bucket, count] of more.entries())
+    histogram[bucket] = (histogram[bucket] ?? 0) + (count ?? 0);
 }
 
 /** What stands for a bucket: as far, in proportion, from its least duration as from its longest. */
 function durationOf(bucket: number): number {
   const lowest = LOWEST[bucket] ?? 0;
   const longest = longestFrom(lowest);
-  return lowest === longest ? lowest : Number(((2 * lowest * longest) / (lowest + longest)).toPrecision(4));
+  return lowest === longest
+    ? lowest
+    : Number(((2 * lowest * longest) / (lowest + longest)).toPrecision(4));
 }
 
 /** The bucket of the nth shortest duration. */
@@ -58,10 +62,14 @@ function bucketOfNth(histogram: readonly number[], nth: number): number {
 }
 
 /**
- * Durations in milliseconds that these parts of all counted ones do not exceed; null where none was counted.
+ * Durations in milliseconds that these parts of all counted ones do not exceed; null where none was
+ * counted.
  * @param parts by name, for example `{ p95: 0.95 }`
  */
-export function percentiles<Name extends string>(histogram: readonly number[], parts: Record<Name, number>): Record<Name, number> | null {
+export function percentiles<Name extends string>(
+  histogram: readonly number[],
+  parts: Record<Name, number>,
+): Record<Name, number> | null {
   const total = histogram.reduce((sum, count) => sum + count, 0);
   if (total === 0) return null;
   const found = Object.entries<number>(parts).map(([name, part]) => {

@@ -15,8 +15,9 @@ export interface PricedCall {
 }
 
 /**
- * Makers whose models nobody else serves under these names. At an address that no provider is known by (a gateway, a
- * company's own proxy) theirs is the price. Names of open models say nothing there: `deepseek-r1` may run on one's own machine.
+ * Makers whose models nobody else serves under these names. At an address that no provider is known
+ * by (a gateway, a company's own proxy) theirs is the price. Names of open models say nothing
+ * there: `deepseek-r1` may run on one's own machine.
  */
 const MAKERS = [
   { providerId: "openai", models: /^(?:ft:)?(?:gpt-(?!oss)|chatgpt-|codex-|o\d(?:-|$))/ },
@@ -37,20 +38,34 @@ function ownPrice(prices: ModelPrices): ModelPrice {
   };
 }
 
-/** The price that ships in the package. It is loaded when first needed: 0.83 MB, 30 ms and 4 MB of memory (measured 2026-11). */
-async function shippedPrice(model: string, { upstream, at }: PricedCall): Promise<ModelPrice | null> {
+/**
+ * The price that ships in the package. It is loaded when first needed: 0.83 MB, 30 ms and 4 MB of
+ * memory (measured 2026-11).
+ */
+async function shippedPrice(
+  model: string,
+  { upstream, at }: PricedCall,
+): Promise<ModelPrice | null> {
   const { calcPrice, findProvider } = await import("@pydantic/genai-prices");
-  const priceOf = (name: string, provider: PriceOptions) => calcPrice({}, name, { ...provider, timestamp: at })?.model_price ?? null;
+  const priceOf = (name: string, provider: PriceOptions) =>
+    calcPrice({}, name, { ...provider, timestamp: at })?.model_price ?? null;
   const atHome = upstream === null ? undefined : findProvider({ providerApiUrl: upstream });
   // Gateways put the maker's name in front (`openai/gpt-4.1-mini`), Google puts `models/`.
   const name = model.slice(model.lastIndexOf("/") + 1).toLowerCase();
-  if (atHome !== undefined) return priceOf(model, { providerId: atHome.id }) ?? priceOf(name, { providerId: atHome.id });
+  if (atHome !== undefined)
+    return priceOf(model, { providerId: atHome.id }) ?? priceOf(name, { providerId: atHome.id });
   const maker = MAKERS.find(({ models }) => models.test(name));
   return maker === undefined ? null : priceOf(name, { providerId: maker.providerId });
 }
 
-/** The price of a call's tokens, or null where nobody knows it. A free model has a price without members. */
-export async function findPrice(call: PricedCall, overrides: PriceOverrides): Promise<ModelPrice | null> {
+/**
+ * The price of a call's tokens, or null where nobody knows it. A free model has a price without
+ * members.
+ */
+export async function findPrice(
+  call: PricedCall,
+  overrides: PriceOverrides,
+): Promise<ModelPrice | null> {
   const { model } = call;
   if (model === null) return null;
   const own = findOverride(overrides, model);

@@ -11,7 +11,11 @@ export interface OpenTurn {
   /** Notes the time of the first byte of an answer; later calls change nothing. */
   firstToken(): void;
   /** Keeps the record. The first cause wins: later calls change nothing. */
-  end(end: { status: TurnStatus; httpStatus?: number; error?: string | null }): void | Promise<void>;
+  end(end: {
+    status: TurnStatus;
+    httpStatus?: number;
+    error?: string | null;
+  }): void | Promise<void>;
 }
 
 interface TurnStart {
@@ -23,7 +27,10 @@ interface TurnStart {
 }
 
 /** Opens the record of a turn. Nothing is kept before it ends. */
-export function openTurn(platform: Pick<Platform, "keepRecord" | "memory">, start: TurnStart): OpenTurn {
+export function openTurn(
+  platform: Pick<Platform, "keepRecord" | "memory">,
+  start: TurnStart,
+): OpenTurn {
   const record: TurnRecord = {
     id: start.id,
     conversationId: uuidv7(),
@@ -60,7 +67,11 @@ export function openTurn(platform: Pick<Platform, "keepRecord" | "memory">, star
     end: ({ status, httpStatus, error }) => {
       if (ended) return;
       ended = true;
-      Object.assign(record, { status, error: error ?? null, durationMs: Date.now() - record.startedAt });
+      Object.assign(record, {
+        status,
+        error: error ?? null,
+        durationMs: Date.now() - record.startedAt,
+      });
       if (httpStatus !== undefined) record.httpStatus = httpStatus;
       conversationIndexOf(platform.memory).note(record);
       return platform.keepRecord(record);

@@ -27,7 +27,9 @@ interface TokenPart {
 /** The first count among these places of a usage object; a dot goes into a member. */
 function countAt(usage: Usage, ...places: string[]): number | null {
   for (const place of places) {
-    const value = place.split(".").reduce<unknown>((inner, name) => (isObject(inner) ? inner[name] : undefined), usage);
+    const value = place
+      .split(".")
+      .reduce<unknown>((inner, name) => (isObject(inner) ? inner[name] : undefined), usage);
     if (typeof value === "number" && value >= 0 && Number.isFinite(value)) return value;
   }
   return null;
@@ -35,24 +37,42 @@ function countAt(usage: Usage, ...places: string[]): number | null {
 
 /** OpenAI's spelling, DeepSeek's, and Anthropic's as gateways pass it on. */
 const cachedIn = (usage: Usage) =>
-  countAt(usage, "prompt_tokens_details.cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens", "cached_tokens");
+  countAt(
+    usage,
+    "prompt_tokens_details.cached_tokens",
+    "prompt_cache_hit_tokens",
+    "cache_read_input_tokens",
+    "cached_tokens",
+  );
 const writtenIn = (usage: Usage) =>
-  countAt(usage, "prompt_tokens_details.cache_write_tokens", "cache_creation_input_tokens", "prompt_tokens_details.cache_creation_tokens");
-const reasoningIn = (usage: Usage) => countAt(usage, "completion_tokens_details.reasoning_tokens", "reasoning_tokens");
+  countAt(
+    usage,
+    "prompt_tokens_details.cache_write_tokens",
+    "cache_creation_input_tokens",
+    "prompt_tokens_details.cache_creation_tokens",
+  );
+const reasoningIn = (usage: Usage) =>
+  countAt(usage, "completion_tokens_details.reasoning_tokens", "reasoning_tokens");
 
 /**
- * All tokens that are billed. Some upstreams leave parts out of the counts: Anthropic's own spelling has no cached tokens
- * in the prompt's, xAI and Gemini no reasoning in the completion's. Then the parts add up to the total.
+ * All tokens that are billed. Some upstreams leave parts out of the counts: Anthropic's own
+ * spelling has no cached tokens in the prompt's, xAI and Gemini no reasoning in the completion's.
+ * Then the parts add up to the total.
  */
 function billedTokens(usage: Usage): { input: number; output: number } {
   const { prompt_tokens: input, completion_tokens: output, total_tokens: total } = usage;
   const missing = total - input - output;
-  const aside = (countAt(usage, "cache_read_input_tokens") ?? 0) + (countAt(usage, "cache_creation_input_tokens") ?? 0);
+  const aside =
+    (countAt(usage, "cache_read_input_tokens") ?? 0) +
+    (countAt(usage, "cache_creation_input_tokens") ?? 0);
   if (aside > input || (aside > 0 && missing === aside)) return { input: input + aside, output };
   return { input, output: missing > 0 ? output + missing : output };
 }
 
-/** Divides a whole: each part takes no more than what the parts before have left. What remains is the last part's. */
+/**
+ * Divides a whole: each part takes no more than what the parts before have left. What remains is
+ * the last part's.
+ */
 function divide(whole: number, parts: (TokenPart | string[])[]): TokenPart[] {
   let left = whole;
   return parts.map((part) => {
@@ -71,12 +91,18 @@ function partsOf(usage: Usage): TokenPart[] {
       { tokens: cachedIn(usage) ?? 0, prices: ["cache_read_mtok", "input_mtok"] },
       { tokens: writtenIn(usage) ?? 0, prices: ["cache_write_mtok", "input_mtok"] },
       { tokens: details("prompt_tokens_details.audio_tokens"), prices: ["input_audio_mtok"] },
-      { tokens: details("prompt_tokens_details.image_tokens"), prices: ["input_image_mtok", "input_mtok"] },
+      {
+        tokens: details("prompt_tokens_details.image_tokens"),
+        prices: ["input_image_mtok", "input_mtok"],
+      },
       ["input_mtok"],
     ]),
     ...divide(output, [
       { tokens: details("completion_tokens_details.audio_tokens"), prices: ["output_audio_mtok"] },
-      { tokens: details("completion_tokens_details.image_tokens"), prices: ["output_image_mtok", "output_mtok"] },
+      {
+        tokens: details("completion_tokens_details.image_tokens"),
+        prices: ["output_image_mtok", "output_mtok"],
+      },
       { tokens: reasoningIn(usage) ?? 0, prices: ["output_reasoning_mtok", "output_mtok"] },
       ["output_mtok"],
     ]),
@@ -96,18 +122,24 @@ function costOf(usage: Usage, price: ModelPrice): Cost {
   if (Object.keys(price).length === 0) return { cost: 0, costIncomplete: false };
   const { input } = billedTokens(usage);
   const costs = partsOf(usage).map(({ tokens, prices }) => {
-    const known = prices.map((name) => perMillion(price[name], input)).find((found) => found !== null);
+    const known = prices
+      .map((name) => perMillion(price[name], input))
+      .find((found) => found !== null);
     return known === undefined ? null : (tokens * known) / 1_000_000;
   });
   const known = costs.filter((cost) => cost !== null);
   if (known.length === 0 && costs.length > 0) return { cost: null, costIncomplete: true };
   const perRequest = (perMillion(price["requests_kcount"], input) ?? 0) / 1000;
-  return { cost: known.reduce((sum, cost) => sum + cost, perRequest), costIncomplete: known.length < costs.length };
+  return {
+    cost: known.reduce((sum, cost) => sum + cost, perRequest),
+    costIncomplete: known.length < costs.length,
+  };
 }
 
 /**
- * What upstream itself says that it costs: OpenRouter's `usage.cost`, to which comes what its provider bills to the user's
- * own account (https://openrouter.ai/docs/use-cases/usage-accounting); Perplexity's is an object.
+ * What upstream itself says that it costs: OpenRouter's `usage.cost`, to which comes what its
+ * provider bills to the user's own account (https://openrouter.ai/docs/use-cases/usage-accounting);
+ * Perplexity's is an object.
  */
 function reportedCost(usage: Usage): number | null {
   const cost = countAt(usage, "cost", "cost.total_cost");
@@ -115,7 +147,10 @@ function reportedCost(usage: Usage): number | null {
   return cost + (countAt(usage, "cost_details.upstream_inference_cost") ?? 0);
 }
 
-/** Prices rounds. What nobody knows the price of costs null, never 0. @param overrides the operator's own prices */
+/**
+ * Prices rounds. What nobody knows the price of costs null, never 0.
+ * @param overrides the operator's own prices
+ */
 export async function priceRounds(
   rounds: CountedRound[],
   call: PricedCall,
@@ -125,10 +160,27 @@ export async function priceRounds(
   const price = rounds.some(isPriced) ? await findPrice(call, overrides) : null;
   return rounds.map((round) => {
     const { usage } = round;
-    if (usage === null) return { ...round, cachedTokens: null, reasoningTokens: null, cost: null, costIncomplete: false };
+    if (usage === null)
+      return {
+        ...round,
+        cachedTokens: null,
+        reasoningTokens: null,
+        cost: null,
+        costIncomplete: false,
+      };
     const reported = reportedCost(usage);
     const unknown: Cost = { cost: null, costIncomplete: true };
-    const cost = reported === null ? (price === null ? unknown : costOf(usage, price)) : { cost: reported, costIncomplete: false };
-    return { ...round, cachedTokens: cachedIn(usage), reasoningTokens: reasoningIn(usage), ...cost };
+    const cost =
+      reported === null
+        ? price === null
+          ? unknown
+          : costOf(usage, price)
+        : { cost: reported, costIncomplete: false };
+    return {
+      ...round,
+      cachedTokens: cachedIn(usage),
+      reasoningTokens: reasoningIn(usage),
+      ...cost,
+    };
   });
 }

@@ -1,4 +1,6 @@
-/** Message content as it is stored: images, sounds and files by hash and size, or nothing at all. */
+/**
+ * Message content as it is stored: images, sounds and files by hash and size, or nothing at all.
+ */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
@@ -14,7 +16,10 @@ interface StoredBytes {
 /** Shorter texts are kept as they are: a hash would be no shorter. In characters. */
 const SHORT = 256;
 const DATA_URL = /^data:([^;,]*)(?:;[^,]*)?,/;
-/** Members that hold base64 without saying so: `input_audio.data`, `audio.data`, `file.file_data`, image `b64_json`. */
+/**
+ * Members that hold base64 without saying so: `input_audio.data`, `audio.data`, `file.file_data`,
+ * image `b64_json`.
+ */
 const BASE64_MEMBERS = new Set(["data", "file_data", "b64_json"]);
 
 function decodedBytes(base64: string): Uint8Array<ArrayBuffer> | null {
@@ -37,19 +42,25 @@ function storedBytes(text: string, mediaType: string | null): StoredBytes {
 function storedText(name: string, text: string): unknown {
   if (text.length < SHORT) return text;
   const header = DATA_URL.exec(text);
-  if (header !== null) return { stored: storedBytes(text.slice(header[0].length), header[1] || null) };
+  if (header !== null)
+    return { stored: storedBytes(text.slice(header[0].length), header[1] || null) };
   return BASE64_MEMBERS.has(name) ? { stored: storedBytes(text, null) } : text;
 }
 
 /**
- * A message's content, or another member of it, with `{stored: StoredBytes}` in the place of bytes that came inside.
- * Addresses of images stay.
+ * A message's content, or another member of it, with `{stored: StoredBytes}` in the place of bytes
+ * that came inside. Addresses of images stay.
  */
 export function withoutBytes(value: unknown, name = ""): unknown {
   if (typeof value === "string") return name === "" ? value : storedText(name, value);
   if (Array.isArray(value)) return value.map((element) => withoutBytes(element, name));
   if (!isObject(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([member, part]) => [member, member === "text" ? part : withoutBytes(part, member)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([member, part]) => [
+      member,
+      member === "text" ? part : withoutBytes(part, member),
+    ]),
+  );
 }
 
 /** Calls without what they were called with. */
@@ -57,7 +68,11 @@ export function withoutArguments(calls: unknown): unknown {
   if (!Array.isArray(calls)) return null;
   return calls.filter(isObject).map((call): JsonObject => {
     const { id, type } = call;
-    const definition = isObject(call["function"]) ? call["function"] : isObject(call["custom"]) ? call["custom"] : {};
+    const definition = isObject(call["function"])
+      ? call["function"]
+      : isObject(call["custom"])
+        ? call["custom"]
+        : {};
     return { id, type, function: { name: definition["name"] } };
   });
 }
@@ -68,18 +83,29 @@ const DATA_MEMBERS: Record<string, string> = { image_url: "url", input_audio: "d
 async function storedPart(part: JsonObject): Promise<JsonObject> {
   const [type, member] = Object.entries(DATA_MEMBERS).find(([name]) => name === part["type"]) ?? [];
   const held = type === undefined ? undefined : part[type];
-  if (type === undefined || member === undefined || !isObject(held) || typeof held[member] !== "string") return part;
+  if (
+    type === undefined ||
+    member === undefined ||
+    !isObject(held) ||
+    typeof held[member] !== "string"
+  )
+    return part;
   const [header = "", mediaType] = DATA_URL.exec(held[member]) ?? [];
   const text = held[member].slice(header.length);
   const bytes = decodedBytes(text) ?? new TextEncoder().encode(text);
   const hash = bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
-  const stored: StoredBytes = { sha256: hash, bytes: bytes.byteLength, mediaType: mediaType ?? null };
+  const stored: StoredBytes = {
+    sha256: hash,
+    bytes: bytes.byteLength,
+    mediaType: mediaType ?? null,
+  };
   return { ...part, [type]: { ...held, [member]: { stored } } };
 }
 
 /**
- * A hidden message with `{stored: StoredBytes}` in the place of images and sounds of tools, hashed off the main thread where
- * the runtime has another: the record of a turn must not be as large as what its tools showed.
+ * A hidden message with `{stored: StoredBytes}` in the place of images and sounds of tools, hashed
+ * off the main thread where the runtime has another: the record of a turn must not be as large as
+ * what its tools showed.
  */
 export async function withoutMedia(message: JsonObject): Promise<JsonObject> {
   const { role, content } = message;

@@ -1,6 +1,6 @@
 /**
- * One turn, as it is kept: everything between a client's request and the end of its response.
- * It is plain JSON, because it waits in a file (Node) or in a queue (workerd) until the database has it.
+ * One turn, as it is kept: everything between a client's request and the end of its response. It is
+ * plain JSON, because it waits in a file (Node) or in a queue (workerd) until the database has it.
  */
 import type { Usage } from "../openai/usage.ts";
 
@@ -16,8 +16,8 @@ export interface RoundRecord {
   finishReason: string | null;
   error: string | null;
   /**
-   * The message as far as it came, where the round's tokens are counted from it: upstream sent no usage, or the round was
-   * broken off. Absent where nothing came.
+   * The message as far as it came, where the round's tokens are counted from it: upstream sent no
+   * usage, or the round was broken off. Absent where nothing came.
    */
   received?: Record<string, unknown>;
 }
@@ -53,7 +53,10 @@ export interface ProducedMessage {
 export interface TurnRecord {
   /** UUID version 7; also the `x-proxy-request-id`. Writing a record twice has no effect. */
   id: string;
-  /** What the client was told. The turn may turn out to go on from another conversation: then this is an alias of that. */
+  /**
+   * What the client was told. The turn may turn out to go on from another conversation: then this
+   * is an alias of that.
+   */
   conversationId: string;
   /** Whether the client named the conversation itself. */
   isNamed?: boolean;
@@ -78,7 +81,10 @@ export interface TurnRecord {
   httpStatus: number;
   error: string | null;
   finishReason: string | null;
-  /** Why the tool loop ended: `answered`, `client_calls`, `max_rounds`, …; null where no tools were offered. */
+  /**
+   * Why the tool loop ended: `answered`, `client_calls`, `max_rounds`, …; null where no tools were
+   * offered.
+   */
   loopStopReason: string | null;
   /** Milliseconds since 1970. */
   startedAt: number;
@@ -86,7 +92,10 @@ export interface TurnRecord {
   timeToFirstTokenMs: number | null;
   /** The client's request body as text, or null where it could not be read as text. */
   request: string | null;
-  /** The raw response body where no tool loop read it: its text and content type. The messages are read from it later. */
+  /**
+   * The raw response body where no tool loop read it: its text and content type. The messages are
+   * read from it later.
+   */
   response: { contentType: string; text: string; truncated: boolean } | null;
   /** Messages that the tool loop produced, oldest first. Empty where `response` is set. */
   produced: ProducedMessage[];
@@ -95,10 +104,19 @@ export interface TurnRecord {
   /** Names of the server tools that were offered, and of those that a client tool shadowed. */
   toolsOffered: string[];
   toolsShadowed: string[];
-  /** Messages that were put back into the history that the client sent: JSON texts of arrays. Absent where there are none. */
+  /**
+   * Messages that were put back into the history that the client sent: JSON texts of arrays. Absent
+   * where there are none.
+   */
   restored?: string[];
-  /** What the client did not see of this turn, where it could not be kept at once. `expiresAt`: milliseconds since 1970. */
+  /**
+   * What the client did not see of this turn, where it could not be kept at once. `expiresAt`:
+   * milliseconds since 1970.
+   */
   hiddenRounds?: { lookups: string[]; messages: string; expiresAt: number };
-  /** JSON texts of the tools that were added to the request, kept only where a round's tokens are counted here. */
+  /**
+   * JSON texts of the tools that were added to the request, kept only where a round's tokens are
+   * counted here.
+   */
   addedTools?: string[];
 }

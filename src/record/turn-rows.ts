@@ -43,7 +43,10 @@ export interface ReadTurn {
   produced: StoredMessage[];
   /** Places of the request's history at which an earlier turn may have ended, oldest first. */
   places: HistoryPlace[];
-  /** The place of this turn's answer, from which a later request may go on. Null where there is none. */
+  /**
+   * The place of this turn's answer, from which a later request may go on. Null where there is
+   * none.
+   */
   place: string | null;
 }
 
@@ -53,7 +56,9 @@ const MAX_TITLE_LENGTH = 120;
 const COLUMNS = new Set(["role", "content", "tool_calls", "tool_call_id"]);
 
 function extraOf(message: JsonObject): string | null {
-  const members = Object.entries(message).filter(([name, value]) => !COLUMNS.has(name) && value !== null && value !== undefined);
+  const members = Object.entries(message).filter(
+    ([name, value]) => !COLUMNS.has(name) && value !== null && value !== undefined,
+  );
   return members.length === 0 ? null : JSON.stringify(withoutBytes(Object.fromEntries(members)));
 }
 
@@ -68,7 +73,9 @@ function storedMessage(message: JsonObject, { hasContent, ...place }: MessagePla
   const calls = message["tool_calls"] ?? null;
   return {
     role: typeof message["role"] === "string" ? message["role"] : "unknown",
-    content: JSON.stringify(hasContent ? withoutBytes(message["content"] ?? message["refusal"] ?? null) : null),
+    content: JSON.stringify(
+      hasContent ? withoutBytes(message["content"] ?? message["refusal"] ?? null) : null,
+    ),
     toolCalls: JSON.stringify(hasContent ? calls : withoutArguments(calls)),
     toolCallId: typeof message["tool_call_id"] === "string" ? message["tool_call_id"] : null,
     extra: hasContent ? extraOf(message) : null,
@@ -76,21 +83,35 @@ function storedMessage(message: JsonObject, { hasContent, ...place }: MessagePla
   };
 }
 
-/** Where the history comes from and where it leads. A history that cannot be hashed is one of its own. */
-async function placesOf(request: ChatRequest | null, answer: JsonObject | undefined): Promise<Pick<ReadTurn, "places" | "place">> {
+/**
+ * Where the history comes from and where it leads. A history that cannot be hashed is one of its
+ * own.
+ */
+async function placesOf(
+  request: ChatRequest | null,
+  answer: JsonObject | undefined,
+): Promise<Pick<ReadTurn, "places" | "place">> {
   if (request === null) return { places: [], place: null };
   const history = await hashHistory(request.endUser, request.messages);
-  return { places: history.places, place: answer === undefined ? null : history.lookupAfter(answer) };
+  return {
+    places: history.places,
+    place: answer === undefined ? null : history.lookupAfter(answer),
+  };
 }
 
-/** What was answered inside a raw response body, streamed or whole: one message for each choice, as far as they came. */
+/**
+ * What was answered inside a raw response body, streamed or whole: one message for each choice, as
+ * far as they came.
+ */
 export function readAnswers(record: TurnRecord): CollectedMessage[] {
   if (record.response === null) return [];
   const { contentType, text } = record.response;
   if (!contentType.toLowerCase().startsWith("text/event-stream")) {
     const body = parseJson(text);
     const choices = isObject(body) ? objectsOf(body["choices"]) : [];
-    return choices.map((choice) => readChatCompletion({ ...(body as JsonObject), choices: [choice] })).filter((answer) => answer !== null);
+    return choices
+      .map((choice) => readChatCompletion({ ...(body as JsonObject), choices: [choice] }))
+      .filter((answer) => answer !== null);
   }
   const chunks = readEvents(text).map(parseJson).filter(isObject);
   const first = createChatCollector();
@@ -105,7 +126,9 @@ export function readAnswers(record: TurnRecord): CollectedMessage[] {
       collector.add({ choices: [{ ...choice, index: 0 }] });
     }
   }
-  return chunks.length === 0 ? [] : [first, ...others.values()].map((collector) => collector.result());
+  return chunks.length === 0
+    ? []
+    : [first, ...others.values()].map((collector) => collector.result());
 }
 
 function titleOf(messages: StoredMessage[]): string {
@@ -114,7 +137,9 @@ function titleOf(messages: StoredMessage[]): string {
   const parts = objectsOf(content)
     .map((part) => part["text"])
     .filter((text) => typeof text === "string");
-  const text = (typeof content === "string" ? content : parts.join(" ")).replace(/\s+/g, " ").trim();
+  const text = (typeof content === "string" ? content : parts.join(" "))
+    .replace(/\s+/g, " ")
+    .trim();
   return text.length <= MAX_TITLE_LENGTH ? text : `${text.slice(0, MAX_TITLE_LENGTH - 1)}…`;
 }
 
@@ -133,7 +158,8 @@ function onlyRound(record: TurnRecord, answer: CollectedMessage | undefined): Ro
 }
 
 /**
- * Reads what a record left unread. Heavy for large bodies, so it is done where it delays no response.
+ * Reads what a record left unread. Heavy for large bodies, so it is done where it delays no
+ * response.
  * @param prices the operator's own
  */
 export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Promise<ReadTurn> {
@@ -141,9 +167,13 @@ export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Pro
   const body = isObject(request) ? request : {};
   const [answer, ...others] = readAnswers(record);
   const produced: ProducedMessage[] =
-    answer === undefined ? record.produced : [{ message: { role: "assistant", ...answer.message }, round: 1, hidden: false }];
+    answer === undefined
+      ? record.produced
+      : [{ message: { role: "assistant", ...answer.message }, round: 1, hidden: false }];
   const hasContent = record.logContent !== "metadata";
-  const sent = objectsOf(body["messages"]).map((message) => storedMessage(message, { hidden: false, round: null, hasContent }));
+  const sent = objectsOf(body["messages"]).map((message) =>
+    storedMessage(message, { hidden: false, round: null, hasContent }),
+  );
   const model = record.model ?? (typeof body["model"] === "string" ? body["model"] : null);
   const counted = await countRounds({
     model,
@@ -154,7 +184,11 @@ export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Pro
     rounds: record.response === null ? record.rounds : [onlyRound(record, answer)],
     otherChoices: others.map(({ message }) => message),
   });
-  const rounds = await priceRounds(counted, { model, upstream: record.upstream ?? null, at: new Date(record.startedAt) }, prices);
+  const rounds = await priceRounds(
+    counted,
+    { model, upstream: record.upstream ?? null, at: new Date(record.startedAt) },
+    prices,
+  );
   return {
     model,
     streamed: record.streamed || body["stream"] === true,
@@ -164,7 +198,9 @@ export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Pro
     tokensEstimated: rounds.some((round) => round.tokensEstimated),
     rounds,
     sent,
-    produced: produced.map(({ message, round, hidden }) => storedMessage(message, { hidden, round, hasContent })),
+    produced: produced.map(({ message, round, hidden }) =>
+      storedMessage(message, { hidden, round, hasContent }),
+    ),
     ...(await placesOf(
       isObject(request) ? readChatRequest(record.request ?? "") : null,
       produced.findLast(({ hidden }) => !hidden)?.message,

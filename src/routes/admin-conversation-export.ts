@@ -8,15 +8,23 @@ import { exportQuery } from "./conversation-query.ts";
 
 /** Rows of the list that are looked up at once. */
 const PAGE_ROWS = 40;
-/** Conversations that are read at the same time, and held until the client has taken them: half of the database's connections. */
+/**
+ * Conversations that are read at the same time, and held until the client has taken them: half of
+ * the database's connections.
+ */
 const AT_ONCE = 4;
 
 /** Ids of all conversations of a filter, newest first, a few at a time. */
 async function* idsOf(database: Database, filter: ConversationFilter): AsyncGenerator<string[]> {
   let cursor: string | undefined;
   do {
-    const { data, nextCursor } = await listConversations(database, { limit: PAGE_ROWS, cursor }, filter);
-    for (let start = 0; start < data.length; start += AT_ONCE) yield data.slice(start, start + AT_ONCE).map(({ id }) => id);
+    const { data, nextCursor } = await listConversations(
+      database,
+      { limit: PAGE_ROWS, cursor },
+      filter,
+    );
+    for (let start = 0; start < data.length; start += AT_ONCE)
+      yield data.slice(start, start + AT_ONCE).map(({ id }) => id);
     cursor = nextCursor ?? undefined;
   } while (cursor !== undefined);
 }
@@ -52,7 +60,10 @@ function toStream(lines: AsyncGenerator<string>): ReadableStream<Uint8Array> {
   );
 }
 
-/** `GET /export?…` → newline-delimited JSON: every conversation of a filter with all that belongs to it, newest first. */
+/**
+ * `GET /export?…` → newline-delimited JSON: every conversation of a filter with all that belongs to
+ * it, newest first.
+ */
 export function adminConversationExport(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 

@@ -15,7 +15,9 @@ export function adminConversations(): Hono<{ Bindings: RequestScope }> {
 
   app.get("/", queryOf(listQuery), async (context) => {
     const { limit, cursor, ...filter } = context.req.valid("query");
-    return context.json(await listConversations(context.env.platform.database, { limit, cursor }, filter));
+    return context.json(
+      await listConversations(context.env.platform.database, { limit, cursor }, filter),
+    );
   });
 
   // Before the routes of one conversation, whose ids they are not.
@@ -23,7 +25,10 @@ export function adminConversations(): Hono<{ Bindings: RequestScope }> {
   app.route("/", adminLive());
 
   app.get("/:id", async (context) => {
-    const conversation = await findConversation(context.env.platform.database, idOf(context.req.param("id"), "conversation"));
+    const conversation = await findConversation(
+      context.env.platform.database,
+      idOf(context.req.param("id"), "conversation"),
+    );
     if (conversation === null) throw notFound("conversation");
     return context.json(conversation);
   });

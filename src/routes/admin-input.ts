@@ -14,16 +14,26 @@ const JSON_TYPE = /^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i;
 const limitBody = bodyLimit({
   maxSize: MAX_BODY_BYTES,
   onError: () => {
-    throw new ApiError("body_too_large", `The request body is larger than ${MAX_BODY_BYTES} bytes.`);
+    throw new ApiError(
+      "body_too_large",
+      `The request body is larger than ${MAX_BODY_BYTES} bytes.`,
+    );
   },
 });
 
-/** Refuses bodies that are no JSON by their own account, and bodies that are too large. For routes that read one. */
+/**
+ * Refuses bodies that are no JSON by their own account, and bodies that are too large. For routes
+ * that read one.
+ */
 export const expectJson = createMiddleware(async (context, next) => {
   if (!JSON_TYPE.test(context.req.header("content-type") ?? "")) {
-    throw new ApiError("bad_request", "The request body must be JSON, with the header content-type: application/json.", {
-      param: "content-type",
-    });
+    throw new ApiError(
+      "bad_request",
+      "The request body must be JSON, with the header content-type: application/json.",
+      {
+        param: "content-type",
+      },
+    );
   }
   return limitBody(context, next);
 });
@@ -37,18 +47,32 @@ function sentenceOf(issue: z.core.$ZodIssue): { message: string; param?: string 
       ...(names[0] === undefined ? {} : { param: names[0] }),
     };
   }
-  const reason = issue.message.endsWith("received undefined") ? "is missing" : issue.message.replace(/\.$/, "");
-  return path === "" ? { message: `The request body: ${reason}.` } : { message: `${path}: ${reason}.`, param: path };
+  const reason = issue.message.endsWith("received undefined")
+    ? "is missing"
+    : issue.message.replace(/\.$/, "");
+  return path === ""
+    ? { message: `The request body: ${reason}.` }
+    : { message: `${path}: ${reason}.`, param: path };
 }
 
-function refuse(result: { success: boolean; error?: { issues: readonly z.core.$ZodIssue[] } }): void {
+function refuse(result: {
+  success: boolean;
+  error?: { issues: readonly z.core.$ZodIssue[] };
+}): void {
   if (result.success) return;
   const faults = (result.error?.issues ?? []).map(sentenceOf);
   const param = faults[0]?.param;
-  throw new ApiError("invalid_value", faults.map(({ message }) => message).join(" "), param === undefined ? {} : { param });
+  throw new ApiError(
+    "invalid_value",
+    faults.map(({ message }) => message).join(" "),
+    param === undefined ? {} : { param },
+  );
 }
 
-/** The member of a validating handler that holds what it validates: the OpenAPI document is made from it. */
+/**
+ * The member of a validating handler that holds what it validates: the OpenAPI document is made
+ * from it.
+ */
 const INPUT = Symbol("input");
 
 /** What a route reads, as its validating handler has it. */
@@ -64,11 +88,18 @@ export function inputOf(handler: object): RouteInput | null {
 
 /** The body, checked against a schema. @throws ApiError 400 that names the field and the reason */
 export const jsonOf = <Schema extends z.ZodType>(schema: Schema) =>
-  Object.assign(zValidator("json", schema, refuse), { [INPUT]: { part: "json", schema } satisfies RouteInput });
+  Object.assign(zValidator("json", schema, refuse), {
+    [INPUT]: { part: "json", schema } satisfies RouteInput,
+  });
 
-/** The query, checked against a schema. @throws ApiError 400 that names the parameter and the reason */
+/**
+ * The query, checked against a schema.
+ * @throws ApiError 400 that names the parameter and the reason
+ */
 export const queryOf = <Schema extends z.ZodType>(schema: Schema) =>
-  Object.assign(zValidator("query", schema, refuse), { [INPUT]: { part: "query", schema } satisfies RouteInput });
+  Object.assign(zValidator("query", schema, refuse), {
+    [INPUT]: { part: "query", schema } satisfies RouteInput,
+  });
 
 /** `?limit=&cursor=` of every list. */
 export const pageQuery = z.object({
@@ -89,11 +120,18 @@ export const httpUrl = () =>
     .trim()
     .refine((text) => {
       const url = URL.canParse(text) ? new URL(text) : null;
-      return url !== null && ["http:", "https:"].includes(url.protocol) && url.username === "" && url.password === "";
+      return (
+        url !== null &&
+        ["http:", "https:"].includes(url.protocol) &&
+        url.username === "" &&
+        url.password === ""
+      );
     }, "must be a URL that starts with http:// or https://, without a user name or password in it");
 
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** What a header's value may be: no control characters, no line breaks, nothing that is not Latin-1. */
+/**
+ * What a header's value may be: no control characters, no line breaks, nothing that is not Latin-1.
+ */
 const HEADER_VALUE = /^[\t\x20-\x7E\x80-\xFF]*$/;
 
 /** HTTP headers by name, as `fetch` accepts them. */

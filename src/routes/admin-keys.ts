@@ -18,7 +18,16 @@ import { KEY_SORTS, listKeys, type KeySort } from "../store/list-keys.ts";
 import { sealOf } from "../store/seal.ts";
 import { findToolsOfKey } from "../store/resolve-key.ts";
 import { adminWrite } from "./admin-audit.ts";
-import { expectJson, httpUrl, idOf, jsonOf, notFound, pageQuery, plainText, queryOf } from "./admin-input.ts";
+import {
+  expectJson,
+  httpUrl,
+  idOf,
+  jsonOf,
+  notFound,
+  pageQuery,
+  plainText,
+  queryOf,
+} from "./admin-input.ts";
 import { previewTools } from "./preview-tools.ts";
 
 const KEY = "API key";
@@ -32,7 +41,10 @@ const toolIds = z.array(z.string().max(100)).max(1000);
 
 /** ISO 8601 with an offset: without one, a time would mean something else on each machine. */
 const moment = z.iso
-  .datetime({ offset: true, error: "must be an ISO 8601 time with an offset, like 2027-01-31T23:59:59Z" })
+  .datetime({
+    offset: true,
+    error: "must be an ISO 8601 time with an offset, like 2027-01-31T23:59:59Z",
+  })
   .transform((text) => new Date(text));
 
 const keyFields = {
@@ -80,7 +92,10 @@ const keysQuery = pageQuery.extend({
   order: z.enum(["asc", "desc"], 'must be "asc" or "desc"').optional(),
 });
 
-/** What people want to see first: the newest, the most used, the most expensive; but A before Z, and what expires soon. */
+/**
+ * What people want to see first: the newest, the most used, the most expensive; but A before Z, and
+ * what expires soon.
+ */
 const USUAL_ORDER: Record<KeySort, "asc" | "desc"> = {
   createdAt: "desc",
   name: "asc",
@@ -90,9 +105,14 @@ const USUAL_ORDER: Record<KeySort, "asc" | "desc"> = {
 };
 
 /** The upstream key is sealed here, so that the store never sees it. */
-async function sealUpstreamKey<Fields extends KeyChanges>(platform: Platform, fields: Fields): Promise<Fields> {
+async function sealUpstreamKey<Fields extends KeyChanges>(
+  platform: Platform,
+  fields: Fields,
+): Promise<Fields> {
   const { openaiApiKey } = fields;
-  return typeof openaiApiKey === "string" ? { ...fields, openaiApiKey: await sealOf(platform).seal(openaiApiKey) } : fields;
+  return typeof openaiApiKey === "string"
+    ? { ...fields, openaiApiKey: await sealOf(platform).seal(openaiApiKey) }
+    : fields;
 }
 
 /** `/api/admin/api-keys` and each key's `/tools`. */
@@ -101,7 +121,12 @@ export function adminKeys(): Hono<{ Bindings: RequestScope }> {
 
   app.get("/", queryOf(keysQuery), async (context) => {
     const query = context.req.valid("query");
-    return context.json(await listKeys(context.env.platform.database, { ...query, order: query.order ?? USUAL_ORDER[query.sort] }));
+    return context.json(
+      await listKeys(context.env.platform.database, {
+        ...query,
+        order: query.order ?? USUAL_ORDER[query.sort],
+      }),
+    );
   });
 
   app.post("/", expectJson, jsonOf(newKeyBody), async (context) => {
@@ -122,14 +147,19 @@ export function adminKeys(): Hono<{ Bindings: RequestScope }> {
   app.patch("/:id", expectJson, jsonOf(keyChangesBody), async (context) => {
     const { platform } = context.env;
     const changes = await sealUpstreamKey(platform, context.req.valid("json"));
-    const key = await updateKey(adminWrite(context.env), idOf(context.req.param("id"), KEY), changes);
+    const key = await updateKey(
+      adminWrite(context.env),
+      idOf(context.req.param("id"), KEY),
+      changes,
+    );
     if (key === null) throw notFound(KEY);
     forgetKeys(platform.memory);
     return context.json(key);
   });
 
   app.delete("/:id", async (context) => {
-    if (!(await deleteKey(adminWrite(context.env), idOf(context.req.param("id"), KEY)))) throw notFound(KEY);
+    if (!(await deleteKey(adminWrite(context.env), idOf(context.req.param("id"), KEY))))
+      throw notFound(KEY);
     forgetKeys(context.env.platform.memory);
     return context.body(null, 204);
   });
@@ -137,7 +167,11 @@ export function adminKeys(): Hono<{ Bindings: RequestScope }> {
   app.post("/:id/rotate", expectJson, jsonOf(rotationBody), async (context) => {
     const { key, ...identity } = await createApiKey();
     const rotation = { ...identity, ...context.req.valid("json") };
-    const rotated = await rotateKey(adminWrite(context.env), idOf(context.req.param("id"), KEY), rotation);
+    const rotated = await rotateKey(
+      adminWrite(context.env),
+      idOf(context.req.param("id"), KEY),
+      rotation,
+    );
     if (rotated === null) throw notFound(KEY);
     forgetKeys(context.env.platform.memory);
     const { id, ...rest } = rotated;
@@ -167,14 +201,21 @@ function toolsOfKey(): Hono<{ Bindings: RequestScope }> {
 
   app.put("/", expectJson, jsonOf(toolIdsBody), async (context) => {
     const { toolIds } = context.req.valid("json");
-    const replaced = await replaceKeyTools(adminWrite(context.env), keyId(context.req.param("id")), toolIds);
+    const replaced = await replaceKeyTools(
+      adminWrite(context.env),
+      keyId(context.req.param("id")),
+      toolIds,
+    );
     if (replaced === null) throw notFound(KEY);
     forgetKeys(context.env.platform.memory);
     return context.json({ toolIds: replaced });
   });
 
   app.put("/:toolId", async (context) => {
-    const assignment = { keyId: keyId(context.req.param("id")), toolId: idOf(context.req.param("toolId"), TOOL) };
+    const assignment = {
+      keyId: keyId(context.req.param("id")),
+      toolId: idOf(context.req.param("toolId"), TOOL),
+    };
     const assigned = await assignTool(adminWrite(context.env), assignment);
     if (assigned === null) throw notFound(`${KEY} or ${TOOL}`);
     forgetKeys(context.env.platform.memory);
@@ -182,8 +223,12 @@ function toolsOfKey(): Hono<{ Bindings: RequestScope }> {
   });
 
   app.delete("/:toolId", async (context) => {
-    const assignment = { keyId: keyId(context.req.param("id")), toolId: idOf(context.req.param("toolId"), TOOL) };
-    if (!(await unassignTool(adminWrite(context.env), assignment))) throw notFound(`${TOOL} of this ${KEY}`);
+    const assignment = {
+      keyId: keyId(context.req.param("id")),
+      toolId: idOf(context.req.param("toolId"), TOOL),
+    };
+    if (!(await unassignTool(adminWrite(context.env), assignment)))
+      throw notFound(`${TOOL} of this ${KEY}`);
     forgetKeys(context.env.platform.memory);
     return context.body(null, 204);
   });

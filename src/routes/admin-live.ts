@@ -3,26 +3,39 @@ import type { Platform, RequestScope } from "../platform.ts";
 import { isWanted } from "../store/conversation-filter.ts";
 import type { ConversationRow } from "../store/conversations.ts";
 import { describeError } from "../store/describe-error.ts";
-import { changedConversations, createLiveConversations, type LiveConversations } from "../store/live-conversations.ts";
+import {
+  changedConversations,
+  createLiveConversations,
+  type LiveConversations,
+} from "../store/live-conversations.ts";
 import { queryOf } from "./admin-input.ts";
 import { liveQuery } from "./conversation-query.ts";
 
 const HEARTBEAT_MS = 15_000;
 /** How soon a browser comes back when the stream ends. */
 const RETRY_MS = 2000;
-/** A listener that is so many events behind is sent away; it comes back with the id of the last one that it had. */
+/**
+ * A listener that is so many events behind is sent away; it comes back with the id of the last one
+ * that it had.
+ */
 const MAX_UNREAD_EVENTS = 2000;
 
-/** One feed for all listeners of a process; on workerd one for each, because a connection belongs to its request. */
+/**
+ * One feed for all listeners of a process; on workerd one for each, because a connection belongs to
+ * its request.
+ */
 function feedOf(platform: Platform): LiveConversations {
   const create = () =>
     createLiveConversations(platform.database, (error) =>
-      platform.logger.warn("The live list of conversations waits for the database", { error: describeError(error) }),
+      platform.logger.warn("The live list of conversations waits for the database", {
+        error: describeError(error),
+      }),
     );
   return platform.sharesConnections ? platform.memory.get("live-conversations", create) : create();
 }
 
-const eventOf = (row: ConversationRow) => `event: conversation\nid: ${row.updatedAt.toISOString()}\ndata: ${JSON.stringify(row)}\n\n`;
+const eventOf = (row: ConversationRow) =>
+  `event: conversation\nid: ${row.updatedAt.toISOString()}\ndata: ${JSON.stringify(row)}\n\n`;
 
 /** From where a listener goes on: what it says itself, or what its browser says. */
 function resumeFrom(since: Date | undefined, lastEventId: string | undefined): Date | null {
@@ -39,7 +52,12 @@ interface Listening {
 }
 
 /** Events of new and changed conversations, until the client goes. */
-async function openStream({ platform, since, isWanted: wanted, over }: Listening): Promise<ReadableStream<Uint8Array>> {
+async function openStream({
+  platform,
+  since,
+  isWanted: wanted,
+  over,
+}: Listening): Promise<ReadableStream<Uint8Array>> {
   const encoder = new TextEncoder();
   const { readable, controller } = openReadable(() => end());
   let heartbeat: ReturnType<typeof setInterval> | undefined;
@@ -85,12 +103,18 @@ async function openStream({ platform, since, isWanted: wanted, over }: Listening
 /** A stream with its controller, which exists as soon as the stream does. */
 function openReadable(onCancel: () => void) {
   const parts: { controller?: ReadableStreamDefaultController<Uint8Array> } = {};
-  const readable = new ReadableStream<Uint8Array>({ start: (made) => void (parts.controller = made), cancel: onCancel });
+  const readable = new ReadableStream<Uint8Array>({
+    start: (made) => void (parts.controller = made),
+    cancel: onCancel,
+  });
   if (parts.controller === undefined) throw new Error("A stream is started when it is made");
   return { readable, controller: parts.controller };
 }
 
-/** `GET /live?…` → server-sent events: `conversation` with a row of the list, whenever one is new or has changed. */
+/**
+ * `GET /live?…` → server-sent events: `conversation` with a row of the list, whenever one is new or
+ * has changed.
+ */
 export function adminLive(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
@@ -104,7 +128,10 @@ export function adminLive(): Hono<{ Bindings: RequestScope }> {
       isWanted: (row) => isWanted(row, filter),
     });
     // Buffering proxies (nginx) would hold the events back.
-    return context.body(stream, 200, { "content-type": "text/event-stream; charset=utf-8", "x-accel-buffering": "no" });
+    return context.body(stream, 200, {
+      "content-type": "text/event-stream; charset=utf-8",
+      "x-accel-buffering": "no",
+    });
   });
 
   return app;

@@ -21,13 +21,21 @@ interface Route {
   json: z.ZodType | null;
 }
 
-/** The routes of the admin API. A route has as many entries as it has handlers; middlewares are for all methods. */
+/**
+ * The routes of the admin API. A route has as many entries as it has handlers; middlewares are for
+ * all methods.
+ */
 function routesOf(entries: RouterRoute[]): Route[] {
   const routes = new Map<string, Route>();
   for (const { method, path, handler } of entries) {
     if (method === "ALL" || !path.startsWith(`${PREFIX}/`)) continue;
     const name = `${method} ${path}`;
-    const route = routes.get(name) ?? { method, path: path.slice(PREFIX.length), query: null, json: null };
+    const route = routes.get(name) ?? {
+      method,
+      path: path.slice(PREFIX.length),
+      query: null,
+      json: null,
+    };
     const input = inputOf(handler);
     if (input !== null) route[input.part] = input.schema;
     routes.set(name, route);
@@ -37,7 +45,10 @@ function routesOf(entries: RouterRoute[]): Route[] {
 
 /** As a caller writes it; what only code can check is left out. */
 function schemaOf(schema: z.ZodType): JsonObject {
-  const { $schema: _dialect, ...json } = z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }) as JsonObject;
+  const { $schema: _dialect, ...json } = z.toJSONSchema(schema, {
+    io: "input",
+    unrepresentable: "any",
+  }) as JsonObject;
   return json;
 }
 
@@ -52,24 +63,41 @@ function pathParameters(path: string): JsonObject[] {
 
 function queryParameters(query: z.ZodType | null): JsonObject[] {
   if (query === null) return [];
-  const { properties = {}, required = [] } = schemaOf(query) as { properties?: Record<string, JsonObject>; required?: string[] };
-  return Object.entries(properties).map(([name, schema]) => ({ name, in: "query", required: required.includes(name), schema }));
+  const { properties = {}, required = [] } = schemaOf(query) as {
+    properties?: Record<string, JsonObject>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, schema]) => ({
+    name,
+    in: "query",
+    required: required.includes(name),
+    schema,
+  }));
 }
 
 const refTo = (name: string) => ({ $ref: `#/components/schemas/${name}` });
 
-function answersOf({ answer, status = 200, contentType = "application/json" }: RouteText): JsonObject {
+function answersOf({
+  answer,
+  status = 200,
+  contentType = "application/json",
+}: RouteText): JsonObject {
   const content = answer === null ? {} : { content: { [contentType]: { schema: refTo(answer) } } };
   return {
     [String(status)]: { description: answer === null ? "Done" : "The answer", ...content },
-    default: { description: "An error, in OpenAI's shape", content: { "application/json": { schema: refTo("Error") } } },
+    default: {
+      description: "An error, in OpenAI's shape",
+      content: { "application/json": { schema: refTo("Error") } },
+    },
   };
 }
 
 /** `GET /api-keys/:id` → `getApiKeysById`. */
 function operationId({ method, path }: Route): string {
   const words = path.split(/[/.-]+/).filter((word) => word !== "");
-  const named = words.map((word) => (word.startsWith(":") ? `By${capital(word.slice(1))}` : capital(word)));
+  const named = words.map((word) =>
+    word.startsWith(":") ? `By${capital(word.slice(1))}` : capital(word),
+  );
   return method.toLowerCase() + named.join("");
 }
 
@@ -79,7 +107,10 @@ function operationOf(route: Route): JsonObject {
   const name = `${route.method} ${route.path}`;
   const text = ROUTE_TEXTS[name] ?? { tag: "Other", summary: name, answer: null };
   const parameters = [...pathParameters(route.path), ...queryParameters(route.query)];
-  const body = route.json === null ? null : { required: true, content: { "application/json": { schema: schemaOf(route.json) } } };
+  const body =
+    route.json === null
+      ? null
+      : { required: true, content: { "application/json": { schema: schemaOf(route.json) } } };
   return {
     operationId: operationId(route),
     tags: [text.tag],
@@ -102,16 +133,24 @@ function describeRoutes(entries: RouterRoute[]): JsonObject {
     info: {
       title: "OpenAI Proxy Server: admin API",
       version: VERSION,
-      description: "What the admin page uses. Lists are newest first; times are ISO 8601; money is US dollars, null where it is not known.",
+      description:
+        "What the admin page uses. Lists are newest first; times are ISO 8601; money is US dollars, null where it is not known.",
     },
     servers: [{ url: PREFIX }],
     security: [{ bearer: [] }, { cookie: [] }],
     tags: [...new Set(Object.values(ROUTE_TEXTS).map(({ tag }) => tag))].map((name) => ({ name })),
     paths,
     components: {
-      schemas: Object.fromEntries(Object.entries(SHAPES).map(([name, shape]) => [name, schemaOf(shape)])),
+      schemas: Object.fromEntries(
+        Object.entries(SHAPES).map(([name, shape]) => [name, schemaOf(shape)]),
+      ),
       securitySchemes: {
-        bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT", description: "The token that POST /login gives" },
+        bearer: {
+          type: "http",
+          scheme: "bearer",
+          bearerFormat: "JWT",
+          description: "The token that POST /login gives",
+        },
         cookie: { type: "apiKey", in: "cookie", name: "admin_session" },
       },
     },
@@ -119,11 +158,16 @@ function describeRoutes(entries: RouterRoute[]): JsonObject {
 }
 
 /**
- * `GET /openapi.json`: the admin API as an OpenAPI 3.1 document, made from the routes and the schemas that they check by.
+ * `GET /openapi.json`: the admin API as an OpenAPI 3.1 document, made from the routes and the
+ * schemas that they check by.
  * @param routes all routes of the app, asked for when the document is
  */
 export function adminOpenapi(routes: () => RouterRoute[]): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
-  app.get("/openapi.json", (context) => context.json(context.env.platform.memory.get("openapi-document", () => describeRoutes(routes()))));
+  app.get("/openapi.json", (context) =>
+    context.json(
+      context.env.platform.memory.get("openapi-document", () => describeRoutes(routes())),
+    ),
+  );
   return app;
 }

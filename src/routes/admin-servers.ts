@@ -9,8 +9,17 @@ import { SealError } from "../store/seal.ts";
 import { listCommandTools, type StoredTool } from "../store/tools.ts";
 import { OPERATOR } from "../tools/call-tool.ts";
 import { environmentOf } from "../tools/run-mcp-tool.ts";
-import { identifyServer, labelServer, parseServerCommand, type ServerDefinition } from "../tools/server-command.ts";
-import { listSidecarServers, restartSidecarServer, type SidecarServer } from "../tools/sidecar-servers.ts";
+import {
+  identifyServer,
+  labelServer,
+  parseServerCommand,
+  type ServerDefinition,
+} from "../tools/server-command.ts";
+import {
+  listSidecarServers,
+  restartSidecarServer,
+  type SidecarServer,
+} from "../tools/sidecar-servers.ts";
 import { expectJson, jsonOf, notFound, plainText } from "./admin-input.ts";
 
 const STDERR_LINES = 200;
@@ -20,7 +29,10 @@ const restartBody = z
     command: plainText(10_000).trim().min(1, "must not be empty").optional(),
     id: plainText(200).trim().min(1, "must not be empty").optional(),
   })
-  .refine(({ command, id }) => (command === undefined) !== (id === undefined), "must name either a command or the id of one server");
+  .refine(
+    ({ command, id }) => (command === undefined) !== (id === undefined),
+    "must name either a command or the id of one server",
+  );
 
 /** A server that tools of ours are at. */
 interface ToolServer {
@@ -33,18 +45,34 @@ interface ToolServer {
   tools: string[];
 }
 
-/** Null where a tool's variables cannot be opened (ENCRYPTION_KEY was changed), or its command is not allowed any more. */
-async function definitionOf(platform: Platform, tool: StoredTool): Promise<ServerDefinition | null> {
+/**
+ * Null where a tool's variables cannot be opened (ENCRYPTION_KEY was changed), or its command is
+ * not allowed any more.
+ */
+async function definitionOf(
+  platform: Platform,
+  tool: StoredTool,
+): Promise<ServerDefinition | null> {
   try {
-    return { ...parseServerCommand(tool.mcpServerCommand ?? ""), env: await environmentOf(platform, tool), owner: "" };
+    return {
+      ...parseServerCommand(tool.mcpServerCommand ?? ""),
+      env: await environmentOf(platform, tool),
+      owner: "",
+    };
   } catch (error) {
     if (!(error instanceof SealError))
-      platform.logger.debug("A tool's server cannot be named", { tool: tool.name, error: messageOf(error) });
+      platform.logger.debug("A tool's server cannot be named", {
+        tool: tool.name,
+        error: messageOf(error),
+      });
     return null;
   }
 }
 
-/** The servers of our tools, by shared id. Tools with one command and different variables have different servers. */
+/**
+ * The servers of our tools, by shared id. Tools with one command and different variables have
+ * different servers.
+ */
 async function serversOfTools(platform: Platform): Promise<Map<string, ToolServer>> {
   const servers = new Map<string, ToolServer>();
   for (const tool of await listCommandTools(platform.database)) {
@@ -52,7 +80,12 @@ async function serversOfTools(platform: Platform): Promise<Map<string, ToolServe
     if (shared === null) continue;
     const sharedId = await identifyServer(shared);
     const definition = { ...shared, owner: tool.mcpIsolation === "shared" ? "" : OPERATOR };
-    const server = servers.get(sharedId) ?? { sharedId, command: tool.mcpServerCommand ?? "", definition, tools: [] };
+    const server = servers.get(sharedId) ?? {
+      sharedId,
+      command: tool.mcpServerCommand ?? "",
+      definition,
+      tools: [],
+    };
     server.tools.push(tool.name);
     servers.set(sharedId, server);
   }
@@ -68,15 +101,34 @@ function linesOf(stderr: string): string[] {
 }
 
 /** Whose process it is: null where all keys share it. */
-function ownerOf(server: SidecarServer, names: Map<string, string>): { id: string; name: string } | null {
+function ownerOf(
+  server: SidecarServer,
+  names: Map<string, string>,
+): { id: string; name: string } | null {
   const { owner: id } = server;
   if (id === "") return null;
   return { id, name: id === OPERATOR ? OPERATOR : (names.get(id) ?? "deleted key") };
 }
 
 /** What is unknown of a server is left out. */
-function showKnown(server: SidecarServer, { ofTools, names }: { ofTools: ToolServer | undefined; names: Map<string, string> }) {
-  const { id, command, state, pid, startedAt, lastError, retryAt, restarts, calls, callsInFlight, queued, stderr } = server;
+function showKnown(
+  server: SidecarServer,
+  { ofTools, names }: { ofTools: ToolServer | undefined; names: Map<string, string> },
+) {
+  const {
+    id,
+    command,
+    state,
+    pid,
+    startedAt,
+    lastError,
+    retryAt,
+    restarts,
+    calls,
+    callsInFlight,
+    queued,
+    stderr,
+  } = server;
   return {
     id,
     command: ofTools?.command ?? command,
@@ -98,20 +150,38 @@ function showKnown(server: SidecarServer, { ofTools, names }: { ofTools: ToolSer
 /** The sidecar has not been asked for it since it started. */
 function showUnknown({ sharedId, command, tools }: ToolServer) {
   const never = { restarts: 0, calls: 0, callsInFlight: 0, queued: 0, stderr: [] };
-  return { id: sharedId, command, owner: null, state: "stopped", ...never, tools: tools.toSorted() };
+  return {
+    id: sharedId,
+    command,
+    owner: null,
+    state: "stopped",
+    ...never,
+    tools: tools.toSorted(),
+  };
 }
 
 /** What is to be restarted: processes that the sidecar knows, or one that it gets to know. */
 type Restart = { id: string; name: string; server: string | ServerDefinition };
 
 /** @throws ApiError 404 where it is no server of ours */
-async function findRestarts(platform: Platform, { command, id }: z.infer<typeof restartBody>): Promise<Restart[]> {
-  const [known, ofTools] = await Promise.all([listSidecarServers(platform).catch(failed), serversOfTools(platform)]);
-  const wanted = [...ofTools.values()].filter((server) => (command === undefined ? server.sharedId === id : server.command === command));
-  const running = known.filter((server) =>
-    command === undefined ? server.id === id : wanted.some(({ sharedId }) => sharedId === server.sharedId),
+async function findRestarts(
+  platform: Platform,
+  { command, id }: z.infer<typeof restartBody>,
+): Promise<Restart[]> {
+  const [known, ofTools] = await Promise.all([
+    listSidecarServers(platform).catch(failed),
+    serversOfTools(platform),
+  ]);
+  const wanted = [...ofTools.values()].filter((server) =>
+    command === undefined ? server.sharedId === id : server.command === command,
   );
-  if (running.length > 0) return running.map((server) => ({ id: server.id, name: server.command, server: server.id }));
+  const running = known.filter((server) =>
+    command === undefined
+      ? server.id === id
+      : wanted.some(({ sharedId }) => sharedId === server.sharedId),
+  );
+  if (running.length > 0)
+    return running.map((server) => ({ id: server.id, name: server.command, server: server.id }));
   // Only what an approved tool needs is started: a command of one's own is tried by discovery.
   if (wanted.length === 0) throw notFound("MCP server of a tool");
   const started = wanted.map(async ({ definition }) => ({
@@ -123,21 +193,26 @@ async function findRestarts(platform: Platform, { command, id }: z.infer<typeof 
 }
 
 /**
- * `GET /servers` → MCP servers that are started by a command, one for each process; `POST /servers/restart` → 204 when they run
- * again: `{command}` all of a command, `{id}` one.
+ * `GET /servers` → MCP servers that are started by a command, one for each process; `POST
+ * /servers/restart` → 204 when they run again: `{command}` all of a command, `{id}` one.
  */
 export function adminServers(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
   app.get("/servers", async (context) => {
     const { platform } = context.env;
-    const [known, ofTools] = await Promise.all([listSidecarServers(platform).catch(failed), serversOfTools(platform)]);
+    const [known, ofTools] = await Promise.all([
+      listSidecarServers(platform).catch(failed),
+      serversOfTools(platform),
+    ]);
     const ids = new Set(known.map(({ sharedId }) => sharedId));
     const names = await nameKeys(
       platform.database,
       known.map(({ owner }) => owner),
     );
-    const shown = known.map((server) => showKnown(server, { ofTools: ofTools.get(server.sharedId), names }));
+    const shown = known.map((server) =>
+      showKnown(server, { ofTools: ofTools.get(server.sharedId), names }),
+    );
     const others = [...ofTools.values()].filter(({ sharedId }) => !ids.has(sharedId));
     return context.json({ data: [...shown, ...others.map(showUnknown)] });
   });
@@ -146,7 +221,11 @@ export function adminServers(): Hono<{ Bindings: RequestScope }> {
     const { platform, clientAddress } = context.env;
     for (const { id, name, server } of await findRestarts(platform, context.req.valid("json"))) {
       await restartSidecarServer(platform, server).catch(failed);
-      await recordAudit(platform.database, { action: "server.restart", clientAddress, target: { id, name } });
+      await recordAudit(platform.database, {
+        action: "server.restart",
+        clientAddress,
+        target: { id, name },
+      });
     }
     return context.body(null, 204);
   });

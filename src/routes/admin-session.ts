@@ -28,7 +28,12 @@ function isHttps(context: AdminContext): boolean {
   return (forwarded ?? new URL(context.req.url).protocol.replace(":", "")) === "https";
 }
 
-const cookieRules = (context: AdminContext) => ({ path: "/", httpOnly: true, sameSite: "Strict" as const, secure: isHttps(context) });
+const cookieRules = (context: AdminContext) => ({
+  path: "/",
+  httpOnly: true,
+  sameSite: "Strict" as const,
+  secure: isHttps(context),
+});
 
 function bearerToken(context: AdminContext): string | null {
   const header = context.req.header("authorization");
@@ -37,17 +42,26 @@ function bearerToken(context: AdminContext): string | null {
 }
 
 /**
- * A cookie travels with requests that other sites make, a bearer token does not. SameSite keeps those of other sites
- * away, this those of other hosts of one site. A proxy in front may have changed the host; a page cannot set that header.
+ * A cookie travels with requests that other sites make, a bearer token does not. SameSite keeps
+ * those of other sites away, this those of other hosts of one site. A proxy in front may have
+ * changed the host; a page cannot set that header.
  */
 function requireSameOrigin(context: AdminContext): void {
   const origin = context.req.header("origin");
   if (origin === undefined || READING_METHODS.has(context.req.method)) return;
-  const hosts = [new URL(context.req.url).host, context.req.header("host"), context.req.header("x-forwarded-host")];
+  const hosts = [
+    new URL(context.req.url).host,
+    context.req.header("host"),
+    context.req.header("x-forwarded-host"),
+  ];
   if (URL.canParse(origin) && hosts.includes(new URL(origin).host)) return;
-  throw new ApiError("forbidden_origin", "A page of another origin must not change anything here with the operator's cookie.", {
-    param: "origin",
-  });
+  throw new ApiError(
+    "forbidden_origin",
+    "A page of another origin must not change anything here with the operator's cookie.",
+    {
+      param: "origin",
+    },
+  );
 }
 
 /**
@@ -65,8 +79,9 @@ export const requireAdmin = createMiddleware<{ Bindings: RequestScope }>(async (
 });
 
 /**
- * Whether a request for a model is the operator's own, who watches the tools run: `x-proxy-tool-events: 1`, sent by the page
- * with its cookie beside the key. What tools are asked and answer is nobody else's to see.
+ * Whether a request for a model is the operator's own, who watches the tools run:
+ * `x-proxy-tool-events: 1`, sent by the page with its cookie beside the key. What tools are asked
+ * and answer is nobody else's to see.
  * @throws ApiError 401 where it is asked for without the operator's session
  */
 export async function watchesTools(context: AdminContext): Promise<boolean> {
@@ -76,16 +91,29 @@ export async function watchesTools(context: AdminContext): Promise<boolean> {
   return true;
 }
 
-/** Puts a sign-in on record. The operator must get in without the database, too: to see that it is away. */
-async function noteAttempt({ platform, clientAddress }: RequestScope, action: AuditAction): Promise<void> {
+/**
+ * Puts a sign-in on record. The operator must get in without the database, too: to see that it is
+ * away.
+ */
+async function noteAttempt(
+  { platform, clientAddress }: RequestScope,
+  action: AuditAction,
+): Promise<void> {
   try {
     await withinLimit(recordAudit(platform.database, { action, clientAddress }), DATABASE_LIMIT_MS);
   } catch (error) {
-    platform.logger.warn("A sign-in could not be put on record", { action, clientAddress, error: describeError(error) });
+    platform.logger.warn("A sign-in could not be put on record", {
+      action,
+      clientAddress,
+      error: describeError(error),
+    });
   }
 }
 
-/** `POST login {password}` → `{token, expiresAt}` and the page's cookie; `POST logout` → 204 and no cookie. */
+/**
+ * `POST login {password}` → `{token, expiresAt}` and the page's cookie; `POST logout` → 204 and no
+ * cookie.
+ */
 export function adminSession(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
@@ -93,7 +121,8 @@ export function adminSession(): Hono<{ Bindings: RequestScope }> {
     const { platform, clientAddress } = context.env;
     const attempt = { address: clientAddress, password: context.req.valid("json").password };
     const { token, expiresAt } = await signIn(platform, attempt).catch(async (error: unknown) => {
-      if (error instanceof ApiError && error.body.error.code === "wrong_password") await noteAttempt(context.env, "session.refused");
+      if (error instanceof ApiError && error.body.error.code === "wrong_password")
+        await noteAttempt(context.env, "session.refused");
       throw error;
     });
     await noteAttempt(context.env, "session.sign_in");

@@ -11,7 +11,10 @@ function withoutCredentials(address: string | null): string | null {
   return `${url.protocol}//${url.host}${url.pathname.replace(/\/$/, "")}`;
 }
 
-/** What the operator set, or left as it is by default, by the names of the variables. Secrets are not among them. */
+/**
+ * What the operator set, or left as it is by default, by the names of the variables. Secrets are
+ * not among them.
+ */
 function shownConfig(config: Config): Record<string, string | number | null> {
   return {
     NODE_ENV: config.environment,
@@ -42,7 +45,9 @@ export function adminSettings(): Hono<{ Bindings: RequestScope }> {
 
   app.get("/settings", async (context) => {
     const { config, runtime, database } = context.env.platform;
-    const shown = Object.entries(shownConfig(config)).filter(([name]) => runtime.name === "node" || !NODE_ONLY.has(name));
+    const shown = Object.entries(shownConfig(config)).filter(
+      ([name]) => runtime.name === "node" || !NODE_ONLY.has(name),
+    );
     return context.json({
       version: VERSION,
       node: runtime.version,

@@ -8,7 +8,10 @@ import { isUuid } from "../store/uuid.ts";
 import { queryOf } from "./admin-input.ts";
 
 const time = z
-  .union([z.iso.datetime({ offset: true }), z.iso.date()], "must be a time such as 2026-11-21T10:00:00Z, or a date such as 2026-11-21")
+  .union(
+    [z.iso.datetime({ offset: true }), z.iso.date()],
+    "must be a time such as 2026-11-21T10:00:00Z, or a date such as 2026-11-21",
+  )
   .optional();
 
 const statsQuery = z.strictObject({
@@ -24,18 +27,27 @@ const DAY_HOURS = 24;
 /** Longest range in days, for each bucket: what is answered stays below some 15,000 rows. */
 const MAX_DAYS = { hour: 31, day: 400, month: 400 };
 
-const faulty = (param: string, message: string) => new ApiError("invalid_value", message, { param });
+const faulty = (param: string, message: string) =>
+  new ApiError("invalid_value", message, { param });
 
 /** The hours from the one in which `from` is to the one in which `to` is. */
 function rangeOf({ from, to, ...wanted }: z.infer<typeof statsQuery>): StatsRequest {
   const { bucket } = wanted;
   const end = Math.ceil((to === undefined ? Date.now() : Date.parse(to)) / HOUR_MS);
   const start = from === undefined ? end - DAY_HOURS : Math.floor(Date.parse(from) / HOUR_MS);
-  if (start >= end) throw faulty("from", "from: must be before to, which is the present time where it is not given.");
+  if (start >= end)
+    throw faulty(
+      "from",
+      "from: must be before to, which is the present time where it is not given.",
+    );
   // The hours that are gone into are counted beyond the limit.
   if (end - start > MAX_DAYS[bucket] * DAY_HOURS + 1) {
-    const advice = bucket === "hour" ? ` Ask for bucket=day: that is for up to ${MAX_DAYS.day} days.` : "";
-    throw faulty("from", `from: must be at most ${MAX_DAYS[bucket]} days before to, with bucket=${bucket}.${advice}`);
+    const advice =
+      bucket === "hour" ? ` Ask for bucket=day: that is for up to ${MAX_DAYS.day} days.` : "";
+    throw faulty(
+      "from",
+      `from: must be at most ${MAX_DAYS[bucket]} days before to, with bucket=${bucket}.${advice}`,
+    );
   }
   return { from: new Date(start * HOUR_MS), to: new Date(end * HOUR_MS), ...wanted };
 }
@@ -44,7 +56,9 @@ function rangeOf({ from, to, ...wanted }: z.infer<typeof statsQuery>): StatsRequ
 export function adminStats(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
   app.get("/", queryOf(statsQuery), async (context) =>
-    context.json(await readStats(context.env.platform.database, rangeOf(context.req.valid("query")))),
+    context.json(
+      await readStats(context.env.platform.database, rangeOf(context.req.valid("query"))),
+    ),
   );
   return app;
 }

@@ -23,12 +23,14 @@ const changeBody = z.strictObject({
     .datetime({ offset: true, error: "must be the tool's mcpChangedAt" })
     .transform((text) => new Date(text))
     .optional()
-    .meta({ description: "Of the change that was looked at: another one is not decided about, but a 409" }),
+    .meta({
+      description: "Of the change that was looked at: another one is not decided about, but a 409",
+    }),
 });
 
 /**
- * `POST /:id/check` → the tool, after its MCP server was asked what it offers; `POST /:id/change` → the tool, after the change
- * that waits was approved or dismissed.
+ * `POST /:id/check` → the tool, after its MCP server was asked what it offers; `POST /:id/change` →
+ * the tool, after the change that waits was approved or dismissed.
  */
 export function adminToolChanges(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
@@ -37,8 +39,18 @@ export function adminToolChanges(): Hono<{ Bindings: RequestScope }> {
     const { platform, clientGone } = context.env;
     const tool = await findTool(platform.database, idOf(context.req.param("id"), TOOL));
     if (tool === null) throw notFound(TOOL);
-    if (tool.type !== "mcp") throw new ApiError("bad_request", "This tool is a function: it has no MCP server that could change it.");
-    const check = { tool, owner: OPERATOR, signal: clientGone, timeoutMs: CHECK_LIMIT_MS, notedEveryMs: 0 };
+    if (tool.type !== "mcp")
+      throw new ApiError(
+        "bad_request",
+        "This tool is a function: it has no MCP server that could change it.",
+      );
+    const check = {
+      tool,
+      owner: OPERATOR,
+      signal: clientGone,
+      timeoutMs: CHECK_LIMIT_MS,
+      notedEveryMs: 0,
+    };
     const { isOfferChanged } = await checkMcpServer(platform, check);
     if (isOfferChanged) forgetKeys(platform.memory);
     const checked = await findTool(platform.database, tool.id);
@@ -51,13 +63,17 @@ export function adminToolChanges(): Hono<{ Bindings: RequestScope }> {
     const body = context.req.valid("json");
     const { action } = body;
     const tool = await settleToolChange(
-      { ...adminWrite(context.env), describe: (before, after) => (before === null ? {} : settledChanges(before, after, action)) },
+      {
+        ...adminWrite(context.env),
+        describe: (before, after) => (before === null ? {} : settledChanges(before, after, action)),
+      },
       idOf(context.req.param("id"), TOOL),
       {
         action,
         settle: async (before) => {
           const columns = settleChange(before, body);
-          if (columns.parameters !== undefined) await checkTool(platform, { ...before, ...columns });
+          if (columns.parameters !== undefined)
+            await checkTool(platform, { ...before, ...columns });
           return columns;
         },
       },

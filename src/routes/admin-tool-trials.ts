@@ -12,7 +12,15 @@ import { listMcpTools, type McpTarget } from "../tools/mcp-client.ts";
 import { parseServerCommand } from "../tools/server-command.ts";
 import { suggestNames } from "../tools/suggest-name.ts";
 import { importedSchema } from "../tools/tool-schema.ts";
-import { expectJson, httpHeaders, httpUrl, idOf, jsonOf, notFound, plainText } from "./admin-input.ts";
+import {
+  expectJson,
+  httpHeaders,
+  httpUrl,
+  idOf,
+  jsonOf,
+  notFound,
+  plainText,
+} from "./admin-input.ts";
 
 /** A first `npx` or `uvx` downloads its package. */
 const DISCOVERY_LIMIT_MS = 75_000;
@@ -37,7 +45,10 @@ const discoveryBody = z.strictObject({
   mcpHeaders: httpHeaders().optional(),
   mcpServers: z
     .record(plainText(200), clientServer)
-    .refine((servers) => Object.keys(servers).length <= MAX_SERVERS, `must be at most ${MAX_SERVERS} servers`)
+    .refine(
+      (servers) => Object.keys(servers).length <= MAX_SERVERS,
+      `must be at most ${MAX_SERVERS} servers`,
+    )
     .optional(),
 });
 
@@ -45,14 +56,22 @@ const trialBody = z.strictObject({ arguments: z.record(z.string(), z.unknown()).
 
 type Discovery = z.infer<typeof discoveryBody>;
 
-/** One server, by a command line or a URL. @throws ApiError 400 where it is neither, both, or not allowed */
+/**
+ * One server, by a command line or a URL.
+ * @throws ApiError 400 where it is neither, both, or not allowed
+ */
 function targetOf({ mcpServerCommand, mcpServerUrl, env = {}, mcpHeaders }: Discovery): McpTarget {
   if ((mcpServerCommand === undefined) === (mcpServerUrl === undefined)) {
-    throw new ApiError("invalid_value", "Name the server by either mcpServerCommand or mcpServerUrl, or several by mcpServers.", {
-      param: "mcpServerCommand",
-    });
+    throw new ApiError(
+      "invalid_value",
+      "Name the server by either mcpServerCommand or mcpServerUrl, or several by mcpServers.",
+      {
+        param: "mcpServerCommand",
+      },
+    );
   }
-  if (mcpServerUrl !== undefined) return { kind: "url", url: mcpServerUrl, headers: mcpHeaders ?? {} };
+  if (mcpServerUrl !== undefined)
+    return { kind: "url", url: mcpServerUrl, headers: mcpHeaders ?? {} };
   if (mcpHeaders !== undefined) {
     throw new ApiError(
       "invalid_value",
@@ -75,12 +94,21 @@ function targetOf({ mcpServerCommand, mcpServerUrl, env = {}, mcpHeaders }: Disc
 }
 
 /** A word as it stands in a command line: quoted where it has to be. */
-const quoted = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`);
+const quoted = (word: string) =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 
 /** The same as one of our tools would have it. */
-function discoveryOf({ command, args = [], env, url, headers }: z.infer<typeof clientServer>): Discovery {
+function discoveryOf({
+  command,
+  args = [],
+  env,
+  url,
+  headers,
+}: z.infer<typeof clientServer>): Discovery {
   return {
-    ...(command === undefined ? {} : { mcpServerCommand: [command, ...args].map(quoted).join(" ") }),
+    ...(command === undefined
+      ? {}
+      : { mcpServerCommand: [command, ...args].map(quoted).join(" ") }),
     ...(url === undefined ? {} : { mcpServerUrl: url }),
     ...(env === undefined ? {} : { env }),
     ...(headers === undefined ? {} : { mcpHeaders: headers }),
@@ -90,9 +118,17 @@ function discoveryOf({ command, args = [], env, url, headers }: z.infer<typeof c
 type Scope = Pick<RequestScope, "platform" | "clientGone">;
 
 /** @throws ApiError that says why the server cannot be asked */
-async function discover({ platform, clientGone }: Scope, discovery: Discovery, serverName?: string) {
+async function discover(
+  { platform, clientGone }: Scope,
+  discovery: Discovery,
+  serverName?: string,
+) {
   const target = targetOf(discovery);
-  const found = await listMcpTools(platform, { target, signal: clientGone, timeoutMs: DISCOVERY_LIMIT_MS }).catch((error: unknown) => {
+  const found = await listMcpTools(platform, {
+    target,
+    signal: clientGone,
+    timeoutMs: DISCOVERY_LIMIT_MS,
+  }).catch((error: unknown) => {
     throw new ApiError("mcp_server_failed", messageOf(error), { cause: error });
   });
   const place = target.kind === "url" ? { url: target.url } : { command: target.command };
@@ -124,8 +160,9 @@ async function discoverAll(scope: Scope, servers: NonNullable<Discovery["mcpServ
 }
 
 /**
- * `POST /discover` → the tools of an MCP server, to be picked from; `POST /:id/try` → one call of a stored tool, as the
- * model's would be. Both are the operator's alone: a preview that any key could ask for would run commands for anybody.
+ * `POST /discover` → the tools of an MCP server, to be picked from; `POST /:id/try` → one call of a
+ * stored tool, as the model's would be. Both are the operator's alone: a preview that any key could
+ * ask for would run commands for anybody.
  */
 export function adminToolTrials(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
@@ -134,7 +171,9 @@ export function adminToolTrials(): Hono<{ Bindings: RequestScope }> {
     const { mcpServers, ...one } = context.req.valid("json");
     if (mcpServers === undefined) return context.json({ tools: await discover(context.env, one) });
     if (Object.values(one).some((value) => value !== undefined))
-      throw new ApiError("invalid_value", "mcpServers stands alone: name one server, or several.", { param: "mcpServers" });
+      throw new ApiError("invalid_value", "mcpServers stands alone: name one server, or several.", {
+        param: "mcpServers",
+      });
     return context.json({ servers: await discoverAll(context.env, mcpServers) });
   });
 
@@ -151,7 +190,12 @@ export function adminToolTrials(): Hono<{ Bindings: RequestScope }> {
       { tool, argumentsText, owner: OPERATOR, signal: clientGone },
       forgetKeys,
     );
-    return context.json({ result: error === null ? text : null, error, logs, durationMs: Date.now() - startedAt });
+    return context.json({
+      result: error === null ? text : null,
+      error,
+      logs,
+      durationMs: Date.now() - startedAt,
+    });
   });
 
   return app;

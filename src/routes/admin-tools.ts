@@ -16,7 +16,17 @@ import {
 import { checkTool, withoutOtherType } from "../tools/check-tool.ts";
 import { toolChanges } from "../tools/tool-changes.ts";
 import { adminWrite } from "./admin-audit.ts";
-import { expectJson, httpHeaders, httpUrl, idOf, jsonOf, notFound, pageQuery, plainText, queryOf } from "./admin-input.ts";
+import {
+  expectJson,
+  httpHeaders,
+  httpUrl,
+  idOf,
+  jsonOf,
+  notFound,
+  pageQuery,
+  plainText,
+  queryOf,
+} from "./admin-input.ts";
 import { showTool } from "./show-tool.ts";
 
 const TOOL = "tool";
@@ -31,7 +41,12 @@ const changeableFields = {
   mcpServerCommand: plainText(10_000).trim().nullish(),
   mcpServerUrl: httpUrl().nullish(),
   mcpToolName: plainText(256).min(1, "must not be empty").nullish(),
-  env: z.record(z.string().regex(ENV_NAME, "must be the name of an environment variable"), plainText(50_000)).nullish(),
+  env: z
+    .record(
+      z.string().regex(ENV_NAME, "must be the name of an environment variable"),
+      plainText(50_000),
+    )
+    .nullish(),
   mcpHeaders: httpHeaders().nullish(),
   mcpIsolation: z.enum(["key", "shared"], 'must be "key" or "shared"').optional(),
   timeoutMs: z.number().int().min(1).max(MAX_TIMEOUT_MS).nullish(),
@@ -43,9 +58,15 @@ const name = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, "must be 1 to 64 letters,
 const type = z.enum(["function", "mcp"], 'must be "function" or "mcp"');
 
 const newToolBody = z.strictObject({ name, type, ...changeableFields });
-const toolChangesBody = z.strictObject({ name: name.optional(), type: type.optional(), ...changeableFields });
+const toolChangesBody = z.strictObject({
+  name: name.optional(),
+  type: type.optional(),
+  ...changeableFields,
+});
 
-const toolsQuery = pageQuery.extend({ changed: z.literal("true", 'must be "true", or be left out').optional() });
+const toolsQuery = pageQuery.extend({
+  changed: z.literal("true", 'must be "true", or be left out').optional(),
+});
 
 const DEFAULTS: Omit<ToolColumns, "name" | "type"> = {
   description: "",
@@ -64,29 +85,49 @@ const DEFAULTS: Omit<ToolColumns, "name" | "type"> = {
 };
 
 /** @returns null where nothing is left to be sealed; undefined where it was not given */
-async function sealNames(platform: Platform, values: Record<string, string> | null | undefined): Promise<string | null | undefined> {
+async function sealNames(
+  platform: Platform,
+  values: Record<string, string> | null | undefined,
+): Promise<string | null | undefined> {
   if (values === undefined) return undefined;
-  return values === null || Object.keys(values).length === 0 ? null : sealOf(platform).seal(JSON.stringify(values));
+  return values === null || Object.keys(values).length === 0
+    ? null
+    : sealOf(platform).seal(JSON.stringify(values));
 }
 
 /** The fields that were given, as columns: `parameters` as text, `env` and `mcpHeaders` sealed. */
-async function toColumns(platform: Platform, { parameters, env, mcpHeaders, ...fields }: z.infer<typeof toolChangesBody>) {
+async function toColumns(
+  platform: Platform,
+  { parameters, env, mcpHeaders, ...fields }: z.infer<typeof toolChangesBody>,
+) {
   const columns = {
     ...fields,
     parameters: parameters === undefined ? undefined : JSON.stringify(parameters),
     env: await sealNames(platform, env),
     mcpHeaders: await sealNames(platform, mcpHeaders),
   };
-  return Object.fromEntries(Object.entries(columns).filter(([, value]) => value !== undefined)) as Partial<ToolColumns>;
+  return Object.fromEntries(
+    Object.entries(columns).filter(([, value]) => value !== undefined),
+  ) as Partial<ToolColumns>;
 }
 
-/** The name at the server is fixed when the tool is made, so that renaming the tool does not lose its server's tool. */
+/**
+ * The name at the server is fixed when the tool is made, so that renaming the tool does not lose
+ * its server's tool.
+ */
 function withServerToolName<Columns extends ToolColumns>(tool: Columns): Columns {
   return tool.type === "mcp" ? { ...tool, mcpToolName: tool.mcpToolName ?? tool.name } : tool;
 }
 
-/** The columns that change when a body is applied to a stored tool. @throws ApiError 400 where the result cannot be a tool */
-async function changesOf(platform: Platform, stored: StoredTool, body: z.infer<typeof toolChangesBody>): Promise<Partial<ToolColumns>> {
+/**
+ * The columns that change when a body is applied to a stored tool.
+ * @throws ApiError 400 where the result cannot be a tool
+ */
+async function changesOf(
+  platform: Platform,
+  stored: StoredTool,
+  body: z.infer<typeof toolChangesBody>,
+): Promise<Partial<ToolColumns>> {
   const isNewType = body.type !== undefined && body.type !== stored.type;
   const changes: Partial<ToolColumns> = {
     ...(isNewType ? withoutOtherType(body.type ?? stored.type) : {}),
@@ -97,7 +138,10 @@ async function changesOf(platform: Platform, stored: StoredTool, body: z.infer<t
   return { ...changes, mcpToolName: merged.mcpToolName };
 }
 
-const toolWrite = (scope: RequestScope): ToolWrite => ({ ...adminWrite(scope), describe: toolChanges });
+const toolWrite = (scope: RequestScope): ToolWrite => ({
+  ...adminWrite(scope),
+  describe: toolChanges,
+});
 
 /** `/api/admin/tools`. */
 export function adminTools(): Hono<{ Bindings: RequestScope }> {
@@ -106,14 +150,24 @@ export function adminTools(): Hono<{ Bindings: RequestScope }> {
   app.get("/", queryOf(toolsQuery), async (context) => {
     const { platform } = context.env;
     const { changed, ...page } = context.req.valid("query");
-    const { data, nextCursor } = await listTools(platform.database, page, { isChanged: changed === "true" });
-    return context.json({ data: await Promise.all(data.map((tool) => showTool(platform, tool))), nextCursor });
+    const { data, nextCursor } = await listTools(platform.database, page, {
+      isChanged: changed === "true",
+    });
+    return context.json({
+      data: await Promise.all(data.map((tool) => showTool(platform, tool))),
+      nextCursor,
+    });
   });
 
   app.post("/", expectJson, jsonOf(newToolBody), async (context) => {
     const { platform } = context.env;
     const body = context.req.valid("json");
-    const tool = withServerToolName({ ...DEFAULTS, ...(await toColumns(platform, body)), name: body.name, type: body.type });
+    const tool = withServerToolName({
+      ...DEFAULTS,
+      ...(await toColumns(platform, body)),
+      name: body.name,
+      type: body.type,
+    });
     await checkTool(platform, tool);
     const created = await createTool(toolWrite(context.env), tool);
     forgetKeys(platform.memory);
@@ -139,7 +193,8 @@ export function adminTools(): Hono<{ Bindings: RequestScope }> {
 
   app.delete("/:id", async (context) => {
     const { platform } = context.env;
-    if (!(await deleteTool(adminWrite(context.env), idOf(context.req.param("id"), TOOL)))) throw notFound(TOOL);
+    if (!(await deleteTool(adminWrite(context.env), idOf(context.req.param("id"), TOOL))))
+      throw notFound(TOOL);
     forgetKeys(platform.memory);
     return context.body(null, 204);
   });

@@ -25,12 +25,21 @@ interface UntouchedTurn {
   history: ModelHistory | null;
 }
 
-/** The body as it came. Only where the client did not see all of its history, that history as the model must see it. */
-function sentBody({ body, history }: UntouchedTurn): { body: Uint8Array<ArrayBuffer>; headers: Record<string, string> } {
+/**
+ * The body as it came. Only where the client did not see all of its history, that history as the
+ * model must see it.
+ */
+function sentBody({ body, history }: UntouchedTurn): {
+  body: Uint8Array<ArrayBuffer>;
+  headers: Record<string, string>;
+} {
   // The record reads along, so the answer should not be compressed.
   const headers = { "accept-encoding": "identity" };
   if (history === null || history.restored.length === 0) return { body: body.bytes, headers };
-  return { body: new TextEncoder().encode(history.body), headers: { ...headers, "content-encoding": "" } };
+  return {
+    body: new TextEncoder().encode(history.body),
+    headers: { ...headers, "content-encoding": "" },
+  };
 }
 
 /** Sends the body as it came, and the answer as it comes, and reads along for the record. */
@@ -54,10 +63,17 @@ export async function answerUntouched(parts: UntouchedTurn): Promise<Response> {
   await joining;
   const ids = { "x-proxy-conversation-id": turn.record.conversationId };
   turn.record.httpStatus = response.status;
-  return writeResponse(scope, { ...response, body: await readAlong({ scope, turn, response, cancel }) }, ids);
+  return writeResponse(
+    scope,
+    { ...response, body: await readAlong({ scope, turn, response, cancel }) },
+    ids,
+  );
 }
 
-/** The request as text. One that cannot be read is upstream's to refuse, and recorded without its content. */
+/**
+ * The request as text. One that cannot be read is upstream's to refuse, and recorded without its
+ * content.
+ */
 async function noteRequest({ turn, body, history }: UntouchedTurn): Promise<void> {
   turn.record.request = await body.text().catch(() => null);
   if (history !== null && history.restored.length > 0) turn.record.restored = history.restored;
@@ -70,13 +86,22 @@ interface Reading {
   cancel: AbortController;
 }
 
-async function readAlong({ scope, turn, response, cancel }: Reading): Promise<UpstreamResponse["body"]> {
+async function readAlong({
+  scope,
+  turn,
+  response,
+  cancel,
+}: Reading): Promise<UpstreamResponse["body"]> {
   const contentType = response.headers["content-type"] ?? "";
   const kept = createResponseText(response.headers["content-encoding"] ? "" : contentType);
   const end = (status: RelayEnd): void | Promise<void> => {
     turn.record.response = kept.result();
-    if (status.status === "completed" && response.status >= 400) return turn.end({ status: "failed", error: errorMessage(turn) });
-    return turn.end({ status: status.status, error: status.status === "failed" ? messageOf(status.error) : null });
+    if (status.status === "completed" && response.status >= 400)
+      return turn.end({ status: "failed", error: errorMessage(turn) });
+    return turn.end({
+      status: status.status,
+      error: status.status === "failed" ? messageOf(status.error) : null,
+    });
   };
   if (!(response.body instanceof ReadableStream)) {
     if (response.body !== null) kept.add(response.body);
@@ -89,7 +114,14 @@ async function readAlong({ scope, turn, response, cancel }: Reading): Promise<Up
     maxUnreadBytes: scope.platform.maxUnreadBytes,
     cancel,
     failureNotice: () =>
-      isEventStream ? dataEvent(new ApiError("upstream_unreachable", "The upstream API broke off its answer. Try again.").body) : null,
+      isEventStream
+        ? dataEvent(
+            new ApiError(
+              "upstream_unreachable",
+              "The upstream API broke off its answer. Try again.",
+            ).body,
+          )
+        : null,
     tap: {
       onChunk: (bytes) => {
         turn.firstToken();

@@ -1,7 +1,12 @@
 import { v7 as uuidv7 } from "uuid";
 import { forgetKeys, type AuthenticatedKey } from "../auth/authenticate.ts";
 import { UpstreamRefusal } from "../loop/open-answer.ts";
-import { openStreamedTurn, runStreamedChatTurn, runWholeChatTurn, type ChatTurn } from "../loop/run-chat-turn.ts";
+import {
+  openStreamedTurn,
+  runStreamedChatTurn,
+  runWholeChatTurn,
+  type ChatTurn,
+} from "../loop/run-chat-turn.ts";
 import type { RunningCall, RunResult } from "../loop/run-tool-loop.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { ChatRequest } from "../openai/chat-request.ts";
@@ -39,7 +44,11 @@ interface ToolTurn {
 const TOOL_EVENT = "proxy.tool_execution";
 
 /** Headers of a round: the body is ours, and we have to read the answer. */
-const ROUND_HEADERS = { "accept-encoding": "identity", "content-encoding": "", "content-type": "application/json" };
+const ROUND_HEADERS = {
+  "accept-encoding": "identity",
+  "content-encoding": "",
+  "content-type": "application/json",
+};
 
 /** Runs one call and puts it on record. */
 async function runRecorded(parts: ToolTurn, call: RunningCall): Promise<RunResult> {
@@ -47,7 +56,12 @@ async function runRecorded(parts: ToolTurn, call: RunningCall): Promise<RunResul
   const tool = offer.owners.get(call.name);
   if (tool === undefined) throw new Error(`No server tool is called ${call.name}`);
   const startedAt = Date.now();
-  const running = { tool, argumentsText: call.arguments, owner: turn.record.apiKeyId, signal: call.signal };
+  const running = {
+    tool,
+    argumentsText: call.arguments,
+    owner: turn.record.apiKeyId,
+    signal: call.signal,
+  };
   const result = await callWatchedTool(scope, running, forgetKeys);
   turn.record.toolExecutions.push({
     id: uuidv7(),
@@ -68,14 +82,24 @@ async function runRecorded(parts: ToolTurn, call: RunningCall): Promise<RunResul
 }
 
 /** Runs one call and tells the operator of it, where one watches. */
-async function runWatched(parts: ToolTurn, call: RunningCall, client: ClientStream): Promise<RunResult> {
+async function runWatched(
+  parts: ToolTurn,
+  call: RunningCall,
+  client: ClientStream,
+): Promise<RunResult> {
   const { id, name, arguments: text, round } = call;
   const tell = (more: JsonObject) =>
-    void client.write(namedEvent(TOOL_EVENT, { type: TOOL_EVENT, id, name, arguments: text, round, ...more }));
+    void client.write(
+      namedEvent(TOOL_EVENT, { type: TOOL_EVENT, id, name, arguments: text, round, ...more }),
+    );
   const startedAt = Date.now();
   tell({ status: "running" });
   const result = await runRecorded(parts, call);
-  tell({ status: result.failed ? "failed" : "completed", result: result.text, durationMs: Date.now() - startedAt });
+  tell({
+    status: result.failed ? "failed" : "completed",
+    result: result.text,
+    durationMs: Date.now() - startedAt,
+  });
   return result;
 }
 
@@ -84,7 +108,8 @@ function chatTurn(parts: ToolTurn, signal: AbortSignal, client: ClientStream | n
   const { scope, request, key, chat, offer, upstream, turn, history, limits } = parts;
   const { config } = scope.platform;
   const encoder = new TextEncoder();
-  const run = (call: RunningCall) => (parts.isWatched && client !== null ? runWatched(parts, call, client) : runRecorded(parts, call));
+  const run = (call: RunningCall) =>
+    parts.isWatched && client !== null ? runWatched(parts, call, client) : runRecorded(parts, call);
   return {
     request: { ...chat, text: history.body },
     offered: new Map([...offer.owners].map(([name, tool]) => [name, spellTool(tool)])),
@@ -92,7 +117,14 @@ function chatTurn(parts: ToolTurn, signal: AbortSignal, client: ClientStream | n
     maxTurnMs: config.toolTurnTimeoutMs,
     maxBytes: config.maxBodyBytes,
     signal,
-    send: (body) => callUpstream(scope.platform, { upstream, request, body: encoder.encode(body), signal, headers: ROUND_HEADERS }),
+    send: (body) =>
+      callUpstream(scope.platform, {
+        upstream,
+        request,
+        body: encoder.encode(body),
+        signal,
+        headers: ROUND_HEADERS,
+      }),
     run: (call) => run({ ...call, signal: AbortSignal.any([signal, call.signal]) }),
     media: history.media,
     textWithoutMedia: history.bodyWithoutMedia,
@@ -124,12 +156,20 @@ export async function answerWithTools(parts: ToolTurn): Promise<Response> {
 }
 
 async function answerWhole(parts: ToolTurn, joining: Promise<void>): Promise<Response> {
-  const { completion, headers } = await runWholeChatTurn(chatTurn(parts, parts.scope.clientGone, null));
+  const { completion, headers } = await runWholeChatTurn(
+    chatTurn(parts, parts.scope.clientGone, null),
+  );
   await joining;
   await parts.turn.end({ status: "completed" });
   const body = new TextEncoder().encode(JSON.stringify(completion));
-  const response = { status: 200, headers: { ...withoutBodyHeaders(headers), "content-type": "application/json" }, body };
-  return writeResponse(parts.scope, response, { "x-proxy-conversation-id": parts.turn.record.conversationId });
+  const response = {
+    status: 200,
+    headers: { ...withoutBodyHeaders(headers), "content-type": "application/json" },
+    body,
+  };
+  return writeResponse(parts.scope, response, {
+    "x-proxy-conversation-id": parts.turn.record.conversationId,
+  });
 }
 
 async function answerStreamed(parts: ToolTurn, joining: Promise<void>): Promise<Response> {
@@ -144,7 +184,11 @@ async function answerStreamed(parts: ToolTurn, joining: Promise<void>): Promise<
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
   };
-  return writeResponse(scope, { status: 200, headers, body: client.readable }, { "x-proxy-conversation-id": turn.record.conversationId });
+  return writeResponse(
+    scope,
+    { status: 200, headers, body: client.readable },
+    { "x-proxy-conversation-id": turn.record.conversationId },
+  );
 }
 
 /** An error of upstream keeps its own status and body; any other is ours to render. */
@@ -155,6 +199,10 @@ async function endWithError({ scope, turn }: ToolTurn, error: unknown): Promise<
     return writeResponse(scope, error.response, ids);
   }
   const httpStatus = error instanceof ApiError ? error.status : 500;
-  await turn.end({ status: scope.clientGone.aborted ? "cancelled" : "failed", httpStatus, error: messageOf(error) });
+  await turn.end({
+    status: scope.clientGone.aborted ? "cancelled" : "failed",
+    httpStatus,
+    error: messageOf(error),
+  });
   throw error;
 }

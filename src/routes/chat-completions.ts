@@ -15,8 +15,13 @@ import { answerWithTools } from "./answer-with-tools.ts";
 import { openHistory } from "./model-history.ts";
 import { openTurnLimits } from "./turn-limits.ts";
 
-/** `POST /v1/chat/completions`: with the key's tools where it has some, byte for byte where it has none. */
-export async function chatCompletions(context: Context<{ Bindings: RequestScope }>): Promise<Response> {
+/**
+ * `POST /v1/chat/completions`: with the key's tools where it has some, byte for byte where it has
+ * none.
+ */
+export async function chatCompletions(
+  context: Context<{ Bindings: RequestScope }>,
+): Promise<Response> {
   const [scope, request] = [context.env, context.req.raw];
   const { config } = scope.platform;
   const startedAt = Date.now();
@@ -27,7 +32,8 @@ export async function chatCompletions(context: Context<{ Bindings: RequestScope 
   const mustRead = key.tools.length > 0 || key.allowedModels !== null;
   const chat = mustRead ? readChatRequest(await body.text()) : null;
   checkModel(key, chat?.model ?? null);
-  const offer = chat === null ? null : resolveTools(key.tools, chat, request.headers.get("x-proxy-tools"));
+  const offer =
+    chat === null ? null : resolveTools(key.tools, chat, request.headers.get("x-proxy-tools"));
   const upstream = pickUpstream(config, key);
   const isWatched = await watchesTools(context);
   const turn = openTurn(limits.keeper, {
@@ -37,7 +43,22 @@ export async function chatCompletions(context: Context<{ Bindings: RequestScope 
     upstream: upstream.baseUrl,
   });
   nameConversation({ key, turn }, request.headers);
-  const history = chat === null || key.tools.length === 0 ? null : await openHistory({ scope, key, chat, turn, waitedMs });
-  if (chat === null || offer === null || history === null) return answerUntouched({ scope, request, key, body, upstream, turn, history });
-  return answerWithTools({ scope, request, key, chat, offer, upstream, turn, history, limits, isWatched });
+  const history =
+    chat === null || key.tools.length === 0
+      ? null
+      : await openHistory({ scope, key, chat, turn, waitedMs });
+  if (chat === null || offer === null || history === null)
+    return answerUntouched({ scope, request, key, body, upstream, turn, history });
+  return answerWithTools({
+    scope,
+    request,
+    key,
+    chat,
+    offer,
+    upstream,
+    turn,
+    history,
+    limits,
+    isWatched,
+  });
 }

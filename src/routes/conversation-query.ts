@@ -6,11 +6,17 @@ import { pageQuery } from "./admin-input.ts";
 /** A text of a query; NUL, which PostgreSQL's text cannot hold, is for the store to leave out. */
 const text = (maxLength: number) => z.string().max(maxLength);
 
-/** ISO 8601 with an offset: without one, a time would mean something else on each machine. A `+` that became a space is one. */
+/**
+ * ISO 8601 with an offset: without one, a time would mean something else on each machine. A `+`
+ * that became a space is one.
+ */
 const moment = z
   .preprocess(
     (value) => (typeof value === "string" ? value.replace(/ (?=\d\d:\d\d$)/, "+") : value),
-    z.iso.datetime({ offset: true, error: "must be an ISO 8601 time with an offset, like 2027-01-31T00:00:00Z" }),
+    z.iso.datetime({
+      offset: true,
+      error: "must be an ISO 8601 time with an offset, like 2027-01-31T00:00:00Z",
+    }),
   )
   .transform((value) => new Date(value))
   .refine((value) => value.getUTCFullYear() >= 1, "must be a time of this era");
@@ -18,7 +24,9 @@ const moment = z
 const rowFilter = {
   apiKeyId: z.string().refine(isUuid, "must be the id of an API key").optional(),
   model: text(1000).optional(),
-  status: z.enum(["completed", "failed", "cancelled"], "must be completed, failed or cancelled").optional(),
+  status: z
+    .enum(["completed", "failed", "cancelled"], "must be completed, failed or cancelled")
+    .optional(),
   tool: text(1000).optional(),
   endpoint: text(200).optional(),
   minDurationMs: z.coerce
@@ -29,7 +37,12 @@ const rowFilter = {
     .optional(),
 };
 
-const fullFilter = { ...rowFilter, from: moment.optional(), to: moment.optional(), q: text(10_000).optional() };
+const fullFilter = {
+  ...rowFilter,
+  from: moment.optional(),
+  to: moment.optional(),
+  q: text(10_000).optional(),
+};
 
 /** `GET /conversations`. */
 export const listQuery = z.object({ ...pageQuery.shape, ...fullFilter });

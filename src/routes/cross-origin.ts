@@ -2,18 +2,31 @@ import type { Context, MiddlewareHandler, Next } from "hono";
 import type { RequestScope } from "../platform.ts";
 
 /**
- * Browsers may call `/v1` from anywhere, as they may call OpenAI: the credential is a header that no other page can
- * send, never a cookie. `/api/admin` and the rest have no such headers.
+ * Browsers may call `/v1` from anywhere, as they may call OpenAI: the credential is a header that
+ * no other page can send, never a cookie. `/api/admin` and the rest have no such headers.
  */
-export const allowAnyOrigin: MiddlewareHandler<{ Bindings: RequestScope }> = async (context, next) => {
+export const allowAnyOrigin: MiddlewareHandler<{ Bindings: RequestScope }> = async (
+  context,
+  next,
+) => {
   await next();
-  if (context.req.raw.headers.get("origin") === null || context.res.headers.has("access-control-allow-origin")) return;
+  if (
+    context.req.raw.headers.get("origin") === null ||
+    context.res.headers.has("access-control-allow-origin")
+  )
+    return;
   context.res.headers.set("access-control-allow-origin", "*");
   context.res.headers.set("access-control-expose-headers", "*");
 };
 
-/** A preflight carries no key, so it is answered here. An OPTIONS request of another kind goes to upstream. */
-export async function answerPreflight(context: Context<{ Bindings: RequestScope }>, next: Next): Promise<Response | void> {
+/**
+ * A preflight carries no key, so it is answered here. An OPTIONS request of another kind goes to
+ * upstream.
+ */
+export async function answerPreflight(
+  context: Context<{ Bindings: RequestScope }>,
+  next: Next,
+): Promise<Response | void> {
   const method = context.req.header("access-control-request-method");
   if (method === undefined) return next();
   return context.body(null, 204, {

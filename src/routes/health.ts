@@ -15,7 +15,9 @@ async function databaseHealth(platform: Platform): Promise<PartHealth> {
   } catch (error) {
     platform.logger.warn("The database does not answer", { error: describeError(error) });
     const known = knownKeyCount(platform.memory);
-    const message = "The database does not answer. " + (known > 0 ? "Keys that were used lately go on working." : "No key can be checked.");
+    const message =
+      "The database does not answer. " +
+      (known > 0 ? "Keys that were used lately go on working." : "No key can be checked.");
     return { status: known > 0 ? "degraded" : "down", message };
   } finally {
     cancel();
@@ -32,7 +34,8 @@ function timeLimit(ms: number): { promise: Promise<never>; cancel: () => void } 
 
 function upstreamHealth({ config }: Platform): PartHealth {
   const baseUrl = new URL(config.openaiBaseUrl);
-  if (config.openaiApiKey !== null || baseUrl.hostname !== "api.openai.com") return { status: "ok", host: baseUrl.host };
+  if (config.openaiApiKey !== null || baseUrl.hostname !== "api.openai.com")
+    return { status: "ok", host: baseUrl.host };
   return {
     status: "unconfigured",
     host: baseUrl.host,
@@ -40,12 +43,26 @@ function upstreamHealth({ config }: Platform): PartHealth {
   };
 }
 
-/** `GET /health`: 200 unless the proxy can serve nobody. A part that is merely not configured is no failure. */
+/**
+ * `GET /health`: 200 unless the proxy can serve nobody. A part that is merely not configured is no
+ * failure.
+ */
 export async function health(context: Context<{ Bindings: RequestScope }>): Promise<Response> {
   const { platform } = context.env;
   const [database, others] = await Promise.all([databaseHealth(platform), platform.partHealth()]);
-  const parts: Record<string, PartHealth> = { database, upstream: upstreamHealth(platform), ...others };
+  const parts: Record<string, PartHealth> = {
+    database,
+    upstream: upstreamHealth(platform),
+    ...others,
+  };
   const states = Object.values(parts).map((part) => part.status);
-  const status = database.status === "down" ? "down" : states.some((state) => state === "down" || state === "degraded") ? "degraded" : "ok";
-  return context.json({ status, parts }, status === "down" ? 503 : 200, { "cache-control": "no-store" });
+  const status =
+    database.status === "down"
+      ? "down"
+      : states.some((state) => state === "down" || state === "degraded")
+        ? "degraded"
+        : "ok";
+  return context.json({ status, parts }, status === "down" ? 503 : 200, {
+    "cache-control": "no-store",
+  });
 }

@@ -14,9 +14,15 @@ interface JoinParts {
   turn: OpenTurn;
 }
 
-/** While upstream works, the database may be asked this long which conversation goes on. In milliseconds. */
+/**
+ * While upstream works, the database may be asked this long which conversation goes on. In
+ * milliseconds.
+ */
 const DATABASE_LIMIT_MS = 300;
-/** Larger requests are not read for this before their answer begins: they join their conversation when they are written. */
+/**
+ * Larger requests are not read for this before their answer begins: they join their conversation
+ * when they are written.
+ */
 const MAX_READ_LENGTH = 4_000_000;
 
 /** Places in the history at which an earlier turn may have ended. */
@@ -27,7 +33,10 @@ async function placesIn(text: string): Promise<HistoryPlace[]> {
   return request === null ? [] : (await hashHistory(request.endUser, request.messages)).places;
 }
 
-async function findParent({ scope, key }: JoinParts, places: HistoryPlace[]): Promise<EndedTurn | null> {
+async function findParent(
+  { scope, key }: JoinParts,
+  places: HistoryPlace[],
+): Promise<EndedTurn | null> {
   const { platform } = scope;
   const index = conversationIndexOf(platform.memory);
   const known = await index.find(key.id, places);
@@ -42,15 +51,22 @@ async function findParent({ scope, key }: JoinParts, places: HistoryPlace[]): Pr
     asked.filter(({ lookup }) => !there.has(lookup)),
   );
   const found = latestParent({ places, isTold: () => false }, parents)?.parent;
-  return found === undefined ? null : { ...found, takenBy: found.isTaken ? "another request" : null };
+  return found === undefined
+    ? null
+    : { ...found, takenBy: found.isTaken ? "another request" : null };
 }
 
 /**
- * Finds the conversation that a request goes on from, so that its answer can name it. Done while upstream works. What is
- * not found in time is found when the turn is written; what the client was told then is an alias.
+ * Finds the conversation that a request goes on from, so that its answer can name it. Done while
+ * upstream works. What is not found in time is found when the turn is written; what the client was
+ * told then is an alias.
  * @param known places in the request's history, where they were needed before
  */
-export async function joinConversation(parts: JoinParts, requestText: string | null, known: HistoryPlace[] | null): Promise<void> {
+export async function joinConversation(
+  parts: JoinParts,
+  requestText: string | null,
+  known: HistoryPlace[] | null,
+): Promise<void> {
   const { scope, turn } = parts;
   const { record } = turn;
   if (record.isNamed === true) return;
@@ -64,6 +80,9 @@ export async function joinConversation(parts: JoinParts, requestText: string | n
       conversationIndexOf(scope.platform.memory).take(parent, record.id);
     } else record.isBranch = true;
   } catch (error) {
-    scope.platform.logger.debug("A conversation could not be joined yet", { turn: record.id, error: describeError(error) });
+    scope.platform.logger.debug("A conversation could not be joined yet", {
+      turn: record.id,
+      error: describeError(error),
+    });
   }
 }

@@ -7,6 +7,9 @@ import { VERSION } from "./version.ts";
  * `POST /mcp` and `DELETE /mcp`: the MCP OpenAI Router.
  * @param serveInside the proxy's own routes, which its tools use
  */
-export function mcp(serveInside: ServeInside): (context: Context<{ Bindings: RequestScope }>) => Promise<Response> {
-  return (context) => serveMcp({ scope: context.env, request: context.req.raw, serveInside, version: VERSION });
+export function mcp(
+  serveInside: ServeInside,
+): (context: Context<{ Bindings: RequestScope }>) => Promise<Response> {
+  return (context) =>
+    serveMcp({ scope: context.env, request: context.req.raw, serveInside, version: VERSION });
 }

@@ -1,4 +1,7 @@
-/** What the admin API answers: the shapes of the OpenAPI document. Tests compare real answers with them. */
+/**
+ * What the admin API answers: the shapes of the OpenAPI document. Tests compare real answers with
+ * them.
+ */
 import { z } from "zod";
 
 const time = z.string().meta({ format: "date-time" });
@@ -45,7 +48,9 @@ const key = z.object({
   updatedAt: time,
 });
 
-const newKey = key.extend({ key: z.string().meta({ description: "The key itself. It is shown this once." }) });
+const newKey = key.extend({
+  key: z.string().meta({ description: "The key itself. It is shown this once." }),
+});
 
 const describedTool = z.object({ description: z.string(), parameters: jsonSchema });
 
@@ -65,10 +70,10 @@ const tool = z.object({
   timeoutMs: z.int().nullable(),
   maxConcurrency: z.int().nullable(),
   onMcpChange: z.enum(["keep", "disable"]),
-  mcpChange: z
-    .object({ from: describedTool, to: describedTool.nullable() })
-    .nullable()
-    .meta({ description: "What the MCP server offers instead of what was approved; `to` is null where it has no such tool any more" }),
+  mcpChange: z.object({ from: describedTool, to: describedTool.nullable() }).nullable().meta({
+    description:
+      "What the MCP server offers instead of what was approved; `to` is null where it has no such tool any more",
+  }),
   mcpChangedAt: time.nullable(),
   mcpCheckedAt: time.nullable(),
   isActive: z.boolean(),
@@ -101,7 +106,9 @@ const turn = z.object({
   parentTurnId: id.nullable(),
   model: z.string().nullable(),
   streamed: z.boolean(),
-  cached: z.boolean().meta({ description: "Whether an earlier answer was given again, which cost nothing" }),
+  cached: z
+    .boolean()
+    .meta({ description: "Whether an earlier answer was given again, which cost nothing" }),
   status,
   httpStatus: z.int(),
   error: z.string().nullable(),
@@ -121,7 +128,9 @@ const message = z.object({
   role: z.string(),
   content: z.unknown().meta({ description: "A text, an array of content parts, or null" }),
   toolCalls: z.unknown().meta({ description: "As the model sent them, or null" }),
-  extra: z.unknown().meta({ description: "Reasoning, refusal, name and what else the message had, or null" }),
+  extra: z
+    .unknown()
+    .meta({ description: "Reasoning, refusal, name and what else the message had, or null" }),
   toolCallId: z.string().nullable(),
   hidden: z.boolean(),
   round: z.int().nullable(),
@@ -164,13 +173,17 @@ const turnsDetail = {
 
 const conversationDetail = conversation.extend({
   ...turnsDetail,
-  branches: z.array(z.object({ id, title: z.string(), branchOfTurnId: id.nullable(), createdAt: time })),
+  branches: z.array(
+    z.object({ id, title: z.string(), branchOfTurnId: id.nullable(), createdAt: time }),
+  ),
   inherited: z.object(turnsDetail),
 });
 
 const discoveredTool = z.object({
   name: z.string(),
-  suggestedName: z.string().meta({ description: "A name that OpenAI takes, and that no other server's tool has" }),
+  suggestedName: z
+    .string()
+    .meta({ description: "A name that OpenAI takes, and that no other server's tool has" }),
   description: z.string(),
   parameters: jsonSchema,
 });
@@ -192,12 +205,16 @@ const discovered = z.union([
 const server = z.object({
   id: z.string(),
   command: z.string(),
-  owner: z.nullable(z.object({ id: z.string(), name: z.string() })).meta({ description: "An API key, or `operator`; null: all keys" }),
+  owner: z
+    .nullable(z.object({ id: z.string(), name: z.string() }))
+    .meta({ description: "An API key, or `operator`; null: all keys" }),
   state: z.enum(["stopped", "starting", "running", "failed"]),
   pid: z.int().optional(),
   startedAt: time.optional(),
   lastError: z.string().optional(),
-  retryAt: time.optional().meta({ description: "When a failed server is started again at the earliest" }),
+  retryAt: time
+    .optional()
+    .meta({ description: "When a failed server is started again at the earliest" }),
   restarts: count,
   calls: count,
   callsInFlight: count,
@@ -206,7 +223,9 @@ const server = z.object({
   tools: z.array(z.string()),
 });
 
-const percentiles = z.object({ p50: z.number(), p90: z.number(), p95: z.number(), p99: z.number() }).nullable();
+const percentiles = z
+  .object({ p50: z.number(), p90: z.number(), p95: z.number(), p99: z.number() })
+  .nullable();
 const figures = {
   group: z.string().nullable(),
   label: z.string().nullable(),
@@ -262,18 +281,39 @@ const settings = z.object({
 });
 
 const preview = z.object({
-  tools: z.array(z.object({ name: z.string(), type: z.string(), description: z.string(), tokens: count, text: z.string() })),
+  tools: z.array(
+    z.object({
+      name: z.string(),
+      type: z.string(),
+      description: z.string(),
+      tokens: count,
+      text: z.string(),
+    }),
+  ),
   tokens: count,
 });
 
-const trial = z.object({ result: z.string().nullable(), error: z.string().nullable(), logs: z.array(z.string()), durationMs: count });
+const trial = z.object({
+  result: z.string().nullable(),
+  error: z.string().nullable(),
+  logs: z.array(z.string()),
+  durationMs: count,
+});
 
 const apiError = z.object({
-  error: z.object({ message: z.string(), type: z.string(), param: z.string().nullable(), code: z.string().nullable() }),
+  error: z.object({
+    message: z.string(),
+    type: z.string(),
+    param: z.string().nullable(),
+    code: z.string().nullable(),
+  }),
 });
 
 const pageOf = (row: z.ZodType) =>
-  z.object({ data: z.array(row), nextCursor: z.string().nullable().meta({ description: "Null on the last page" }) });
+  z.object({
+    data: z.array(row),
+    nextCursor: z.string().nullable().meta({ description: "Null on the last page" }),
+  });
 
 /** Every shape by its name in the document. */
 export const SHAPES = {

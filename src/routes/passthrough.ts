@@ -10,10 +10,15 @@ import { callUpstream } from "../upstream/call-upstream.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { writeResponse } from "./write-response.ts";
 
-/** Bodies up to this size are sent as bytes, which costs less; larger ones, and those of unknown size, are streamed. */
+/**
+ * Bodies up to this size are sent as bytes, which costs less; larger ones, and those of unknown
+ * size, are streamed.
+ */
 const BUFFERED_BYTES = 64 * 1024;
 
-/** Every `/v1` path that has no stage of its own: any method, any body, through and back untouched. */
+/**
+ * Every `/v1` path that has no stage of its own: any method, any body, through and back untouched.
+ */
 export async function passthrough(context: Context<{ Bindings: RequestScope }>): Promise<Response> {
   const [scope, request] = [context.env, context.req.raw];
   const key = await authenticate(scope, request.headers);
@@ -23,22 +28,37 @@ export async function passthrough(context: Context<{ Bindings: RequestScope }>):
   const untilAnswered = new AbortController();
   const cancel = () => untilAnswered.abort();
   scope.clientGone.addEventListener("abort", cancel);
-  const response = await callUpstream(scope.platform, { upstream, request, body, signal: untilAnswered.signal });
-  // From here on a client that leaves cancels the body that it was reading, which ends quietly where a signal would not.
+  const response = await callUpstream(scope.platform, {
+    upstream,
+    request,
+    body,
+    signal: untilAnswered.signal,
+  });
+  // From here on a client that leaves cancels the body that it was reading, which ends quietly
+  // where a signal would not.
   scope.clientGone.removeEventListener("abort", cancel);
   return writeResponse(scope, response);
 }
 
-async function passedBody(scope: RequestScope, request: Request, key: AuthenticatedKey): Promise<UpstreamRequest["body"]> {
+async function passedBody(
+  scope: RequestScope,
+  request: Request,
+  key: AuthenticatedKey,
+): Promise<UpstreamRequest["body"]> {
   if (key.allowedModels !== null) return checkedBody(scope, request, key);
   const length = request.headers.get("content-length");
   if (request.method === "GET" || request.method === "HEAD") return null;
-  if (length !== null && Number(length) <= BUFFERED_BYTES) return length === "0" ? null : new Uint8Array(await request.arrayBuffer());
+  if (length !== null && Number(length) <= BUFFERED_BYTES)
+    return length === "0" ? null : new Uint8Array(await request.arrayBuffer());
   return request.body;
 }
 
 /** Where the key may use some models only, the body has to be read to see which one it names. */
-async function checkedBody({ platform }: RequestScope, request: Request, key: AuthenticatedKey): Promise<UpstreamRequest["body"]> {
+async function checkedBody(
+  { platform }: RequestScope,
+  request: Request,
+  key: AuthenticatedKey,
+): Promise<UpstreamRequest["body"]> {
   checkModel(key, new URL(request.url).searchParams.get("model"));
   if (request.body === null) return null;
   const body = await readBody(request, platform.config.maxBodyBytes);
@@ -48,11 +68,17 @@ async function checkedBody({ platform }: RequestScope, request: Request, key: Au
 
 async function modelOf(body: ReadBody, contentType: string): Promise<string | null> {
   if (contentType.toLowerCase().startsWith("multipart/form-data")) {
-    const form = await new Response(body.bytes, { headers: { "content-type": contentType } }).formData().catch((error: unknown) => {
-      throw new ApiError("bad_request", "The multipart body cannot be read, so the proxy cannot see which model it names.", {
-        cause: error,
+    const form = await new Response(body.bytes, { headers: { "content-type": contentType } })
+      .formData()
+      .catch((error: unknown) => {
+        throw new ApiError(
+          "bad_request",
+          "The multipart body cannot be read, so the proxy cannot see which model it names.",
+          {
+            cause: error,
+          },
+        );
       });
-    });
     const model = form.get("model");
     return typeof model === "string" ? model : null;
   }

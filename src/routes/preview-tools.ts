@@ -14,16 +14,23 @@ export interface ToolPreview {
 }
 
 /**
- * What a model is offered, and its tokens: of each tool, and of all, which is a little more than their sum.
+ * What a model is offered, and its tokens: of each tool, and of all, which is a little more than
+ * their sum.
  * @param model whose vocabulary counts them
  */
-export async function previewTools(tools: ResolvedTool[], model: string): Promise<{ tools: ToolPreview[]; tokens: number }> {
+export async function previewTools(
+  tools: ResolvedTool[],
+  model: string,
+): Promise<{ tools: ToolPreview[]; tokens: number }> {
   const counter = await openTokenCounter(model);
-  const spelled = tools.map((tool) => ({ tool, text: spellTool(tool) })).map((item) => ({ ...item, definition: parseJson(item.text) }));
+  const spelled = tools
+    .map((tool) => ({ tool, text: spellTool(tool) }))
+    .map((item) => ({ ...item, definition: parseJson(item.text) }));
   const withTools = countPrompt({ tools: spelled.map(({ definition }) => definition) }, counter);
   return {
     tools: spelled.map(({ tool: { name, type, description }, text, definition }) => {
-      const called = isObject(definition) && isObject(definition["function"]) ? definition["function"] : {};
+      const called =
+        isObject(definition) && isObject(definition["function"]) ? definition["function"] : {};
       return { name, type, description, tokens: countTool(called, counter), text };
     }),
     tokens: withTools - countPrompt({}, counter),

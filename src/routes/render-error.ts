@@ -11,15 +11,23 @@ function toApiError(error: unknown, logger: Logger): ApiError {
   if (error instanceof ApiError) return error;
   // What Hono's validators throw, e.g. for JSON that does not parse.
   if (error instanceof HTTPException && error.status < 500)
-    return new ApiError("bad_request", `${error.message || "The request could not be read"}.`, { cause: error });
-  if (isDatabaseUnavailable(error)) {
-    logger.warn("The database did not answer a request", { error: describeError(error) });
-    return new ApiError("database_unavailable", "The proxy's database is not available. Try again shortly.", {
-      retryAfter: DATABASE_RETRY_SECONDS,
+    return new ApiError("bad_request", `${error.message || "The request could not be read"}.`, {
       cause: error,
     });
+  if (isDatabaseUnavailable(error)) {
+    logger.warn("The database did not answer a request", { error: describeError(error) });
+    return new ApiError(
+      "database_unavailable",
+      "The proxy's database is not available. Try again shortly.",
+      {
+        retryAfter: DATABASE_RETRY_SECONDS,
+        cause: error,
+      },
+    );
   }
-  logger.error("A request failed for a reason that nobody foresaw", { error: describeError(error) });
+  logger.error("A request failed for a reason that nobody foresaw", {
+    error: describeError(error),
+  });
   return new ApiError(
     "internal",
     "The proxy failed to handle this request. Its log says why, under the x-proxy-request-id of this response.",
@@ -27,9 +35,16 @@ function toApiError(error: unknown, logger: Logger): ApiError {
   );
 }
 
-/** The one place where an error becomes a response. What is not an ApiError is a bug: it is logged and shown as a bland 500. */
+/**
+ * The one place where an error becomes a response. What is not an ApiError is a bug: it is logged
+ * and shown as a bland 500.
+ */
 export function renderError(error: unknown, logger: Logger): Response {
   const { status, body, headers } = toApiError(error, logger);
-  // A body that was refused unread is still on its way: the connection cannot carry another request behind it.
-  return Response.json(body, { status, headers: status === 413 ? { ...headers, connection: "close" } : headers });
+  // A body that was refused unread is still on its way: the connection cannot carry another request
+  // behind it.
+  return Response.json(body, {
+    status,
+    headers: status === 413 ? { ...headers, connection: "close" } : headers,
+  });
 }

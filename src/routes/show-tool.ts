@@ -4,7 +4,10 @@ import { sealOf, SealError } from "../store/seal.ts";
 import type { StoredTool } from "../store/tools.ts";
 import { waitingChange } from "../tools/tool-drift.ts";
 
-/** Names of sealed variables or headers, or null where ENCRYPTION_KEY was changed: a list must not fail over one tool. */
+/**
+ * Names of sealed variables or headers, or null where ENCRYPTION_KEY was changed: a list must not
+ * fail over one tool.
+ */
 async function namesIn(platform: Platform, sealed: string | null): Promise<string[] | null> {
   if (sealed === null) return [];
   try {
@@ -18,7 +21,27 @@ async function namesIn(platform: Platform, sealed: string | null): Promise<strin
 
 /** A tool as the operator sees it: names of variables and headers, never their values. */
 export async function showTool(platform: Platform, tool: StoredTool) {
-  const { env, mcpHeaders, parameters, mcpApproved: _approved, mcpChanged: _changed, createdAt, updatedAt, ...rest } = tool;
-  const [envNames, mcpHeaderNames] = await Promise.all([namesIn(platform, env), namesIn(platform, mcpHeaders)]);
-  return { ...rest, parameters: parseJson(parameters), envNames, mcpHeaderNames, mcpChange: waitingChange(tool), createdAt, updatedAt };
+  const {
+    env,
+    mcpHeaders,
+    parameters,
+    mcpApproved: _approved,
+    mcpChanged: _changed,
+    createdAt,
+    updatedAt,
+    ...rest
+  } = tool;
+  const [envNames, mcpHeaderNames] = await Promise.all([
+    namesIn(platform, env),
+    namesIn(platform, mcpHeaders),
+  ]);
+  return {
+    ...rest,
+    parameters: parseJson(parameters),
+    envNames,
+    mcpHeaderNames,
+    mcpChange: waitingChange(tool),
+    createdAt,
+    updatedAt,
+  };
 }

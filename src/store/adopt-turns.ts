@@ -1,9 +1,17 @@
 /**
- * Replicas write what they answered in any order: a turn may be on record before the one that it goes on from. When that
- * one comes, the turns that await it are put behind it, and what they repeat of it is removed.
+ * Replicas write what they answered in any order: a turn may be on record before the one that it
+ * goes on from. When that one comes, the turns that await it are put behind it, and what they
+ * repeat of it is removed.
  */
 import { inArray, sql } from "drizzle-orm";
-import { conversationAliases, conversations, messageBodies, messages, toolExecutions, turns } from "../../drizzle/schema.ts";
+import {
+  conversationAliases,
+  conversations,
+  messageBodies,
+  messages,
+  toolExecutions,
+  turns,
+} from "../../drizzle/schema.ts";
 import type { AssignedTurn } from "./assign-conversations.ts";
 import type { Transaction } from "./database.ts";
 
@@ -21,8 +29,9 @@ interface Adoption {
 }
 
 /**
- * Lets no other writer decide what ends or goes on at these places until the transaction ends: a turn and the one that it
- * goes on from, written at the same time, would both miss the other. Other conversations are not held up.
+ * Lets no other writer decide what ends or goes on at these places until the transaction ends: a
+ * turn and the one that it goes on from, written at the same time, would both miss the other. Other
+ * conversations are not held up.
  */
 export async function lockPlaces(transaction: Transaction, places: string[]): Promise<void> {
   const names = [...new Set(places)].toSorted();
@@ -32,7 +41,10 @@ export async function lockPlaces(transaction: Transaction, places: string[]): Pr
     from json_array_elements_text(${JSON.stringify(names)}::text::json) with ordinality place(name, number) order by number`);
 }
 
-/** Waits for those who are writing into these conversations. What is read after it has what they wrote. */
+/**
+ * Waits for those who are writing into these conversations. What is read after it has what they
+ * wrote.
+ */
 async function lockConversations(transaction: Transaction, ids: string[]): Promise<void> {
   await transaction
     .select({ id: conversations.id })
@@ -42,7 +54,10 @@ async function lockConversations(transaction: Transaction, ids: string[]): Promi
     .for("update");
 }
 
-async function findAdoptions(transaction: Transaction, written: AssignedTurn[]): Promise<Adoption[]> {
+async function findAdoptions(
+  transaction: Transaction,
+  written: AssignedTurn[],
+): Promise<Adoption[]> {
   const parents = written.flatMap(({ record, read }) =>
     read.place === null ? [] : [{ id: record.id, place: read.place, apiKeyId: record.apiKeyId }],
   );
@@ -59,14 +74,24 @@ async function findAdoptions(transaction: Transaction, written: AssignedTurn[]):
 }
 
 /** Moves everything of one conversation into another, whose id it becomes an alias of. */
-async function mergeConversation(transaction: Transaction, from: string, into: string): Promise<void> {
+async function mergeConversation(
+  transaction: Transaction,
+  from: string,
+  into: string,
+): Promise<void> {
   await lockConversations(transaction, [from, into]);
   for (const table of [turns, messages, messageBodies, toolExecutions, conversationAliases]) {
-    await transaction.execute(sql`update ${table} set conversation_id = ${into} where conversation_id = ${from}`);
+    await transaction.execute(
+      sql`update ${table} set conversation_id = ${into} where conversation_id = ${from}`,
+    );
   }
-  await transaction.execute(sql`update ${conversations} set branch_of_conversation_id = ${into} where branch_of_conversation_id = ${from}`);
+  await transaction.execute(
+    sql`update ${conversations} set branch_of_conversation_id = ${into} where branch_of_conversation_id = ${from}`,
+  );
   await transaction.execute(sql`delete from ${conversations} where id = ${from}`);
-  await transaction.execute(sql`insert into ${conversationAliases} (id, conversation_id) values (${from}, ${into}) on conflict do nothing`);
+  await transaction.execute(
+    sql`insert into ${conversationAliases} (id, conversation_id) values (${from}, ${into}) on conflict do nothing`,
+  );
 }
 
 /** Makes a conversation's figures those of its turns. */
@@ -92,14 +117,20 @@ async function recount(transaction: Transaction, id: string): Promise<void> {
 }
 
 async function adopt(transaction: Transaction, adoption: Adoption): Promise<void> {
-  const { turn_id: turnId, conversation_id: own, parent_turn_id: parentId, parent_conversation_id: into } = adoption;
+  const {
+    turn_id: turnId,
+    conversation_id: own,
+    parent_turn_id: parentId,
+    parent_conversation_id: into,
+  } = adoption;
   await transaction.execute(
     sql`delete from ${messages} where turn_id = ${turnId} and round is null and position < ${adoption.awaited_messages}`,
   );
   await transaction.execute(
     sql`update ${turns} set parent_turn_id = ${parentId}, awaited_place = null, awaited_messages = 0 where id = ${turnId}`,
   );
-  if (own !== into && adoption.is_first && !adoption.is_taken) await mergeConversation(transaction, own, into);
+  if (own !== into && adoption.is_first && !adoption.is_taken)
+    await mergeConversation(transaction, own, into);
   else if (own !== into) {
     await transaction.execute(
       sql`update ${conversations} set branch_of_turn_id = ${parentId}, branch_of_conversation_id = ${into} where id = ${own} and ${adoption.is_first}`,

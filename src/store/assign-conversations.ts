@@ -1,6 +1,7 @@
 /**
- * Decides which conversation a turn belongs to. What the client was told when its answer began is kept where it can be;
- * where the turn turns out to go on from another conversation, it becomes an alias of that.
+ * Decides which conversation a turn belongs to. What the client was told when its answer began is
+ * kept where it can be; where the turn turns out to go on from another conversation, it becomes an
+ * alias of that.
  */
 import { inArray, sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
@@ -24,7 +25,10 @@ export interface AssignedTurn extends TurnToWrite {
   parentTurnId: string | null;
   /** How many of the request's messages are on record already. */
   knownMessages: number;
-  /** The last place in its history, where nothing on record ends at it, and how many of its new messages are before that. */
+  /**
+   * The last place in its history, where nothing on record ends at it, and how many of its new
+   * messages are before that.
+   */
   awaited: { place: string; messages: number } | null;
   /** Where it is the first turn of a branch: what that goes on from. */
   branchOf: { turnId: string; conversationId: string } | null;
@@ -38,9 +42,18 @@ interface Known {
 }
 
 async function readKnown(transaction: Transaction, batch: TurnToWrite[]): Promise<Known> {
-  const named = [...new Set(batch.filter(({ record }) => record.isNamed === true).map(({ record }) => record.conversationId))];
+  const named = [
+    ...new Set(
+      batch
+        .filter(({ record }) => record.isNamed === true)
+        .map(({ record }) => record.conversationId),
+    ),
+  ];
   if (named.length === 0) return { owners: new Map(), aliases: new Map() };
-  const aliases = await transaction.select().from(conversationAliases).where(inArray(conversationAliases.id, named));
+  const aliases = await transaction
+    .select()
+    .from(conversationAliases)
+    .where(inArray(conversationAliases.id, named));
   const ids = [...named, ...aliases.map(({ conversationId }) => conversationId)];
   const rows = await transaction
     .select({ id: conversations.id, apiKeyId: conversations.apiKeyId })
@@ -52,11 +65,16 @@ async function readKnown(transaction: Transaction, batch: TurnToWrite[]): Promis
   };
 }
 
-/** The conversation that a client named: its own, an alias of its own, or one that is made for it. Never another key's. */
+/**
+ * The conversation that a client named: its own, an alias of its own, or one that is made for it.
+ * Never another key's.
+ */
 function namedConversation({ record }: TurnToWrite, { owners, aliases }: Known): string {
   const id = aliases.get(record.conversationId) ?? record.conversationId;
   const owner = owners.get(id);
-  return owner === undefined || owner === record.apiKeyId ? id : uuidOf(`${record.apiKeyId} ${record.conversationId}`);
+  return owner === undefined || owner === record.apiKeyId
+    ? id
+    : uuidOf(`${record.apiKeyId} ${record.conversationId}`);
 }
 
 interface Candidate extends ParentTurn {
@@ -67,8 +85,10 @@ function assign(turn: TurnToWrite, candidates: Candidate[], known: Known): Assig
   const { record, read } = turn;
   const own = candidates.filter(({ apiKeyId }) => apiKeyId === record.apiKeyId);
   const told = record.isNamed === true ? namedConversation(turn, known) : null;
-  // Where there is a choice, what was found when the answer began stands, so that the client was told the truth.
-  const isTold = ({ turnId, conversationId }: ParentTurn) => turnId === record.parentTurnId || conversationId === told;
+  // Where there is a choice, what was found when the answer began stands, so that the client was
+  // told the truth.
+  const isTold = ({ turnId, conversationId }: ParentTurn) =>
+    turnId === record.parentTurnId || conversationId === told;
   const found = latestParent({ places: read.places, isTold }, own);
   const last = read.places.at(-1);
   const knownMessages = found === null ? 0 : found.index + 1;
@@ -81,26 +101,46 @@ function assign(turn: TurnToWrite, candidates: Candidate[], known: Known): Assig
   if (told !== null) {
     const isBranch = found !== null && found.parent.conversationId !== told;
     // What its client named is never merged into something else.
-    return { ...turn, ...place, awaited: null, conversationId: told, branchOf: isBranch ? found.parent : null };
+    return {
+      ...turn,
+      ...place,
+      awaited: null,
+      conversationId: told,
+      branchOf: isBranch ? found.parent : null,
+    };
   }
-  if (found === null) return { ...turn, ...place, conversationId: record.conversationId, branchOf: null };
+  if (found === null)
+    return { ...turn, ...place, conversationId: record.conversationId, branchOf: null };
   const { parent } = found;
-  if (!parent.isTaken && record.isBranch !== true) return { ...turn, ...place, conversationId: parent.conversationId, branchOf: null };
-  const conversationId = record.conversationId === parent.conversationId ? uuidv7() : record.conversationId;
+  if (!parent.isTaken && record.isBranch !== true)
+    return { ...turn, ...place, conversationId: parent.conversationId, branchOf: null };
+  const conversationId =
+    record.conversationId === parent.conversationId ? uuidv7() : record.conversationId;
   return { ...turn, ...place, conversationId, branchOf: parent };
 }
 
-/** What a turn and those that go on from one another have in common: where it ends, and where its history ended before. */
+/**
+ * What a turn and those that go on from one another have in common: where it ends, and where its
+ * history ended before.
+ */
 function sharedPlaces({ record, read }: TurnToWrite): string[] {
   const places = [read.place, read.places.at(-1)?.lookup ?? null];
   return places.filter((place) => place !== null).map((place) => `${record.apiKeyId} ${place}`);
 }
 
-async function assignAll(transaction: Transaction, fresh: TurnToWrite[]): Promise<{ assigned: AssignedTurn[]; existing: Set<string> }> {
-  const places = fresh.flatMap(({ record, read }) => read.places.map(({ lookup }) => ({ apiKeyId: record.apiKeyId, place: lookup })));
+async function assignAll(
+  transaction: Transaction,
+  fresh: TurnToWrite[],
+): Promise<{ assigned: AssignedTurn[]; existing: Set<string> }> {
+  const places = fresh.flatMap(({ record, read }) =>
+    read.places.map(({ lookup }) => ({ apiKeyId: record.apiKeyId, place: lookup })),
+  );
   const candidates: Candidate[] = await findParents(transaction, places);
   const known = await readKnown(transaction, fresh);
-  const existing = new Set([...candidates.map(({ conversationId }) => conversationId), ...known.owners.keys()]);
+  const existing = new Set([
+    ...candidates.map(({ conversationId }) => conversationId),
+    ...known.owners.keys(),
+  ]);
   const assigned: AssignedTurn[] = [];
   for (const turn of fresh) {
     const placed = assign(turn, candidates, known);
@@ -113,12 +153,21 @@ async function assignAll(transaction: Transaction, fresh: TurnToWrite[]): Promis
     const { apiKeyId } = record;
     // A later turn of the same batch may go on from this one.
     if (read.place !== null)
-      candidates.unshift({ turnId: record.id, conversationId: placed.conversationId, apiKeyId, place: read.place, isTaken: false });
+      candidates.unshift({
+        turnId: record.id,
+        conversationId: placed.conversationId,
+        apiKeyId,
+        place: read.place,
+        isTaken: false,
+      });
   }
   return { assigned, existing };
 }
 
-/** Keeps conversations from being merged or deleted until the transaction ends. False where one is not there any more. */
+/**
+ * Keeps conversations from being merged or deleted until the transaction ends. False where one is
+ * not there any more.
+ */
 async function holdConversations(transaction: Transaction, ids: string[]): Promise<boolean> {
   if (ids.length === 0) return true;
   const held = await transaction
@@ -134,24 +183,38 @@ async function holdConversations(transaction: Transaction, ids: string[]): Promi
 const MAX_ATTEMPTS = 5;
 
 /** Gives each turn of a batch its conversation. Turns that are on record already are left out. */
-export async function assignConversations(transaction: Transaction, batch: TurnToWrite[]): Promise<AssignedTurn[]> {
+export async function assignConversations(
+  transaction: Transaction,
+  batch: TurnToWrite[],
+): Promise<AssignedTurn[]> {
   await lockPlaces(transaction, batch.flatMap(sharedPlaces));
   const ids = batch.map(({ record }) => record.id);
-  const written = await transaction.select({ id: turns.id }).from(turns).where(inArray(turns.id, ids));
+  const written = await transaction
+    .select({ id: turns.id })
+    .from(turns)
+    .where(inArray(turns.id, ids));
   const isWritten = new Set(written.map(({ id }) => id));
   const fresh = batch.filter(({ record }) => !isWritten.has(record.id));
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const { assigned, existing } = await assignAll(transaction, fresh);
-    const needed = new Set(assigned.map(({ conversationId }) => conversationId).filter((id) => existing.has(id)));
+    const needed = new Set(
+      assigned.map(({ conversationId }) => conversationId).filter((id) => existing.has(id)),
+    );
     if (await holdConversations(transaction, [...needed])) return assigned;
   }
   throw new Error("The conversations of these turns change too fast");
 }
 
 /** Keeps what clients were told for conversations that are called otherwise. */
-export async function keepAliases(transaction: Transaction, assigned: AssignedTurn[]): Promise<void> {
+export async function keepAliases(
+  transaction: Transaction,
+  assigned: AssignedTurn[],
+): Promise<void> {
   const aliases = assigned
-    .filter(({ record, conversationId }) => record.isNamed !== true && record.conversationId !== conversationId)
+    .filter(
+      ({ record, conversationId }) =>
+        record.isNamed !== true && record.conversationId !== conversationId,
+    )
     .map(({ record, conversationId }) => ({ id: record.conversationId, conversationId }));
   if (aliases.length === 0) return;
   // Where the told id is a conversation that there is, it needs no alias.

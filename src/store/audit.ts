@@ -49,7 +49,10 @@ export interface AuditEntry {
 const ACTOR = "admin";
 
 /** Puts a change on record. In the change's own transaction, one is not without the other. */
-export async function recordAudit(database: Database | Transaction, { action, clientAddress, target, changes }: AuditEntry): Promise<void> {
+export async function recordAudit(
+  database: Database | Transaction,
+  { action, clientAddress, target, changes }: AuditEntry,
+): Promise<void> {
   await database.insert(auditLog).values({
     id: uuidv7(),
     actor: ACTOR,
@@ -66,12 +69,18 @@ export function setOrRemoved(value: unknown): "(set)" | "(removed)" {
   return value === null ? "(removed)" : "(set)";
 }
 
-/** The fields whose values differ, each as `{from, to}`. Fields that `after` does not have were not touched. */
+/**
+ * The fields whose values differ, each as `{from, to}`. Fields that `after` does not have were not
+ * touched.
+ */
 export function differences(before: JsonObject, after: JsonObject): JsonObject {
   const changed = Object.entries(after).filter(
-    ([field, value]) => value !== undefined && JSON.stringify(before[field]) !== JSON.stringify(value),
+    ([field, value]) =>
+      value !== undefined && JSON.stringify(before[field]) !== JSON.stringify(value),
   );
-  return Object.fromEntries(changed.map(([field, to]) => [field, { from: before[field] ?? null, to }]));
+  return Object.fromEntries(
+    changed.map(([field, to]) => [field, { from: before[field] ?? null, to }]),
+  );
 }
 
 /** A change as the operator reads it. */
@@ -89,7 +98,11 @@ export interface AuditFilter {
  * What was changed, newest first.
  * @throws ApiError 400 for a cursor that is none
  */
-export async function listAudit(database: Database, page: PageRequest, { action, targetId }: AuditFilter): Promise<Page<AuditRow>> {
+export async function listAudit(
+  database: Database,
+  page: PageRequest,
+  { action, targetId }: AuditFilter,
+): Promise<Page<AuditRow>> {
   const wanted = [
     action === undefined ? undefined : eq(auditLog.action, action),
     targetId === undefined ? undefined : eq(auditLog.targetId, targetId),

@@ -13,16 +13,32 @@ export interface AnswerPlace {
 const SWEEP_ROWS = 500;
 
 /** A sealed answer that has not expired, or null. */
-export async function findCachedAnswer(database: Database, { apiKeyId, requestHash }: AnswerPlace): Promise<string | null> {
+export async function findCachedAnswer(
+  database: Database,
+  { apiKeyId, requestHash }: AnswerPlace,
+): Promise<string | null> {
   const [row] = await database
     .select({ answer: cachedAnswers.answer })
     .from(cachedAnswers)
-    .where(and(eq(cachedAnswers.apiKeyId, apiKeyId), eq(cachedAnswers.requestHash, requestHash), gt(cachedAnswers.expiresAt, sql`now()`)));
+    .where(
+      and(
+        eq(cachedAnswers.apiKeyId, apiKeyId),
+        eq(cachedAnswers.requestHash, requestHash),
+        gt(cachedAnswers.expiresAt, sql`now()`),
+      ),
+    );
   return row?.answer ?? null;
 }
 
-/** Keeps a sealed answer in the place of an older one; a key that is gone keeps nothing. Some expired answers go. */
-export async function keepCachedAnswer(database: Database, place: AnswerPlace, kept: { answer: string; expiresAt: Date }): Promise<void> {
+/**
+ * Keeps a sealed answer in the place of an older one; a key that is gone keeps nothing. Some
+ * expired answers go.
+ */
+export async function keepCachedAnswer(
+  database: Database,
+  place: AnswerPlace,
+  kept: { answer: string; expiresAt: Date },
+): Promise<void> {
   const expiresAt = sql`${kept.expiresAt.toISOString()}::timestamptz`;
   await database.execute(sql`
     insert into ${cachedAnswers} (api_key_id, request_hash, answer, expires_at)

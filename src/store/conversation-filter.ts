@@ -15,7 +15,10 @@ export interface ConversationFilter {
   /** When it began: before this moment. */
   to?: Date | undefined;
   minDurationMs?: number | undefined;
-  /** Words that occur in one message of it, the last of them as the start of a word; or a part of its title. See `searchConversations`. */
+  /**
+   * Words that occur in one message of it, the last of them as the start of a word; or a part of
+   * its title. See `searchConversations`.
+   */
   q?: string | undefined;
 }
 
@@ -37,8 +40,14 @@ export function conversationCondition(filter: ConversationFilter): SQL | undefin
   );
 }
 
-/** Whether a row is one of those that {@link conversationCondition} finds. For filters without times and text. */
-export function isWanted(row: typeof conversations.$inferSelect, filter: ConversationFilter): boolean {
+/**
+ * Whether a row is one of those that {@link conversationCondition} finds. For filters without times
+ * and text.
+ */
+export function isWanted(
+  row: typeof conversations.$inferSelect,
+  filter: ConversationFilter,
+): boolean {
   const { apiKeyId, model, status, tool, endpoint, minDurationMs } = filter;
   return (
     (apiKeyId === undefined || row.apiKeyId === apiKeyId) &&

@@ -19,7 +19,10 @@ import { afterCursor, cursorTime, toPage, type Page, type PageRequest } from "./
 /** A conversation as lists show it: figures, no bodies. */
 export type ConversationRow = typeof conversations.$inferSelect;
 
-type TurnRow = Omit<typeof turns.$inferSelect, "conversationId" | "place" | "awaitedPlace" | "awaitedMessages" | "apiKeyId" | "endpoint">;
+type TurnRow = Omit<
+  typeof turns.$inferSelect,
+  "conversationId" | "place" | "awaitedPlace" | "awaitedMessages" | "apiKeyId" | "endpoint"
+>;
 
 interface MessageDetail extends Omit<typeof messages.$inferSelect, "conversationId" | "position"> {
   /** A text, an array of content parts, or null. */
@@ -30,7 +33,10 @@ interface MessageDetail extends Omit<typeof messages.$inferSelect, "conversation
   extra: unknown;
 }
 
-interface ToolExecutionDetail extends Omit<typeof toolExecutions.$inferSelect, "conversationId" | "failed"> {
+interface ToolExecutionDetail extends Omit<
+  typeof toolExecutions.$inferSelect,
+  "conversationId" | "failed"
+> {
   /** The object that the model sent, or its text where that is none. */
   arguments: JsonObject | string;
   /** The text that the model was given, or null where the call failed. */
@@ -62,7 +68,11 @@ export interface ConversationDetail extends ConversationRow, TurnsDetail {
  * Conversations, newest first; no body is read.
  * @throws ApiError 400 for a cursor that is none
  */
-export async function listConversations(database: Database, page: PageRequest, filter: ConversationFilter): Promise<Page<ConversationRow>> {
+export async function listConversations(
+  database: Database,
+  page: PageRequest,
+  filter: ConversationFilter,
+): Promise<Page<ConversationRow>> {
   const wanted = and(conversationCondition(filter), afterCursor(conversations, page));
   const rows =
     filter.q === undefined || filter.q.trim() === ""
@@ -81,15 +91,31 @@ const turnOrder = [asc(turns.startedAt), asc(turns.id)];
 
 async function messagesOf(transaction: Transaction, ofTurns: SQL): Promise<MessageDetail[]> {
   const rows = await transaction
-    .select({ message: messages, content: messageBodies.content, toolCalls: messageBodies.toolCalls, extra: messageBodies.extra })
+    .select({
+      message: messages,
+      content: messageBodies.content,
+      toolCalls: messageBodies.toolCalls,
+      extra: messageBodies.extra,
+    })
     .from(messages)
     .innerJoin(turns, eq(turns.id, messages.turnId))
-    .leftJoin(messageBodies, and(eq(messageBodies.messageId, messages.id), eq(messageBodies.createdAt, messages.createdAt)))
+    .leftJoin(
+      messageBodies,
+      and(
+        eq(messageBodies.messageId, messages.id),
+        eq(messageBodies.createdAt, messages.createdAt),
+      ),
+    )
     .where(ofTurns)
     .orderBy(...turnOrder, asc(messages.position));
   return rows.map(({ message, content, toolCalls, extra }) => {
     const { conversationId: _conversation, position: _position, ...rest } = message;
-    return { ...rest, content: parseJson(content ?? "null"), toolCalls: parseJson(toolCalls ?? "null"), extra: parseJson(extra ?? "null") };
+    return {
+      ...rest,
+      content: parseJson(content ?? "null"),
+      toolCalls: parseJson(toolCalls ?? "null"),
+      extra: parseJson(extra ?? "null"),
+    };
   });
 }
 
@@ -98,7 +124,10 @@ function readArguments(text: string): JsonObject | string {
   return isObject(value) ? value : text;
 }
 
-async function toolExecutionsOf(transaction: Transaction, ofTurns: SQL): Promise<ToolExecutionDetail[]> {
+async function toolExecutionsOf(
+  transaction: Transaction,
+  ofTurns: SQL,
+): Promise<ToolExecutionDetail[]> {
   const ofExecution = and(
     eq(toolExecutionBodies.toolExecutionId, toolExecutions.id),
     eq(toolExecutionBodies.createdAt, toolExecutions.startedAt),
@@ -109,11 +138,22 @@ async function toolExecutionsOf(transaction: Transaction, ofTurns: SQL): Promise
     .innerJoin(turns, eq(turns.id, toolExecutions.turnId))
     .leftJoin(toolExecutionBodies, ofExecution)
     .where(ofTurns)
-    .orderBy(...turnOrder, asc(toolExecutions.round), asc(toolExecutions.startedAt), asc(toolExecutions.id));
+    .orderBy(
+      ...turnOrder,
+      asc(toolExecutions.round),
+      asc(toolExecutions.startedAt),
+      asc(toolExecutions.id),
+    );
   return rows.map(({ execution, body }) => {
     const { conversationId: _conversation, failed: _failed, ...rest } = execution;
     const { result, error } = body ?? { result: null, error: null };
-    return { ...rest, arguments: readArguments(body?.arguments ?? "{}"), result, error, logs: parseJson(body?.logs ?? "[]") };
+    return {
+      ...rest,
+      arguments: readArguments(body?.arguments ?? "{}"),
+      result,
+      error,
+      logs: parseJson(body?.logs ?? "[]"),
+    };
   });
 }
 
@@ -128,7 +168,13 @@ async function roundsOf(transaction: Transaction, ofTurns: SQL): Promise<TurnsDe
 }
 
 function plainTurn(row: typeof turns.$inferSelect): TurnRow {
-  const { conversationId: _conversation, place: _place, awaitedPlace: _awaited, awaitedMessages: _messages, ...turn } = row;
+  const {
+    conversationId: _conversation,
+    place: _place,
+    awaitedPlace: _awaited,
+    awaitedMessages: _messages,
+    ...turn
+  } = row;
   const { apiKeyId: _key, endpoint: _endpoint, ...rest } = turn;
   return rest;
 }
@@ -149,8 +195,14 @@ async function turnsOf(transaction: Transaction, ofTurns: SQL): Promise<TurnsDet
 
 const NOTHING: TurnsDetail = { turns: [], messages: [], toolExecutions: [], rounds: [] };
 
-/** The turns that a branch goes on from: its first turn's parent, that one's parent, and so on, in whichever conversations. */
-async function inheritedBy(transaction: Transaction, { branchOfTurnId }: ConversationRow): Promise<TurnsDetail> {
+/**
+ * The turns that a branch goes on from: its first turn's parent, that one's parent, and so on, in
+ * whichever conversations.
+ */
+async function inheritedBy(
+  transaction: Transaction,
+  { branchOfTurnId }: ConversationRow,
+): Promise<TurnsDetail> {
   if (branchOfTurnId === null) return NOTHING;
   const ancestors = sql`${turns.id} in (
     with recursive ancestor as (
@@ -184,7 +236,10 @@ async function findRow(transaction: Transaction, id: string): Promise<Conversati
  * A conversation with all that belongs to it, as of one moment, or null.
  * @param id its own, or one that a client was told for it
  */
-export async function findConversation(database: Database, id: string): Promise<ConversationDetail | null> {
+export async function findConversation(
+  database: Database,
+  id: string,
+): Promise<ConversationDetail | null> {
   return inTransaction(
     database,
     async (transaction) => {

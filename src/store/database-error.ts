@@ -4,7 +4,10 @@ import { ApiError } from "../openai/api-error.ts";
 import { isObject } from "../openai/json.ts";
 import type { Database, Transaction } from "./database.ts";
 
-/** Errors of postgres.js and of Node's sockets that mean: nobody answered, or the connection was lost. */
+/**
+ * Errors of postgres.js and of Node's sockets that mean: nobody answered, or the connection was
+ * lost.
+ */
 const CONNECTION_ERRORS = new Set([
   "CONNECT_TIMEOUT",
   "CONNECTION_CLOSED",
@@ -22,14 +25,16 @@ const CONNECTION_ERRORS = new Set([
 ]);
 
 /**
- * SQLSTATEs of a server that cannot serve now: connection exceptions (08), insufficient resources (53), shutdown, crash,
- * start-up and idle limits (57P01–57P05). https://www.postgresql.org/docs/current/errcodes-appendix.html
+ * SQLSTATEs of a server that cannot serve now: connection exceptions (08), insufficient resources
+ * (53), shutdown, crash, start-up and idle limits (57P01–57P05).
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 const UNAVAILABLE_STATE = /^(?:08...|53...|57P0[1-5])$/;
 
 /**
- * What workerd's sockets say, which have no codes. With the server gone a plain URL gives the first and a Hyperdrive the
- * second (measured 2026-11 with wrangler 4.124); the others are of a connection or a Hyperdrive pool that is lost later.
+ * What workerd's sockets say, which have no codes. With the server gone a plain URL gives the first
+ * and a Hyperdrive the second (measured 2026-11 with wrangler 4.124); the others are of a
+ * connection or a Hyperdrive pool that is lost later.
  */
 const SOCKET_MESSAGE =
   /cannot connect to the specified address|connection attempt failed|network connection lost|stream was cancelled|acquire a connection/i;
@@ -47,7 +52,8 @@ export function causesOf(error: unknown): unknown[] {
   return chain;
 }
 
-const codeOf = (error: unknown) => (isObject(error) && typeof error["code"] === "string" ? error["code"] : null);
+const codeOf = (error: unknown) =>
+  isObject(error) && typeof error["code"] === "string" ? error["code"] : null;
 
 function isConnectionFailure(error: unknown): boolean {
   // Their messages hold values and texts of users, which may say anything.
@@ -65,14 +71,19 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   return query !== -1 && causes.slice(query + 1).some(isConnectionFailure);
 }
 
-/** Runs a transaction. The driver itself begins and ends it, so that a connection lost there is named as a query's here. */
+/**
+ * Runs a transaction. The driver itself begins and ends it, so that a connection lost there is
+ * named as a query's here.
+ */
 export function inTransaction<Result>(
   database: Database,
   work: (transaction: Transaction) => Promise<Result>,
   rules?: PgTransactionConfig,
 ): Promise<Result> {
   return database.transaction(work, rules).catch((error: unknown) => {
-    throw error instanceof Error && isConnectionFailure(error) ? new DrizzleQueryError("transaction", [], error) : error;
+    throw error instanceof Error && isConnectionFailure(error)
+      ? new DrizzleQueryError("transaction", [], error)
+      : error;
   });
 }
 

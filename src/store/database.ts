@@ -1,7 +1,10 @@
 import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type * as schema from "../../drizzle/schema.ts";
 
-/** The database handle that every store function takes: drizzle over postgres.js, on both runtimes, for PGlite too. */
+/**
+ * The database handle that every store function takes: drizzle over postgres.js, on both runtimes,
+ * for PGlite too.
+ */
 export type Database = PostgresJsDatabase<typeof schema>;
 
 /** A handle inside a transaction. */

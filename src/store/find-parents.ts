@@ -8,7 +8,10 @@ export interface ParentTurn {
   conversationId: string;
   /** The place of its answer in the client's history. */
   place: string;
-  /** Whether its conversation goes on from it already. A turn that awaits another one may yet turn out to come later. */
+  /**
+   * Whether its conversation goes on from it already. A turn that awaits another one may yet turn
+   * out to come later.
+   */
   isTaken: boolean;
 }
 
@@ -19,7 +22,10 @@ export interface KeyPlace {
 }
 
 /** Turns that ended at one of these places, newest first. */
-export async function findParents(database: Database | Transaction, places: KeyPlace[]): Promise<(ParentTurn & KeyPlace)[]> {
+export async function findParents(
+  database: Database | Transaction,
+  places: KeyPlace[],
+): Promise<(ParentTurn & KeyPlace)[]> {
   if (places.length === 0) return [];
   const rows = await database.execute<{
     turn_id: string;
@@ -51,7 +57,10 @@ interface Asking {
   isTold(parent: ParentTurn): boolean;
 }
 
-/** Of the turns that a history may go on from the one that it does: at its latest place; there the told one, else one that is not taken. */
+/**
+ * Of the turns that a history may go on from the one that it does: at its latest place; there the
+ * told one, else one that is not taken.
+ */
 export function latestParent<Parent extends ParentTurn>(
   { places, isTold }: Asking,
   parents: readonly Parent[],

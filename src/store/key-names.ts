@@ -7,6 +7,9 @@ import { isUuid } from "./uuid.ts";
 export async function nameKeys(database: Database, ids: string[]): Promise<Map<string, string>> {
   const possible = [...new Set(ids)].filter(isUuid);
   if (possible.length === 0) return new Map();
-  const rows = await database.select({ id: apiKeys.id, name: apiKeys.name }).from(apiKeys).where(inArray(apiKeys.id, possible));
+  const rows = await database
+    .select({ id: apiKeys.id, name: apiKeys.name })
+    .from(apiKeys)
+    .where(inArray(apiKeys.id, possible));
   return new Map(rows.map(({ id, name }) => [id, name]));
 }

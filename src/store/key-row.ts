@@ -29,7 +29,10 @@ export interface StoredKey {
   tokensPerMinute: number | null;
   /** US dollars in a calendar month (UTC); null: no limit. */
   monthlyBudget: number | null;
-  /** How long `/mcp` may give an answer again, in seconds; null: the server's `ANSWER_CACHE_SECONDS`. */
+  /**
+   * How long `/mcp` may give an answer again, in seconds; null: the server's
+   * `ANSWER_CACHE_SECONDS`.
+   */
   answerCacheSeconds: number | null;
   /** Within a minute. */
   lastUsedAt: Date | null;
@@ -44,7 +47,10 @@ export interface StoredKey {
 /** A key without what other tables know of it. */
 export type KeyRow = Omit<StoredKey, "spend">;
 
-/** As text: arrays arrive differently with each driver and setting. Ids are UUIDs of version 7, so they order by age. */
+/**
+ * As text: arrays arrive differently with each driver and setting. Ids are UUIDs of version 7, so
+ * they order by age.
+ */
 const assignedTools = sql`(select string_agg(${apiKeyTools.toolId}::text, ',' order by ${apiKeyTools.toolId}) from ${apiKeyTools} where ${apiKeyTools.apiKeyId} = ${apiKeys.id})`;
 
 /** The columns of a {@link KeyRow}, for `select`. */
@@ -54,7 +60,9 @@ export const KEY_COLUMNS = {
   keyPrefix: apiKeys.keyPrefix,
   keySuffix: apiKeys.keySuffix,
   isActive: apiKeys.isActive,
-  toolIds: assignedTools.mapWith((ids: string) => ids.split(",")) as ReturnType<typeof sql<string[] | null>>,
+  toolIds: assignedTools.mapWith((ids: string) => ids.split(",")) as ReturnType<
+    typeof sql<string[] | null>
+  >,
   expiresAt: apiKeys.expiresAt,
   hasOpenaiApiKey: sql<boolean>`${apiKeys.openaiApiKey} is not null`,
   openaiBaseUrl: apiKeys.openaiBaseUrl,
@@ -74,12 +82,20 @@ export const KEY_COLUMNS = {
 
 /** A row of {@link KEY_COLUMNS} as it is shown. */
 export function toKeyRow(row: Omit<KeyRow, "toolIds"> & { toolIds: string[] | null }): KeyRow {
-  const isPreviousAccepted = row.previousExpiresAt !== null && row.previousExpiresAt.getTime() > Date.now();
-  return { ...row, toolIds: row.toolIds ?? [], previousExpiresAt: isPreviousAccepted ? row.previousExpiresAt : null };
+  const isPreviousAccepted =
+    row.previousExpiresAt !== null && row.previousExpiresAt.getTime() > Date.now();
+  return {
+    ...row,
+    toolIds: row.toolIds ?? [],
+    previousExpiresAt: isPreviousAccepted ? row.previousExpiresAt : null,
+  };
 }
 
 /** One key, or null. */
-export async function findKeyRow(database: Database | Transaction, id: string): Promise<KeyRow | null> {
+export async function findKeyRow(
+  database: Database | Transaction,
+  id: string,
+): Promise<KeyRow | null> {
   const [row] = await database.select(KEY_COLUMNS).from(apiKeys).where(eq(apiKeys.id, id));
   return row === undefined ? null : toKeyRow(row);
 }
@@ -93,5 +109,10 @@ export async function withSpend(database: Database, rows: KeyRow[]): Promise<Sto
           database,
           rows.map(({ id }) => id),
         );
-  return rows.map(({ createdAt, updatedAt, ...row }) => ({ ...row, spend: { month: spent.get(row.id) ?? 0 }, createdAt, updatedAt }));
+  return rows.map(({ createdAt, updatedAt, ...row }) => ({
+    ...row,
+    spend: { month: spent.get(row.id) ?? 0 },
+    createdAt,
+    updatedAt,
+  }));
 }

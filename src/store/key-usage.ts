@@ -9,7 +9,11 @@ export interface RecordedUsage {
 }
 
 /** What is on record of these keys since an hour, by key id; nothing of keys that were not used. */
-export async function recordedUsage(database: Database, apiKeyIds: string[], since: Date): Promise<Map<string, RecordedUsage>> {
+export async function recordedUsage(
+  database: Database,
+  apiKeyIds: string[],
+  since: Date,
+): Promise<Map<string, RecordedUsage>> {
   const rows = await database
     .select({
       id: usageHours.apiKeyId,

@@ -41,14 +41,22 @@ const momentColumn = (column: PgColumn): SortColumn => ({
   accepts: (text) => ISO_TIME.test(text) && !Number.isNaN(Date.parse(text)),
 });
 
-/** Exact numbers: a sum of floating-point ones depends on the order in which they are added, and a cursor must not. */
+/**
+ * Exact numbers: a sum of floating-point ones depends on the order in which they are added, and a
+ * cursor must not.
+ */
 const spentThisMonth = sql`(select coalesce(sum(${usageHours.cost}::numeric), 0) from ${usageHours}
   where ${usageHours.apiKeyId} = ${apiKeys.id} and ${usageHours.hour} >= date_trunc('month', now() at time zone 'utc') at time zone 'utc')`;
 const lowerName = sql`lower(${apiKeys.name})`;
 
 const SORT_COLUMNS: Record<KeySort, SortColumn> = {
   createdAt: momentColumn(apiKeys.createdAt),
-  name: { value: lowerName, text: lowerName, type: sql`text`, accepts: (text) => !text.includes("\0") },
+  name: {
+    value: lowerName,
+    text: lowerName,
+    type: sql`text`,
+    accepts: (text) => !text.includes("\0"),
+  },
   lastUsedAt: momentColumn(apiKeys.lastUsedAt),
   expiresAt: momentColumn(apiKeys.expiresAt),
   spend: {
@@ -69,12 +77,21 @@ interface Place {
 function placeOf({ cursor, sort, order }: KeyListRequest): Place | null {
   if (cursor === undefined) return null;
   const [ofSort, ofOrder, value, id] = readCursor(cursor);
-  const isValue = value === null || (typeof value === "string" && SORT_COLUMNS[sort].accepts(value));
-  if (ofSort === sort && ofOrder === order && isValue && typeof id === "string" && isUuid(id)) return { value, id };
-  throw new ApiError("invalid_value", "This cursor is not one of this list in this order. Begin without a cursor.", { param: "cursor" });
+  const isValue =
+    value === null || (typeof value === "string" && SORT_COLUMNS[sort].accepts(value));
+  if (ofSort === sort && ofOrder === order && isValue && typeof id === "string" && isUuid(id))
+    return { value, id };
+  throw new ApiError(
+    "invalid_value",
+    "This cursor is not one of this list in this order. Begin without a cursor.",
+    { param: "cursor" },
+  );
 }
 
-/** The condition for keys that come after a place. Keys without a value come last, whichever the order is. */
+/**
+ * The condition for keys that come after a place. Keys without a value come last, whichever the
+ * order is.
+ */
 function after(place: Place | null, { sort, order }: KeyListRequest): SQL | undefined {
   if (place === null) return undefined;
   const { value, type } = SORT_COLUMNS[sort];
@@ -89,14 +106,21 @@ function after(place: Place | null, { sort, order }: KeyListRequest): SQL | unde
 function containing(q: string | undefined): SQL | undefined {
   if (q === undefined || q === "") return undefined;
   const pattern = `%${q.replace(/[\\%_]/g, "\\$&")}%`;
-  return or(ilike(apiKeys.name, pattern), ilike(apiKeys.keyPrefix, pattern), ilike(apiKeys.keySuffix, pattern));
+  return or(
+    ilike(apiKeys.name, pattern),
+    ilike(apiKeys.keyPrefix, pattern),
+    ilike(apiKeys.keySuffix, pattern),
+  );
 }
 
 /**
  * Keys in any order, in pages.
  * @throws ApiError 400 for a cursor that is none, or of another order
  */
-export async function listKeys(database: Database, request: KeyListRequest): Promise<Page<StoredKey>> {
+export async function listKeys(
+  database: Database,
+  request: KeyListRequest,
+): Promise<Page<StoredKey>> {
   const { sort, order, limit, q } = request;
   const { value, text } = SORT_COLUMNS[sort];
   const rows = await database
@@ -110,7 +134,10 @@ export async function listKeys(database: Database, request: KeyListRequest): Pro
     .limit(limit + 1);
   const page = rows.slice(0, limit);
   const last = page.at(-1);
-  const nextCursor = rows.length > limit && last !== undefined ? encodeCursor([sort, order, last.place, last.key.id]) : null;
+  const nextCursor =
+    rows.length > limit && last !== undefined
+      ? encodeCursor([sort, order, last.place, last.key.id])
+      : null;
   return {
     data: await withSpend(
       database,

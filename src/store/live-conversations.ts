@@ -3,23 +3,38 @@ import { conversations } from "../../drizzle/schema.ts";
 import type { ConversationRow } from "./conversations.ts";
 import type { Database } from "./database.ts";
 
-/** Whoever wants to hear of new and changed conversations. Rows come oldest change first, each version once. */
+/**
+ * Whoever wants to hear of new and changed conversations. Rows come oldest change first, each
+ * version once.
+ */
 type ConversationListener = (rows: ConversationRow[]) => void;
 
 /** News of conversations, for as many listeners as there are. */
 export interface LiveConversations {
-  /** Begins with what changes from when the promise is fulfilled; ends when the function is called that it is fulfilled with. */
+  /**
+   * Begins with what changes from when the promise is fulfilled; ends when the function is called
+   * that it is fulfilled with.
+   */
   listen(listener: ConversationListener): Promise<() => void>;
 }
 
 const POLL_MS = 1000;
-/** A row's time is that of its turn's end, and it is written somewhat later: so long it may take to be noticed. */
+/**
+ * A row's time is that of its turn's end, and it is written somewhat later: so long it may take to
+ * be noticed.
+ */
 const LATE_MS = 15_000;
 /** Rows of one look. More than that in {@link LATE_MS} are shown with gaps. */
 const MAX_ROWS = 1000;
 
-/** Conversations that changed since a moment: the latest of them, in the order in which they changed. */
-export async function changedConversations(database: Database, since: Date): Promise<ConversationRow[]> {
+/**
+ * Conversations that changed since a moment: the latest of them, in the order in which they
+ * changed.
+ */
+export async function changedConversations(
+  database: Database,
+  since: Date,
+): Promise<ConversationRow[]> {
   const rows = await database
     .select()
     .from(conversations)
@@ -35,7 +50,8 @@ class SeenRows {
 
   /** The rows that were not seen as they are now. */
   fresh(rows: ConversationRow[]): ConversationRow[] {
-    const versionOf = ({ updatedAt, turnCount }: ConversationRow) => `${updatedAt.getTime()}/${turnCount}`;
+    const versionOf = ({ updatedAt, turnCount }: ConversationRow) =>
+      `${updatedAt.getTime()}/${turnCount}`;
     const fresh = rows.filter((row) => this.#versions.get(row.id) !== versionOf(row));
     for (const row of rows) {
       // At the end of the map, where the oldest are first.
@@ -54,7 +70,10 @@ class SeenRows {
  * Looks once a second while there are listeners, and not at all while there are none.
  * @param onError told why a look failed, the first time in a row
  */
-export function createLiveConversations(database: Database, onError: (error: unknown) => void): LiveConversations {
+export function createLiveConversations(
+  database: Database,
+  onError: (error: unknown) => void,
+): LiveConversations {
   const listeners = new Set<ConversationListener>();
   const state = { failing: false, seen: new SeenRows() };
   /** The running loop's first look, or null while there is no loop. */
@@ -62,7 +81,9 @@ export function createLiveConversations(database: Database, onError: (error: unk
 
   const look = async (): Promise<ConversationRow[]> => {
     try {
-      const fresh = state.seen.fresh(await changedConversations(database, new Date(Date.now() - LATE_MS)));
+      const fresh = state.seen.fresh(
+        await changedConversations(database, new Date(Date.now() - LATE_MS)),
+      );
       state.failing = false;
       return fresh;
     } catch (error) {

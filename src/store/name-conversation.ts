@@ -5,16 +5,24 @@ import { isUuid, uuidOf } from "./uuid.ts";
 const MAX_NAME_LENGTH = 200;
 
 /**
- * The conversation that a client names in `x-conversation-id`: one that there is, by its id, or any text of its own.
+ * The conversation that a client names in `x-conversation-id`: one that there is, by its id, or any
+ * text of its own.
  * @throws ApiError 400 for a name that is too long
  */
-export function nameConversation({ key, turn }: { key: { id: string }; turn: OpenTurn }, headers: Headers): void {
+export function nameConversation(
+  { key, turn }: { key: { id: string }; turn: OpenTurn },
+  headers: Headers,
+): void {
   const name = headers.get("x-conversation-id")?.trim() ?? "";
   if (name === "") return;
   if (name.length > MAX_NAME_LENGTH) {
-    throw new ApiError("invalid_value", `x-conversation-id has ${name.length} characters; it may have ${MAX_NAME_LENGTH}.`, {
-      param: "x-conversation-id",
-    });
+    throw new ApiError(
+      "invalid_value",
+      `x-conversation-id has ${name.length} characters; it may have ${MAX_NAME_LENGTH}.`,
+      {
+        param: "x-conversation-id",
+      },
+    );
   }
   turn.record.isNamed = true;
   turn.record.conversationId = isUuid(name) ? name.toLowerCase() : uuidOf(`${key.id} ${name}`);

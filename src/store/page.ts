@@ -38,7 +38,12 @@ export function encodeCursor(parts: (string | null)[]): string {
 /** @throws ApiError 400 where the text is no cursor of ours */
 function decodeCursor(cursor: string): Position {
   const [time, id] = readCursor(cursor);
-  if (typeof time === "string" && !Number.isNaN(Date.parse(time)) && typeof id === "string" && isUuid(id))
+  if (
+    typeof time === "string" &&
+    !Number.isNaN(Date.parse(time)) &&
+    typeof id === "string" &&
+    isUuid(id)
+  )
     return { createdAt: new Date(time), id };
   throw new ApiError(
     "invalid_value",
@@ -66,8 +71,9 @@ function decodeText(cursor: string): string {
 }
 
 /**
- * Newest first; the id decides between rows of one millisecond. Nulls, of which there are none, are named as the indexes have
- * them: in another order of theirs, an index does not serve, and a list of a million rows takes half a second.
+ * Newest first; the id decides between rows of one millisecond. Nulls, of which there are none, are
+ * named as the indexes have them: in another order of theirs, an index does not serve, and a list
+ * of a million rows takes half a second.
  */
 export function newestFirst(table: Ordered): SQL[] {
   return [sql`${table.createdAt} desc nulls last`, sql`${table.id} desc nulls last`];
@@ -89,5 +95,11 @@ export function cursorTime({ cursor }: PageRequest): Date | null {
 export function toPage<Row extends Position>(rows: Row[], { limit }: PageRequest): Page<Row> {
   const data = rows.slice(0, limit);
   const last = data.at(-1);
-  return { data, nextCursor: rows.length > limit && last !== undefined ? encodeCursor([last.createdAt.toISOString(), last.id]) : null };
+  return {
+    data,
+    nextCursor:
+      rows.length > limit && last !== undefined
+        ? encodeCursor([last.createdAt.toISOString(), last.id])
+        : null,
+  };
 }

@@ -25,7 +25,9 @@ export interface ResolvedTool {
   maxConcurrency: number | null;
 }
 
-/** A proxy key with everything that serving one of its requests needs, so that one lookup is enough. */
+/**
+ * A proxy key with everything that serving one of its requests needs, so that one lookup is enough.
+ */
 export interface ResolvedKey {
   id: string;
   name: string;

@@ -1,6 +1,10 @@
 import { sql } from "drizzle-orm";
 import { conversations } from "../../drizzle/schema.ts";
-import { dropBodyPartitions, ensureBodyPartitions, type PartitionChange } from "./body-partitions.ts";
+import {
+  dropBodyPartitions,
+  ensureBodyPartitions,
+  type PartitionChange,
+} from "./body-partitions.ts";
 import type { Database } from "./database.ts";
 
 /** How a record is kept in shape. */
@@ -31,8 +35,8 @@ const BATCH_ROWS = 200;
 const PAUSE_MS = 50;
 
 /**
- * Deletes the conversations that had their last turn longest ago, at most {@link BATCH_ROWS}, with all that belongs to them.
- * Replicas that do so at the same time do not wait for one another.
+ * Deletes the conversations that had their last turn longest ago, at most {@link BATCH_ROWS}, with
+ * all that belongs to them. Replicas that do so at the same time do not wait for one another.
  */
 async function deleteBatch(database: Database, before: Date): Promise<number> {
   const deleted = await database.execute(sql`
@@ -43,7 +47,11 @@ async function deleteBatch(database: Database, before: Date): Promise<number> {
   return deleted.length;
 }
 
-async function deleteOld(database: Database, before: Date, { maxBatches, isEnding }: RetentionRules): Promise<number> {
+async function deleteOld(
+  database: Database,
+  before: Date,
+  { maxBatches, isEnding }: RetentionRules,
+): Promise<number> {
   let sum = 0;
   for (let batch = 0; batch < maxBatches && !isEnding(); batch++) {
     const deleted = await deleteBatch(database, before);
@@ -54,8 +62,15 @@ async function deleteOld(database: Database, before: Date, { maxBatches, isEndin
   return sum;
 }
 
-/** Makes the partitions of months to come, and deletes what is older than the retention: first by partitions, then by rows. */
-export async function keepRecordInShape(database: Database, rules: RetentionRules, now = new Date()): Promise<RetentionResult> {
+/**
+ * Makes the partitions of months to come, and deletes what is older than the retention: first by
+ * partitions, then by rows.
+ */
+export async function keepRecordInShape(
+  database: Database,
+  rules: RetentionRules,
+  now = new Date(),
+): Promise<RetentionResult> {
   const report = ({ changed, refused }: PartitionChange, message: string): string[] => {
     if (refused !== null) rules.warn(message, { reason: refused });
     return changed;
@@ -66,6 +81,9 @@ export async function keepRecordInShape(database: Database, rules: RetentionRule
   );
   if (rules.retentionDays === null) return { made, dropped: [], deletedConversations: 0 };
   const before = new Date(now.getTime() - rules.retentionDays * DAY_MS);
-  const dropped = report(await dropBodyPartitions(database, before), "A partition of old bodies could not be dropped yet");
+  const dropped = report(
+    await dropBodyPartitions(database, before),
+    "A partition of old bodies could not be dropped yet",
+  );
   return { made, dropped, deletedConversations: await deleteOld(database, before, rules) };
 }

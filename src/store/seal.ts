@@ -2,9 +2,13 @@ import { base64url } from "jose";
 
 /** Encrypts texts for the database, and back. */
 export interface Seal {
-  /** A text that is safe to store: `v1.KEY_ID.PAYLOAD`. The same text never looks the same twice. */
+  /**
+   * A text that is safe to store: `v1.KEY_ID.PAYLOAD`. The same text never looks the same twice.
+   */
   seal(text: string): Promise<string>;
-  /** @throws SealError where the sealed text is of another secret, was changed, or is no sealed text */
+  /**
+   * @throws SealError where the sealed text is of another secret, was changed, or is no sealed text
+   */
   open(sealed: string): Promise<string>;
 }
 
@@ -32,11 +36,16 @@ interface DerivedKey {
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 async function deriveKey(secret: string): Promise<DerivedKey> {
-  const material = await crypto.subtle.importKey("raw", bytesOf(secret), "HKDF", false, ["deriveBits"]);
+  const material = await crypto.subtle.importKey("raw", bytesOf(secret), "HKDF", false, [
+    "deriveBits",
+  ]);
   // No salt: the key must be the same on every replica, and the secret is the operator's own.
   const rule = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: bytesOf(CONTEXT) };
   const bits = await crypto.subtle.deriveBits(rule, material, (KEY_BYTES + KEY_ID_BYTES) * 8);
-  const key = await crypto.subtle.importKey("raw", bits.slice(0, KEY_BYTES), "AES-GCM", false, ["encrypt", "decrypt"]);
+  const key = await crypto.subtle.importKey("raw", bits.slice(0, KEY_BYTES), "AES-GCM", false, [
+    "encrypt",
+    "decrypt",
+  ]);
   return { id: base64url.encode(new Uint8Array(bits, KEY_BYTES)), key };
 }
 
@@ -54,7 +63,11 @@ export function createSeal(secret: string): Seal {
       const { id, key } = await ready();
       const header = `${VERSION}.${id}`;
       const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
-      const encrypted = await crypto.subtle.encrypt({ name: "AES-GCM", iv: nonce, additionalData: bytesOf(header) }, key, bytesOf(text));
+      const encrypted = await crypto.subtle.encrypt(
+        { name: "AES-GCM", iv: nonce, additionalData: bytesOf(header) },
+        key,
+        bytesOf(text),
+      );
       const payload = new Uint8Array(NONCE_BYTES + encrypted.byteLength);
       payload.set(nonce);
       payload.set(new Uint8Array(encrypted), NONCE_BYTES);
@@ -72,8 +85,14 @@ export function createSeal(secret: string): Seal {
       }
       try {
         const bytes = base64url.decode(payload);
-        const rule = { name: "AES-GCM", iv: bytes.slice(0, NONCE_BYTES), additionalData: bytesOf(`${version}.${keyId}`) };
-        return new TextDecoder().decode(await crypto.subtle.decrypt(rule, key, bytes.slice(NONCE_BYTES)));
+        const rule = {
+          name: "AES-GCM",
+          iv: bytes.slice(0, NONCE_BYTES),
+          additionalData: bytesOf(`${version}.${keyId}`),
+        };
+        return new TextDecoder().decode(
+          await crypto.subtle.decrypt(rule, key, bytes.slice(NONCE_BYTES)),
+        );
       } catch (error) {
         throw new SealError("A stored secret is damaged. Enter it anew.", { cause: error });
       }

@@ -18,23 +18,32 @@ interface Search {
   limit: number;
 }
 
-/** Longest word of PostgreSQL's text search, in bytes. It fails a query that has a longer one, and never stores one. */
+/**
+ * Longest word of PostgreSQL's text search, in bytes. It fails a query that has a longer one, and
+ * never stores one.
+ */
 const MAX_WORD_BYTES = 2046;
 /** A record's clock may be behind that of the one that began the conversation. */
 const CLOCK_SKEW_MS = 3_600_000;
 /**
- * How far back is looked, one after the other, until a page is full. The index of words knows no times: a common word has
- * its newest places within days, among millions; a rare one has few, wherever they are.
+ * How far back is looked, one after the other, until a page is full. The index of words knows no
+ * times: a common word has its newest places within days, among millions; a rare one has few,
+ * wherever they are.
  */
 const LOOKS_MS = [1, 14, 120].map((days) => days * 86_400_000);
 
 /**
- * Words as `to_tsquery` takes them: each quoted, so that none is an operator, and the last as a prefix. Null where no
- * message can have them. Quotation marks and backslashes separate words, as they do in what is searched.
+ * Words as `to_tsquery` takes them: each quoted, so that none is an operator, and the last as a
+ * prefix. Null where no message can have them. Quotation marks and backslashes separate words, as
+ * they do in what is searched.
  */
 function searchQueryOf(text: string): string | null {
   const words = [...new Set<string>(text.split(/[\s"'\\]+/).filter((word) => word !== ""))];
-  if (words.length === 0 || words.some((word) => new TextEncoder().encode(word).byteLength > MAX_WORD_BYTES)) return null;
+  if (
+    words.length === 0 ||
+    words.some((word) => new TextEncoder().encode(word).byteLength > MAX_WORD_BYTES)
+  )
+    return null;
   return `${words.map((word) => `'${word}'`).join(" & ")}:*`;
 }
 
@@ -50,14 +59,20 @@ interface Look {
   isShort: boolean;
 }
 
-/** What messages of conversations of this part can be: no older than the part, and no newer than the last change in it. */
+/**
+ * What messages of conversations of this part can be: no older than the part, and no newer than the
+ * last change in it.
+ */
 function writtenIn({ since, end, isShort }: Look): SQL | undefined {
   if (since === null) return undefined;
   const start = new Date(since.getTime() - CLOCK_SKEW_MS);
   const isLater = gte(messageBodies.createdAt, start);
   if (end === null || !isShort) return isLater;
   const begun = and(gte(conversations.createdAt, start), lt(conversations.createdAt, end));
-  return and(isLater, sql`${messageBodies.createdAt} <= (select max(${conversations.updatedAt}) from ${conversations} where ${begun})`);
+  return and(
+    isLater,
+    sql`${messageBodies.createdAt} <= (select max(${conversations.updatedAt}) from ${conversations} where ${begun})`,
+  );
 }
 
 /** Conversations of a part of the record whose content or title has the text. */
@@ -79,7 +94,11 @@ function isFound(text: string, look: Look): SQL {
 }
 
 /** The newest conversations that fulfil a condition. */
-export async function newestConversations(database: Database | Transaction, wanted: SQL | undefined, limit: number): Promise<Row[]> {
+export async function newestConversations(
+  database: Database | Transaction,
+  wanted: SQL | undefined,
+  limit: number,
+): Promise<Row[]> {
   return database
     .select()
     .from(conversations)
@@ -89,14 +108,27 @@ export async function newestConversations(database: Database | Transaction, want
 }
 
 /** The newest conversations in whose content or title a text is. */
-export async function searchConversations(database: Database, { from, before, wanted, limit, ...search }: Search): Promise<Row[]> {
+export async function searchConversations(
+  database: Database,
+  { from, before, wanted, limit, ...search }: Search,
+): Promise<Row[]> {
   const text = storable(search.text).trim();
   const end = before ?? new Date();
-  const starts = LOOKS_MS.map((ms) => new Date(end.getTime() - ms)).filter((start) => from === null || start > from);
+  const starts = LOOKS_MS.map((ms) => new Date(end.getTime() - ms)).filter(
+    (start) => from === null || start > from,
+  );
   for (const [index, since] of starts.entries()) {
     const found = isFound(text, { since, end: before, isShort: index === 0 });
-    const rows = await newestConversations(database, and(wanted, gte(conversations.createdAt, since), found), limit);
+    const rows = await newestConversations(
+      database,
+      and(wanted, gte(conversations.createdAt, since), found),
+      limit,
+    );
     if (rows.length === limit) return rows;
   }
-  return newestConversations(database, and(wanted, isFound(text, { since: from, end: before, isShort: false })), limit);
+  return newestConversations(
+    database,
+    and(wanted, isFound(text, { since: from, end: before, isShort: false })),
+    limit,
+  );
 }

@@ -1,4 +1,7 @@
-/** What statistics are made of, summed in the database from the figures of each hour (see usage-hours.ts). */
+/**
+ * What statistics are made of, summed in the database from the figures of each hour (see
+ * usage-hours.ts).
+ */
 import { and, eq, gte, lt, sql, type SQL } from "drizzle-orm";
 import type { AnyPgColumn, PgTable } from "drizzle-orm/pg-core";
 import { apiKeys, toolHours, usageHours } from "../../drizzle/schema.ts";
@@ -55,17 +58,30 @@ export type FigureRow = Counts & {
 };
 
 /** Figures of one tool. */
-export type ToolRow = { name: string; executions: number; failed: number; durations: SummedHistogram };
+export type ToolRow = {
+  name: string;
+  executions: number;
+  failed: number;
+  durations: SummedHistogram;
+};
 
 interface Source {
   table: PgTable & { hour: AnyPgColumn; apiKeyId: AnyPgColumn };
-  columns: { requests: AnyPgColumn; durations: AnyPgColumn; timesToFirstToken?: AnyPgColumn } & Partial<Record<keyof Counts, AnyPgColumn>>;
+  columns: {
+    requests: AnyPgColumn;
+    durations: AnyPgColumn;
+    timesToFirstToken?: AnyPgColumn;
+  } & Partial<Record<keyof Counts, AnyPgColumn>>;
 }
 
 const USAGE: Source = { table: usageHours, columns: usageHours };
 const TOOLS: Source = {
   table: toolHours,
-  columns: { requests: toolHours.executions, failed: toolHours.failed, durations: toolHours.durations },
+  columns: {
+    requests: toolHours.executions,
+    failed: toolHours.failed,
+    durations: toolHours.durations,
+  },
 };
 
 /** What the rows of a group have in common. */
@@ -78,8 +94,8 @@ const GROUPS: Record<StatsRequest["groupBy"], { source: Source; name: SQL }> = {
 };
 
 /**
- * The sum of histograms, as JSON, element by element: for 96,000 rows this takes 0.5 s, where `unnest` and a second
- * grouping take 5 s (PostgreSQL 18, measured 2026-11).
+ * The sum of histograms, as JSON, element by element: for 96,000 rows this takes 0.5 s, where
+ * `unnest` and a second grouping take 5 s (PostgreSQL 18, measured 2026-11).
  */
 function histogramSum(column: AnyPgColumn | undefined): SQL {
   if (column === undefined) return sql`null::json`;
@@ -88,17 +104,24 @@ function histogramSum(column: AnyPgColumn | undefined): SQL {
   return sql`to_json(array[${sql.raw(sums.join(", "))}])`;
 }
 
-const countSum = (column: AnyPgColumn | undefined) => (column === undefined ? sql`0::float8` : sql`sum(${column})::float8`);
+const countSum = (column: AnyPgColumn | undefined) =>
+  column === undefined ? sql`0::float8` : sql`sum(${column})::float8`;
 
 function within(table: Source["table"], { from, to, apiKeyId }: StatsRequest): SQL | undefined {
-  return and(gte(table.hour, from), lt(table.hour, to), apiKeyId === undefined ? undefined : eq(table.apiKeyId, apiKeyId));
+  return and(
+    gte(table.hour, from),
+    lt(table.hour, to),
+    apiKeyId === undefined ? undefined : eq(table.apiKeyId, apiKeyId),
+  );
 }
 
 /** The figures of each bucket, oldest first, for the busiest groups and for all others together. */
 export function readFigures(database: Database, request: StatsRequest): Promise<FigureRow[]> {
   const { source, name } = GROUPS[request.groupBy];
   const { table, columns } = source;
-  const counts = COUNTS.map((count) => sql`${countSum(columns[count])} as ${sql.identifier(count)}`);
+  const counts = COUNTS.map(
+    (count) => sql`${countSum(columns[count])} as ${sql.identifier(count)}`,
+  );
   return database.execute<FigureRow>(sql`
     with busiest as materialized (
       select ${name} as name from ${table} where ${within(table, request)}

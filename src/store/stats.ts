@@ -1,7 +1,15 @@
 /** Statistics, made of the figures of each hour: never of what was recorded itself. */
 import { addHistogram, percentiles } from "../record/histogram.ts";
 import type { Database } from "./database.ts";
-import { COUNTS, keyNames, readFigures, readToolFigures, type Counts, type FigureRow, type StatsRequest } from "./stats-figures.ts";
+import {
+  COUNTS,
+  keyNames,
+  readFigures,
+  readToolFigures,
+  type Counts,
+  type FigureRow,
+  type StatsRequest,
+} from "./stats-figures.ts";
 
 const PERCENTILES = { p50: 0.5, p90: 0.9, p95: 0.95, p99: 0.99 };
 const TOOL_PERCENTILES = { p50: 0.5, p95: 0.95 };
@@ -10,10 +18,16 @@ type Percentiles = Record<keyof typeof PERCENTILES, number>;
 
 /** Figures of one group. Tokens and cost of tools are 0: they are their requests'. */
 interface GroupStats extends Omit<Counts, "cost"> {
-  /** A key's id, a model, a path, a tool's name; `other`: all groups beyond the busiest; null: everything. */
+  /**
+   * A key's id, a model, a path, a tool's name; `other`: all groups beyond the busiest; null:
+   * everything.
+   */
   group: string | null;
   label: string | null;
-  /** US dollars, without what is not known (`unpriced` counts those requests); null where nothing is known. */
+  /**
+   * US dollars, without what is not known (`unpriced` counts those requests); null where nothing is
+   * known.
+   */
   cost: number | null;
   /** Milliseconds. */
   durationMs: Percentiles | null;
@@ -35,7 +49,10 @@ interface ToolStats {
 export interface Stats extends Pick<StatsRequest, "bucket" | "groupBy"> {
   from: string;
   to: string;
-  /** Oldest first. Without groups every bucket is there; with groups, those that have something in them. */
+  /**
+   * Oldest first. Without groups every bucket is there; with groups, those that have something in
+   * them.
+   */
   buckets: BucketStats[];
   /** Busiest first, `other` last. */
   totals: GroupStats[];
@@ -78,7 +95,12 @@ function shown(figures: Figures, group: ReturnType<Naming>): GroupStats {
 
 /** The starts of all buckets that have a part in the range. */
 function startsOf({ from, to, bucket }: StatsRequest): number[] {
-  const [year, month, day, hour] = [from.getUTCFullYear(), from.getUTCMonth(), from.getUTCDate(), from.getUTCHours()];
+  const [year, month, day, hour] = [
+    from.getUTCFullYear(),
+    from.getUTCMonth(),
+    from.getUTCDate(),
+    from.getUTCHours(),
+  ];
   const nth = {
     hour: (n: number) => Date.UTC(year, month, day, hour + n),
     day: (n: number) => Date.UTC(year, month, day + n),
@@ -90,7 +112,11 @@ function startsOf({ from, to, bucket }: StatsRequest): number[] {
 }
 
 /** How groups are called. */
-async function namingOf(database: Database, { groupBy }: StatsRequest, rows: FigureRow[]): Promise<Naming> {
+async function namingOf(
+  database: Database,
+  { groupBy }: StatsRequest,
+  rows: FigureRow[],
+): Promise<Naming> {
   if (groupBy === "none") return () => ({ group: null, label: null });
   const names = [...new Set(rows.map(({ name }) => name))].filter((name) => name !== null);
   const labels = groupBy === "key" ? await keyNames(database, names) : new Map([["", "(none)"]]);
@@ -117,7 +143,8 @@ export async function readStats(database: Database, request: StatsRequest): Prom
     ...shown(figures, naming(name)),
   });
   const byStart = new Map(rows.map((row) => [row.start, row]));
-  const figuresOf = (row: FigureRow | undefined) => (row === undefined ? noFigures() : addRow(noFigures(), row));
+  const figuresOf = (row: FigureRow | undefined) =>
+    row === undefined ? noFigures() : addRow(noFigures(), row);
   const all = startsOf(request).map((start) => bucketOf(start, figuresOf(byStart.get(start)), ""));
   const grouped = () => rows.map((row) => bucketOf(row.start, figuresOf(row), row.name));
   const totals = totalsOf(rows, naming);

@@ -8,16 +8,24 @@ import type { StoredTool, ToolWrite } from "./tools.ts";
 /** Tools whose server is to be asked. */
 export interface AskedTools {
   tools: StoredTool[];
-  /** Before it is asked, by the database's clock: replicas' clocks differ, and of two listings the later one counts. */
+  /**
+   * Before it is asked, by the database's clock: replicas' clocks differ, and of two listings the
+   * later one counts.
+   */
   askedAt: Date;
 }
 
-/** Tools with the same command, or the same URL: their secrets, which are sealed, may still differ. */
+/**
+ * Tools with the same command, or the same URL: their secrets, which are sealed, may still differ.
+ */
 export async function findToolsAt(
   database: Database,
   { mcpServerCommand, mcpServerUrl }: Pick<StoredTool, "mcpServerCommand" | "mcpServerUrl">,
 ): Promise<AskedTools> {
-  const isThere = mcpServerUrl === null ? eq(tools.mcpServerCommand, mcpServerCommand ?? "") : eq(tools.mcpServerUrl, mcpServerUrl);
+  const isThere =
+    mcpServerUrl === null
+      ? eq(tools.mcpServerCommand, mcpServerCommand ?? "")
+      : eq(tools.mcpServerUrl, mcpServerUrl);
   const rows = await database
     .select({ tool: tools, askedAt: sql`now()`.mapWith(tools.createdAt) })
     .from(tools)
@@ -26,20 +34,35 @@ export async function findToolsAt(
 }
 
 /**
- * Notes what a tool's server offers, unless an operator has changed the tool since it was read, or a later listing is known.
+ * Notes what a tool's server offers, unless an operator has changed the tool since it was read, or
+ * a later listing is known.
  * @param tool as it was read
  */
 export async function noteDrift(
   database: Database,
   tool: StoredTool,
-  { mcpApproved, mcpChanged, askedAt }: Pick<StoredTool, "mcpApproved" | "mcpChanged"> & { askedAt: Date },
+  {
+    mcpApproved,
+    mcpChanged,
+    askedAt,
+  }: Pick<StoredTool, "mcpApproved" | "mcpChanged"> & { askedAt: Date },
 ): Promise<void> {
-  const mcpChangedAt = mcpChanged === null ? null : mcpChanged === tool.mcpChanged ? tool.mcpChangedAt : askedAt;
-  const isAsRead = and(eq(tools.updatedAt, tool.updatedAt), sql`${tools.mcpApproved} is not distinct from ${tool.mcpApproved}`);
+  const mcpChangedAt =
+    mcpChanged === null ? null : mcpChanged === tool.mcpChanged ? tool.mcpChangedAt : askedAt;
+  const isAsRead = and(
+    eq(tools.updatedAt, tool.updatedAt),
+    sql`${tools.mcpApproved} is not distinct from ${tool.mcpApproved}`,
+  );
   await database
     .update(tools)
     .set({ mcpApproved, mcpChanged, mcpChangedAt, mcpCheckedAt: askedAt })
-    .where(and(eq(tools.id, tool.id), isAsRead, or(isNull(tools.mcpCheckedAt), lte(tools.mcpCheckedAt, askedAt))));
+    .where(
+      and(
+        eq(tools.id, tool.id),
+        isAsRead,
+        or(isNull(tools.mcpCheckedAt), lte(tools.mcpCheckedAt, askedAt)),
+      ),
+    );
 }
 
 /** Notes that the servers of these tools were asked, unless that was noted after `unlessSince`. */
@@ -64,15 +87,28 @@ export interface Settlement {
 }
 
 /** Settles the waiting change of a tool. Null where there is no such tool. */
-export async function settleToolChange(write: ToolWrite, id: string, { action, settle }: Settlement): Promise<StoredTool | null> {
+export async function settleToolChange(
+  write: ToolWrite,
+  id: string,
+  { action, settle }: Settlement,
+): Promise<StoredTool | null> {
   const { database, clientAddress, describe } = write;
   return inTransaction(database, async (transaction) => {
     const [before] = await transaction.select().from(tools).where(eq(tools.id, id)).for("update");
     if (before === undefined) return null;
     const columns = { ...(await settle(before)), updatedAt: sql`now()` };
-    const [target] = await transaction.update(tools).set(columns).where(eq(tools.id, id)).returning();
+    const [target] = await transaction
+      .update(tools)
+      .set(columns)
+      .where(eq(tools.id, id))
+      .returning();
     if (target === undefined) return null;
-    await recordAudit(transaction, { action: `tool.change_${action}`, clientAddress, target, changes: describe(before, target) });
+    await recordAudit(transaction, {
+      action: `tool.change_${action}`,
+      clientAddress,
+      target,
+      changes: describe(before, target),
+    });
     return target;
   });
 }

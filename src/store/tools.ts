@@ -17,21 +17,35 @@ export type ToolColumns = Omit<StoredTool, "id" | "createdAt" | "updatedAt" | Ch
 /** The columns that hold what became of a tool's schema at its server. */
 type CheckedColumn = "mcpApproved" | "mcpChanged" | "mcpChangedAt" | "mcpCheckedAt";
 
-const NEVER_CHECKED: Record<CheckedColumn, null> = { mcpApproved: null, mcpChanged: null, mcpChangedAt: null, mcpCheckedAt: null };
+const NEVER_CHECKED: Record<CheckedColumn, null> = {
+  mcpApproved: null,
+  mcpChanged: null,
+  mcpChangedAt: null,
+  mcpCheckedAt: null,
+};
 const SERVER_COLUMNS = ["mcpServerCommand", "mcpServerUrl", "mcpToolName"] as const;
 
-/** Whether a tool becomes another tool of its server, or one of another server: then nothing is known of it. */
+/**
+ * Whether a tool becomes another tool of its server, or one of another server: then nothing is
+ * known of it.
+ */
 function isMoved(before: StoredTool, after: Partial<ToolColumns>): boolean {
-  return SERVER_COLUMNS.some((column) => after[column] !== undefined && after[column] !== before[column]);
+  return SERVER_COLUMNS.some(
+    (column) => after[column] !== undefined && after[column] !== before[column],
+  );
 }
 
 function refuseTakenName(name: string | undefined): (error: unknown) => never {
   return (error) => {
     if (!isUniqueViolation(error)) throw error;
-    throw new ApiError("conflict", `There is a tool named "${name ?? ""}" already. Choose another name, or change that tool.`, {
-      param: "name",
-      cause: error,
-    });
+    throw new ApiError(
+      "conflict",
+      `There is a tool named "${name ?? ""}" already. Choose another name, or change that tool.`,
+      {
+        param: "name",
+        cause: error,
+      },
+    );
   };
 }
 
@@ -50,7 +64,10 @@ export interface ToolWrite extends AdminWrite {
  * Stores a new tool.
  * @throws ApiError 409 where the name is taken
  */
-export async function createTool({ database, clientAddress, describe }: ToolWrite, columns: ToolColumns): Promise<StoredTool> {
+export async function createTool(
+  { database, clientAddress, describe }: ToolWrite,
+  columns: ToolColumns,
+): Promise<StoredTool> {
   return inTransaction(database, async (transaction) => {
     const [created] = await transaction
       .insert(tools)
@@ -58,7 +75,12 @@ export async function createTool({ database, clientAddress, describe }: ToolWrit
       .returning()
       .catch(refuseTakenName(columns.name));
     const target = mustExist(created);
-    await recordAudit(transaction, { action: "tool.create", clientAddress, target, changes: describe(null, target) });
+    await recordAudit(transaction, {
+      action: "tool.create",
+      clientAddress,
+      target,
+      changes: describe(null, target),
+    });
     return target;
   });
 }
@@ -79,7 +101,11 @@ export interface ToolFilter {
  * Tools, newest first.
  * @throws ApiError 400 for a cursor that is none
  */
-export async function listTools(database: Database, page: PageRequest, { isChanged }: ToolFilter): Promise<Page<StoredTool>> {
+export async function listTools(
+  database: Database,
+  page: PageRequest,
+  { isChanged }: ToolFilter,
+): Promise<Page<StoredTool>> {
   const query = database
     .select()
     .from(tools)
@@ -89,35 +115,57 @@ export async function listTools(database: Database, page: PageRequest, { isChang
 
 /** Tools whose MCP server is started by a command, by name. */
 export async function listCommandTools(database: Database): Promise<StoredTool[]> {
-  return database.select().from(tools).where(isNotNull(tools.mcpServerCommand)).orderBy(asc(tools.name));
+  return database
+    .select()
+    .from(tools)
+    .where(isNotNull(tools.mcpServerCommand))
+    .orderBy(asc(tools.name));
 }
 
 /**
  * Changes a tool. Null where there is no such tool.
  * @throws ApiError 409 where the new name is taken
  */
-export async function updateTool(write: ToolWrite, id: string, columns: Partial<ToolColumns>): Promise<StoredTool | null> {
+export async function updateTool(
+  write: ToolWrite,
+  id: string,
+  columns: Partial<ToolColumns>,
+): Promise<StoredTool | null> {
   const { database, clientAddress, describe } = write;
   return inTransaction(database, async (transaction) => {
     const [before] = await transaction.select().from(tools).where(eq(tools.id, id)).for("update");
     if (before === undefined) return null;
     const [updated] = await transaction
       .update(tools)
-      .set({ ...columns, ...(isMoved(before, columns) ? NEVER_CHECKED : {}), updatedAt: sql`now()` })
+      .set({
+        ...columns,
+        ...(isMoved(before, columns) ? NEVER_CHECKED : {}),
+        updatedAt: sql`now()`,
+      })
       .where(eq(tools.id, id))
       .returning()
       .catch(refuseTakenName(columns.name));
     const target = mustExist(updated);
     const changes = describe(before, target);
-    if (Object.keys(changes).length > 0) await recordAudit(transaction, { action: "tool.update", clientAddress, target, changes });
+    if (Object.keys(changes).length > 0)
+      await recordAudit(transaction, { action: "tool.update", clientAddress, target, changes });
     return target;
   });
 }
 
-/** Deletes a tool and its assignments; what it did stays on record. False where there is no such tool. */
-export async function deleteTool({ database, clientAddress }: AdminWrite, id: string): Promise<boolean> {
+/**
+ * Deletes a tool and its assignments; what it did stays on record. False where there is no such
+ * tool.
+ */
+export async function deleteTool(
+  { database, clientAddress }: AdminWrite,
+  id: string,
+): Promise<boolean> {
   return inTransaction(database, async (transaction) => {
-    const [target] = await transaction.delete(tools).where(eq(tools.id, id)).returning({ id: tools.id, name: tools.name });
+    const [target] = await transaction
+      .delete(tools)
+      .where(eq(tools.id, id))
+      .returning({ id: tools.id, name: tools.name });
     if (target === undefined) return false;
     await recordAudit(transaction, { action: "tool.delete", clientAddress, target });
     return true;

@@ -1,6 +1,14 @@
 /** A turn as rows of its tables. */
 import { v7 as uuidv7 } from "uuid";
-import type { conversations, messageBodies, messages, rounds, toolExecutionBodies, toolExecutions, turns } from "../../drizzle/schema.ts";
+import type {
+  conversations,
+  messageBodies,
+  messages,
+  rounds,
+  toolExecutionBodies,
+  toolExecutions,
+  turns,
+} from "../../drizzle/schema.ts";
 import { addUsage, type Usage } from "../openai/usage.ts";
 import type { PricedRound } from "../record/price-rounds.ts";
 import type { StoredMessage } from "../record/turn-rows.ts";
@@ -11,7 +19,13 @@ import { plain } from "./insert-rows.ts";
 const MAX_MODEL_LENGTH = 200;
 const modelOf = ({ read }: AssignedTurn) => plain(read.model?.slice(0, MAX_MODEL_LENGTH) ?? null);
 
-const tokenColumns = ({ usage, tokensEstimated }: { usage: Usage | null; tokensEstimated: boolean }) => ({
+const tokenColumns = ({
+  usage,
+  tokensEstimated,
+}: {
+  usage: Usage | null;
+  tokensEstimated: boolean;
+}) => ({
   promptTokens: usage?.prompt_tokens ?? null,
   completionTokens: usage?.completion_tokens ?? null,
   totalTokens: usage?.total_tokens ?? null,
@@ -20,11 +34,17 @@ const tokenColumns = ({ usage, tokensEstimated }: { usage: Usage | null; tokensE
 
 type Costs = Pick<PricedRound, "cachedTokens" | "reasoningTokens" | "cost" | "costIncomplete">;
 
-const added = (sum: number | null, more: number | null) => (sum === null ? more : sum + (more ?? 0));
+const added = (sum: number | null, more: number | null) =>
+  sum === null ? more : sum + (more ?? 0);
 
 /** The sum of what is known; marked where something is not. */
 function costColumns(parts: Costs[]): Costs {
-  const none: Costs = { cachedTokens: null, reasoningTokens: null, cost: null, costIncomplete: false };
+  const none: Costs = {
+    cachedTokens: null,
+    reasoningTokens: null,
+    cost: null,
+    costIncomplete: false,
+  };
   return parts.reduce(
     (sum, part) => ({
       cachedTokens: added(sum.cachedTokens, part.cachedTokens),
@@ -36,15 +56,23 @@ function costColumns(parts: Costs[]): Costs {
   );
 }
 
-const sum = (batch: AssignedTurn[], count: (turn: AssignedTurn) => number) => batch.reduce((total, turn) => total + count(turn), 0);
+const sum = (batch: AssignedTurn[], count: (turn: AssignedTurn) => number) =>
+  batch.reduce((total, turn) => total + count(turn), 0);
 
 /** What is new of a turn's messages. */
-const newMessages = ({ read, knownMessages }: AssignedTurn): StoredMessage[] => [...read.sent.slice(knownMessages), ...read.produced];
+const newMessages = ({ read, knownMessages }: AssignedTurn): StoredMessage[] => [
+  ...read.sent.slice(knownMessages),
+  ...read.produced,
+];
 
-/** A conversation's row with the figures of its turns in this batch. The latest turn names its state. */
+/**
+ * A conversation's row with the figures of its turns in this batch. The latest turn names its
+ * state.
+ */
 export function conversationRow(batch: AssignedTurn[]) {
   const [first, last] = [batch[0], batch.at(-1)];
-  if (first === undefined || last === undefined) throw new Error("A conversation has at least one turn");
+  if (first === undefined || last === undefined)
+    throw new Error("A conversation has at least one turn");
   const { record, read } = first;
   return {
     id: first.conversationId,
@@ -62,7 +90,11 @@ export function conversationRow(batch: AssignedTurn[]) {
     messageCount: sum(batch, (turn) => newMessages(turn).length),
     toolExecutionCount: sum(batch, (turn) => turn.record.toolExecutions.length),
     turnCount: batch.length,
-    toolsUsed: [...new Set(batch.flatMap((turn) => turn.record.toolExecutions.map(({ toolName }) => plain(toolName))))],
+    toolsUsed: [
+      ...new Set(
+        batch.flatMap((turn) => turn.record.toolExecutions.map(({ toolName }) => plain(toolName))),
+      ),
+    ],
     durationMs: sum(batch, (turn) => turn.record.durationMs),
     branchOfTurnId: first.branchOf?.turnId ?? null,
     branchOfConversationId: first.branchOf?.conversationId ?? null,
@@ -111,7 +143,11 @@ export function messageRows(turn: AssignedTurn): {
   bodies: Required<typeof messageBodies.$inferInsert>[];
 } {
   const { record, conversationId } = turn;
-  const stored = newMessages(turn).map((message) => ({ id: uuidv7(), message, createdAt: writtenAt(record, message) }));
+  const stored = newMessages(turn).map((message) => ({
+    id: uuidv7(),
+    message,
+    createdAt: writtenAt(record, message),
+  }));
   return {
     rows: stored.map(({ id, message, createdAt }, position) => ({
       id,

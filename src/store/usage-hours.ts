@@ -1,4 +1,6 @@
-/** What statistics and budgets are made of: the figures of each hour, added up as turns are written. */
+/**
+ * What statistics and budgets are made of: the figures of each hour, added up as turns are written.
+ */
 import { and, getTableColumns, gte, inArray, sql, type SQL } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import { toolHours, usageHours } from "../../drizzle/schema.ts";
@@ -25,7 +27,10 @@ const MAX_NAME_LENGTH = 200;
 const hourOf = ({ startedAt }: TurnRecord) => new Date(Math.floor(startedAt / HOUR_MS) * HOUR_MS);
 const nameOf = (text: string) => plain(text.slice(0, MAX_NAME_LENGTH));
 
-/** The row with this key among those that were made; rows are in the order of their keys, so that no two writers wait for each other. */
+/**
+ * The row with this key among those that were made; rows are in the order of their keys, so that no
+ * two writers wait for each other.
+ */
 function createRows<Row>() {
   const rows = new Map<string, Row>();
   return {
@@ -39,9 +44,28 @@ function createRows<Row>() {
   };
 }
 
-function emptyUsage({ apiKeyName }: TurnRecord, key: Pick<UsageHour, "hour" | "apiKeyId" | "model" | "endpoint">): UsageHour {
-  const counts = { requests: 0, failed: 0, cancelled: 0, promptTokens: 0, completionTokens: 0, cachedTokens: 0, reasoningTokens: 0 };
-  return { ...key, apiKeyName: plain(apiKeyName), ...counts, cost: 0, unpriced: 0, durations: [], timesToFirstToken: [] };
+function emptyUsage(
+  { apiKeyName }: TurnRecord,
+  key: Pick<UsageHour, "hour" | "apiKeyId" | "model" | "endpoint">,
+): UsageHour {
+  const counts = {
+    requests: 0,
+    failed: 0,
+    cancelled: 0,
+    promptTokens: 0,
+    completionTokens: 0,
+    cachedTokens: 0,
+    reasoningTokens: 0,
+  };
+  return {
+    ...key,
+    apiKeyName: plain(apiKeyName),
+    ...counts,
+    cost: 0,
+    unpriced: 0,
+    durations: [],
+    timesToFirstToken: [],
+  };
 }
 
 function addTurn(row: UsageHour, { record, read }: CountedTurn): void {
@@ -57,14 +81,20 @@ function addTurn(row: UsageHour, { record, read }: CountedTurn): void {
   }
   row.unpriced += read.rounds.some(({ costIncomplete }) => costIncomplete) ? 1 : 0;
   addDuration(row.durations, record.durationMs);
-  if (record.timeToFirstTokenMs !== null) addDuration(row.timesToFirstToken, record.timeToFirstTokenMs);
+  if (record.timeToFirstTokenMs !== null)
+    addDuration(row.timesToFirstToken, record.timeToFirstTokenMs);
 }
 
 function usageRows(turns: CountedTurn[]): UsageHour[] {
   const rows = createRows<UsageHour>();
   for (const turn of turns) {
     const { record, read } = turn;
-    const key = { hour: hourOf(record), apiKeyId: record.apiKeyId, model: nameOf(read.model ?? ""), endpoint: nameOf(record.endpoint) };
+    const key = {
+      hour: hourOf(record),
+      apiKeyId: record.apiKeyId,
+      model: nameOf(read.model ?? ""),
+      endpoint: nameOf(record.endpoint),
+    };
     addTurn(
       rows.at([key.hour, key.apiKeyId, key.model, key.endpoint], () => emptyUsage(record, key)),
       turn,
@@ -77,8 +107,17 @@ function toolRows(turns: CountedTurn[]): ToolHour[] {
   const rows = createRows<ToolHour>();
   for (const { record } of turns) {
     for (const execution of record.toolExecutions) {
-      const key = { hour: hourOf(record), toolName: nameOf(execution.toolName), apiKeyId: record.apiKeyId };
-      const row = rows.at([key.hour, key.toolName, key.apiKeyId], () => ({ ...key, executions: 0, failed: 0, durations: [] }));
+      const key = {
+        hour: hourOf(record),
+        toolName: nameOf(execution.toolName),
+        apiKeyId: record.apiKeyId,
+      };
+      const row = rows.at([key.hour, key.toolName, key.apiKeyId], () => ({
+        ...key,
+        executions: 0,
+        failed: 0,
+        durations: [],
+      }));
       row.executions += 1;
       row.failed += execution.error === null ? 0 : 1;
       addDuration(row.durations, execution.durationMs);
@@ -94,17 +133,29 @@ interface RollupTable<Row> {
   replaced?: (keyof Row)[];
 }
 
-const USAGE: RollupTable<UsageHour> = { table: usageHours, key: ["hour", "apiKeyId", "model", "endpoint"], replaced: ["apiKeyName"] };
+const USAGE: RollupTable<UsageHour> = {
+  table: usageHours,
+  key: ["hour", "apiKeyId", "model", "endpoint"],
+  replaced: ["apiKeyName"],
+};
 const TOOLS: RollupTable<ToolHour> = { table: toolHours, key: ["hour", "toolName", "apiKeyId"] };
 
-/** The sum of a column that is there and one that comes: element by element where it is a histogram. */
+/**
+ * The sum of a column that is there and one that comes: element by element where it is a histogram.
+ */
 function summed(old: SQL, more: SQL, isHistogram: boolean): SQL {
   if (!isHistogram) return sql`${old} + ${more}`;
   return sql`array(select coalesce(o, 0) + coalesce(m, 0) from unnest(${old}, ${more}) with ordinality sums(o, m, bucket) order by bucket)`;
 }
 
-/** Adds rows to those that are there, as one statement with one JSON parameter: see `insertRows`. */
-async function addRows<Row extends object>(transaction: Transaction, { table, key, replaced = [] }: RollupTable<Row>, rows: Row[]) {
+/**
+ * Adds rows to those that are there, as one statement with one JSON parameter: see `insertRows`.
+ */
+async function addRows<Row extends object>(
+  transaction: Transaction,
+  { table, key, replaced = [] }: RollupTable<Row>,
+  rows: Row[],
+) {
   if (rows.length === 0) return;
   const columns = Object.entries(getTableColumns(table)).map(([field, { name, columnType }]) => ({
     field: field as keyof Row,
@@ -112,7 +163,9 @@ async function addRows<Row extends object>(transaction: Transaction, { table, ke
     text: name,
     isHistogram: columnType === "PgArray",
   }));
-  const named = rows.map((row) => Object.fromEntries(columns.map(({ field, text }) => [text, row[field]])));
+  const named = rows.map((row) =>
+    Object.fromEntries(columns.map(({ field, text }) => [text, row[field]])),
+  );
   const list = (chosen: typeof columns) =>
     sql.join(
       chosen.map(({ name }) => name),
@@ -131,18 +184,31 @@ async function addRows<Row extends object>(transaction: Transaction, { table, ke
     on conflict (${list(columns.filter(({ field }) => key.includes(field)))}) do update set ${sql.join(changes, sql`, `)}`);
 }
 
-/** Counts turns that were just written, each exactly once: in the transaction that wrote them, and last, because the rows are busy. */
+/**
+ * Counts turns that were just written, each exactly once: in the transaction that wrote them, and
+ * last, because the rows are busy.
+ */
 export async function addUsageHours(transaction: Transaction, turns: CountedTurn[]): Promise<void> {
   await addRows(transaction, USAGE, usageRows(turns));
 }
 
-/** Counts the tool executions of turns that were just written. After {@link addUsageHours}: two writers must have one order. */
+/**
+ * Counts the tool executions of turns that were just written. After {@link addUsageHours}: two
+ * writers must have one order.
+ */
 export async function addToolHours(transaction: Transaction, turns: CountedTurn[]): Promise<void> {
   await addRows(transaction, TOOLS, toolRows(turns));
 }
 
-/** What each key has spent in this calendar month (UTC), in US dollars; 0 for one that has spent nothing. */
-export async function monthlySpend(database: Database, apiKeyIds: string[], now = new Date()): Promise<Map<string, number>> {
+/**
+ * What each key has spent in this calendar month (UTC), in US dollars; 0 for one that has spent
+ * nothing.
+ */
+export async function monthlySpend(
+  database: Database,
+  apiKeyIds: string[],
+  now = new Date(),
+): Promise<Map<string, number>> {
   const spent = new Map(apiKeyIds.map((id) => [id, 0]));
   if (apiKeyIds.length === 0) return spent;
   const start = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth()));

@@ -4,7 +4,10 @@
  */
 export function withinLimit<T>(promise: Promise<T>, limitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`The database did not answer within ${limitMs} ms`)), limitMs);
+    const timer = setTimeout(
+      () => reject(new Error(`The database did not answer within ${limitMs} ms`)),
+      limitMs,
+    );
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

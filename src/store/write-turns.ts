@@ -1,21 +1,41 @@
 import { eq, sql } from "drizzle-orm";
 import type { AnyPgColumn } from "drizzle-orm/pg-core";
-import { conversations, messageBodies, messages, rounds, toolExecutionBodies, toolExecutions, turns } from "../../drizzle/schema.ts";
+import {
+  conversations,
+  messageBodies,
+  messages,
+  rounds,
+  toolExecutionBodies,
+  toolExecutions,
+  turns,
+} from "../../drizzle/schema.ts";
 import { adoptTurns } from "./adopt-turns.ts";
-import { assignConversations, keepAliases, type AssignedTurn, type TurnToWrite } from "./assign-conversations.ts";
+import {
+  assignConversations,
+  keepAliases,
+  type AssignedTurn,
+  type TurnToWrite,
+} from "./assign-conversations.ts";
 import { inTransaction } from "./database-error.ts";
 import type { Database, Transaction } from "./database.ts";
 import { keepHiddenRounds } from "./hidden-rounds.ts";
 import { insertNew, insertRows } from "./insert-rows.ts";
 import { addToolHours, addUsageHours } from "./usage-hours.ts";
-import { conversationRow, executionRows, messageRows, roundRows, turnRow } from "./turn-table-rows.ts";
+import {
+  conversationRow,
+  executionRows,
+  messageRows,
+  roundRows,
+  turnRow,
+} from "./turn-table-rows.ts";
 
 export type { TurnToWrite } from "./assign-conversations.ts";
 
 /** Adds the figures of further turns to a conversation that was there already. */
 async function addToConversation(transaction: Transaction, batch: AssignedTurn[]): Promise<void> {
   const row = conversationRow(batch);
-  const add = (column: AnyPgColumn, more: number | null) => (more === null ? sql`${column}` : sql`coalesce(${column}, 0) + ${more}`);
+  const add = (column: AnyPgColumn, more: number | null) =>
+    more === null ? sql`${column}` : sql`coalesce(${column}, 0) + ${more}`;
   const either = (column: AnyPgColumn, more: boolean) => sql`${column} or ${more}`;
   await transaction
     .update(conversations)
@@ -42,7 +62,8 @@ async function addToConversation(transaction: Transaction, batch: AssignedTurn[]
 
 function byConversation(batch: AssignedTurn[]): Map<string, AssignedTurn[]> {
   const groups = new Map<string, AssignedTurn[]>();
-  for (const turn of batch) groups.set(turn.conversationId, [...(groups.get(turn.conversationId) ?? []), turn]);
+  for (const turn of batch)
+    groups.set(turn.conversationId, [...(groups.get(turn.conversationId) ?? []), turn]);
   return groups;
 }
 
@@ -72,15 +93,19 @@ async function insertTurns(transaction: Transaction, fresh: AssignedTurn[]): Pro
 }
 
 /**
- * Writes turns, each exactly once: a turn that is there already is left alone, with everything that belongs to it.
- * All of the batch is written, or nothing.
+ * Writes turns, each exactly once: a turn that is there already is left alone, with everything that
+ * belongs to it. All of the batch is written, or nothing.
  */
 export async function writeTurns(database: Database, batch: TurnToWrite[]): Promise<void> {
   const wanted = [...new Map(batch.map((turn) => [turn.record.id, turn])).values()];
   await inTransaction(database, async (transaction) => {
     const assigned = await assignConversations(transaction, wanted);
     const groups = byConversation(assigned);
-    const created = await insertNew(transaction, conversations, [...groups.values()].map(conversationRow));
+    const created = await insertNew(
+      transaction,
+      conversations,
+      [...groups.values()].map(conversationRow),
+    );
     const inserted = await insertNew(transaction, turns, assigned.map(turnRow));
     const fresh = assigned.filter((turn) => inserted.has(turn.record.id));
     await keepAliases(transaction, fresh);
@@ -88,10 +113,15 @@ export async function writeTurns(database: Database, batch: TurnToWrite[]): Prom
     for (const { record } of fresh) {
       const { apiKeyId, hiddenRounds } = record;
       if (hiddenRounds === undefined) continue;
-      await keepHiddenRounds(transaction, { apiKeyId, ...hiddenRounds, expiresAt: new Date(hiddenRounds.expiresAt) });
+      await keepHiddenRounds(transaction, {
+        apiKeyId,
+        ...hiddenRounds,
+        expiresAt: new Date(hiddenRounds.expiresAt),
+      });
     }
     // A conversation that this batch created has the figures of its turns already.
-    for (const [id, more] of byConversation(fresh)) if (!created.has(id)) await addToConversation(transaction, more);
+    for (const [id, more] of byConversation(fresh))
+      if (!created.has(id)) await addToConversation(transaction, more);
     await adoptTurns(transaction, fresh);
     await addUsageHours(transaction, fresh);
     await addToolHours(transaction, fresh);

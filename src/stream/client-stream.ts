@@ -3,7 +3,10 @@ export interface ClientStream {
   readable: ReadableStream<Uint8Array>;
   /** Fires when the client has gone away. */
   gone: AbortSignal;
-  /** Resolves when the client has taken enough for more to be written. Does nothing once the client is gone. */
+  /**
+   * Resolves when the client has taken enough for more to be written. Does nothing once the client
+   * is gone.
+   */
   write(bytes: Uint8Array): Promise<void> | void;
   close(): void;
   /** Ends the response in a way that the client notices: its connection breaks. */
@@ -11,8 +14,9 @@ export interface ClientStream {
 }
 
 /**
- * @param maxUnreadBytes how far the producer may run ahead of the client, in bytes. On workerd it is unlimited: a
- * producer that waits there for a client which has left is killed as hung, and the record with it (seen 2026-11).
+ * @param maxUnreadBytes how far the producer may run ahead of the client, in bytes. On workerd it
+ * is unlimited: a producer that waits there for a client which has left is killed as hung, and the
+ * record with it (seen 2026-11).
  */
 export function openClientStream(maxUnreadBytes: number): ClientStream {
   const gone = new AbortController();
@@ -35,7 +39,10 @@ export function openClientStream(maxUnreadBytes: number): ClientStream {
       },
     },
     // Counted in bytes: with a count of chunks an empty chunk would be pulled for ever.
-    { highWaterMark: Math.min(maxUnreadBytes, Number.MAX_SAFE_INTEGER), size: (chunk) => chunk.byteLength },
+    {
+      highWaterMark: Math.min(maxUnreadBytes, Number.MAX_SAFE_INTEGER),
+      size: (chunk) => chunk.byteLength,
+    },
   );
   const end = (how: (open: ReadableStreamDefaultController<Uint8Array>) => void) => {
     const open = controller;

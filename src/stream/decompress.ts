@@ -11,7 +11,10 @@ export function encodingsOf(header: string | null | undefined): string[] {
  * @param encodings as {@link encodingsOf} gives them
  * @throws TypeError where this runtime knows no such encoding: beyond gzip and deflate they differ
  */
-export function decompressed(body: ReadableStream<Uint8Array>, encodings: string[]): ReadableStream<Uint8Array> {
+export function decompressed(
+  body: ReadableStream<Uint8Array>,
+  encodings: string[],
+): ReadableStream<Uint8Array> {
   return encodings.reduceRight<ReadableStream<Uint8Array>>((stream, encoding) => {
     const transform: ReadableWritablePair<Uint8Array, BufferSource> = new DecompressionStream(
       (encoding === "br" ? "brotli" : encoding) as CompressionFormat,

@@ -9,16 +9,22 @@ interface Shown {
 }
 
 /**
- * Says what a client has not seen yet of its own calls. What it is shown is always the difference to what it was shown
- * before, so that the stream and the collected message cannot disagree.
+ * Says what a client has not seen yet of its own calls. What it is shown is always the difference
+ * to what it was shown before, so that the stream and the collected message cannot disagree.
  * @param isHidden whether a call of that name is not the client's
  */
-export function createCallForwarder(isHidden: (name: string) => boolean): (calls: readonly TrackedCall[]) => JsonObject[] {
+export function createCallForwarder(
+  isHidden: (name: string) => boolean,
+): (calls: readonly TrackedCall[]) => JsonObject[] {
   const shown = new Map<TrackedCall, Shown>();
 
   const unseenPart = (call: TrackedCall): JsonObject | null => {
     const before = shown.get(call);
-    const { index, textLength, otherCount } = before ?? { index: shown.size, textLength: 0, otherCount: 0 };
+    const { index, textLength, otherCount } = before ?? {
+      index: shown.size,
+      textLength: 0,
+      otherCount: 0,
+    };
     const text = call.text.slice(textLength);
     const others = call.others.slice(otherCount);
     if (before !== undefined && text === "" && others.length === 0) return null;
@@ -32,7 +38,8 @@ export function createCallForwarder(isHidden: (name: string) => boolean): (calls
   return (calls) => {
     const fragments: JsonObject[] = [];
     for (const call of calls) {
-      // Calls stand in the model's order: while nobody knows whose this one is, the index of the next is unknown too.
+      // Calls stand in the model's order: while nobody knows whose this one is, the index of the
+      // next is unknown too.
       if (!call.settled) break;
       const fragment = isHidden(call.name) ? null : unseenPart(call);
       if (fragment !== null) fragments.push(fragment);

@@ -21,40 +21,61 @@ const collect = (stream: ReadableStream<Uint8Array>, maxBytes: number) =>
   collectBytes(stream, { maxBytes, tooLarge: () => tooLarge(maxBytes) });
 
 /** Undoes what `content-encoding` names. Limits the size, so that a small bomb stays small. */
-async function decode(bytes: Uint8Array<ArrayBuffer>, encodings: string[], maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+async function decode(
+  bytes: Uint8Array<ArrayBuffer>,
+  encodings: string[],
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
   const stream = decodingStream(new Blob([bytes]).stream(), encodings);
   try {
     return await collect(stream, maxBytes);
   } catch (error) {
     if (error instanceof ApiError) throw error;
     const name = encodings.join(", ");
-    throw new ApiError("bad_request", `The request body is not valid ${name} data, which its content-encoding says it is.`, {
+    throw new ApiError(
+      "bad_request",
+      `The request body is not valid ${name} data, which its content-encoding says it is.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function decodingStream(
+  stream: ReadableStream<Uint8Array>,
+  encodings: string[],
+): ReadableStream<Uint8Array> {
+  try {
+    return decompressed(stream, encodings);
+  } catch (error) {
+    const message = `The proxy cannot read a request body with content-encoding "${encodings.join(", ")}". Send it as gzip, or as it is.`;
+    throw new ApiError("unsupported_encoding", message, {
+      param: "content-encoding",
       cause: error,
     });
   }
 }
 
-function decodingStream(stream: ReadableStream<Uint8Array>, encodings: string[]): ReadableStream<Uint8Array> {
-  try {
-    return decompressed(stream, encodings);
-  } catch (error) {
-    const message = `The proxy cannot read a request body with content-encoding "${encodings.join(", ")}". Send it as gzip, or as it is.`;
-    throw new ApiError("unsupported_encoding", message, { param: "content-encoding", cause: error });
-  }
-}
-
 /**
  * Reads a request body whole.
- * @throws ApiError 413 where it is larger than `maxBytes`; `text()` throws 415 for a compression that is not known
+ * @throws ApiError 413 where it is larger than `maxBytes`; `text()` throws 415 for a compression
+ * that is not known
  */
 export async function readBody(request: Request, maxBytes: number): Promise<ReadBody> {
   const length = Number(request.headers.get("content-length") ?? 0);
   if (length > maxBytes) throw tooLarge(maxBytes);
   const isCounted = request.headers.has("content-length");
-  const bytes = isCounted || request.body === null ? new Uint8Array(await request.arrayBuffer()) : await collect(request.body, maxBytes);
+  const bytes =
+    isCounted || request.body === null
+      ? new Uint8Array(await request.arrayBuffer())
+      : await collect(request.body, maxBytes);
   const encodings = encodingsOf(request.headers.get("content-encoding"));
   return {
     bytes,
-    text: async () => new TextDecoder().decode(encodings.length === 0 ? bytes : await decode(bytes, encodings, maxBytes)),
+    text: async () =>
+      new TextDecoder().decode(
+        encodings.length === 0 ? bytes : await decode(bytes, encodings, maxBytes),
+      ),
   };
 }

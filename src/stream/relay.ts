@@ -9,18 +9,27 @@ interface RelayTap {
 }
 
 /** `failed`: upstream broke off. `cancelled`: the client went away. */
-export type RelayEnd = { status: "completed" } | { status: "failed"; error: unknown } | { status: "cancelled" };
+export type RelayEnd =
+  | { status: "completed" }
+  | { status: "failed"; error: unknown }
+  | { status: "cancelled" };
 
 interface RelayOptions {
   maxUnreadBytes: number;
-  /** Cancels upstream. Aborted when the client goes away; it may be by others too, who hear of it sooner. */
+  /**
+   * Cancels upstream. Aborted when the client goes away; it may be by others too, who hear of it
+   * sooner.
+   */
   cancel: AbortController;
   /** Bytes that tell the client of a failure of upstream, where the format has a place for it. */
   failureNotice: (error: unknown) => Uint8Array | null;
   tap: RelayTap;
 }
 
-/** Passes a stream on, chunk by chunk, unchanged, and reads along. The producer's promise is for `waitUntil`. */
+/**
+ * Passes a stream on, chunk by chunk, unchanged, and reads along. The producer's promise is for
+ * `waitUntil`.
+ */
 export function relay(
   source: ReadableStream<Uint8Array>,
   options: RelayOptions,

@@ -47,13 +47,17 @@ const HEAD: Record<string, (value: unknown) => boolean> = {
   system_fingerprint: isText,
 };
 
-/** The head of a turn's chunks: the first valid value of each member before the first chunk is sent, and ours for the rest. */
+/**
+ * The head of a turn's chunks: the first valid value of each member before the first chunk is sent,
+ * and ours for the rest.
+ */
 function createHead(model: string): { note(members: JsonObject): void; fixed(): JsonObject } {
   const noted: JsonObject = {};
   let head: JsonObject | null = null;
   return {
     note: (members) => {
-      for (const [name, isValid] of Object.entries(HEAD)) if (!(name in noted) && isValid(members[name])) noted[name] = members[name];
+      for (const [name, isValid] of Object.entries(HEAD))
+        if (!(name in noted) && isValid(members[name])) noted[name] = members[name];
     },
     fixed: () =>
       (head ??= {
@@ -67,14 +71,24 @@ function createHead(model: string): { note(members: JsonObject): void; fixed(): 
 }
 
 function withoutHead(members: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(members).filter(([name]) => !(name in HEAD) && name !== "object"));
+  return Object.fromEntries(
+    Object.entries(members).filter(([name]) => !(name in HEAD) && name !== "object"),
+  );
 }
 
 const isVisible = (value: unknown) =>
-  value !== null && value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
+  value !== null &&
+  value !== undefined &&
+  value !== "" &&
+  !(Array.isArray(value) && value.length === 0);
 
-/** Puts a separator before the first text of a later round. Only the last character of the text before matters. */
-function createSeparator(wantsJson: boolean): (field: string, text: string, round: number) => string {
+/**
+ * Puts a separator before the first text of a later round. Only the last character of the text
+ * before matters.
+ */
+function createSeparator(
+  wantsJson: boolean,
+): (field: string, text: string, round: number) => string {
   const texts = new Map<string, { text: string; round: number }>();
   return (field, text, round) => {
     const before = texts.get(field) ?? { text: "", round };
@@ -90,30 +104,42 @@ interface ChunkWriter {
   end(end: StreamEnd): Promise<void>;
 }
 
-/** Writes the rounds of a turn as one stream of chunks: one id, one role, one finish reason, one `[DONE]`. */
+/**
+ * Writes the rounds of a turn as one stream of chunks: one id, one role, one finish reason, one
+ * `[DONE]`.
+ */
 export function createChunkWriter(options: ChunkWriterOptions): ChunkWriter {
   const head = createHead(options.model);
   const separated = createSeparator(options.wantsJson);
   const unseenCalls = createCallForwarder(options.isHidden);
   let started = false;
-  /** Members of chunks and choices that were not sent: they go out with the next chunk, and with the end. */
+  /**
+   * Members of chunks and choices that were not sent: they go out with the next chunk, and with the
+   * end.
+   */
   let unsent: JsonObject = {};
   let lastChoice: { round: number; members: JsonObject } = { round: 1, members: {} };
 
-  const send = (members: JsonObject, choice: { delta: JsonObject; finish_reason: string | null }): void | Promise<void> => {
+  const send = (
+    members: JsonObject,
+    choice: { delta: JsonObject; finish_reason: string | null },
+  ): void | Promise<void> => {
     const delta = started ? choice.delta : { role: "assistant", content: "", ...choice.delta };
     const more = withoutHead({ ...unsent, ...members });
     started = true;
     unsent = {};
     const usage = options.includeUsage ? { usage: null } : {};
-    return options.write(dataEvent({ ...head.fixed(), ...more, choices: [{ index: 0, ...choice, delta }], ...usage }));
+    return options.write(
+      dataEvent({ ...head.fixed(), ...more, choices: [{ index: 0, ...choice, delta }], ...usage }),
+    );
   };
 
   const visibleDelta = ({ delta, calls }: CollectedPart, round: number): JsonObject => {
     const visible: JsonObject = {};
     for (const [field, value] of Object.entries(delta)) {
       if (!isVisible(value)) continue;
-      const isOfTurn = typeof value === "string" && (TEXT_FIELDS as readonly string[]).includes(field);
+      const isOfTurn =
+        typeof value === "string" && (TEXT_FIELDS as readonly string[]).includes(field);
       visible[field] = isOfTurn ? separated(field, value, round) : value;
       if (isOfTurn) options.onText();
     }
@@ -134,11 +160,15 @@ export function createChunkWriter(options: ChunkWriterOptions): ChunkWriter {
       }
       if (part.fragments.length > 0) return;
       unsent = { ...unsent, ...part.members };
-      lastChoice = { round, members: { ...(lastChoice.round === round ? lastChoice.members : {}), ...part.choice } };
+      lastChoice = {
+        round,
+        members: { ...(lastChoice.round === round ? lastChoice.members : {}), ...part.choice },
+      };
     },
     end: async ({ finishReason, usage }) => {
       await send({}, { ...lastChoice.members, delta: {}, finish_reason: finishReason });
-      if (options.includeUsage && usage !== null) await options.write(dataEvent({ ...head.fixed(), choices: [], usage }));
+      if (options.includeUsage && usage !== null)
+        await options.write(dataEvent({ ...head.fixed(), choices: [], usage }));
       await options.write(DONE);
     },
   };

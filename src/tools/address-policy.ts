@@ -1,11 +1,25 @@
-/** Which addresses a remote MCP server may have, so that no tool, no redirect and no DNS answer opens the operator's own network. */
+/**
+ * Which addresses a remote MCP server may have, so that no tool, no redirect and no DNS answer
+ * opens the operator's own network.
+ */
 import type { Platform } from "../platform.ts";
-import { addressKind, addressOfHost, contains, parseAddress, parseRange } from "./address-ranges.ts";
+import {
+  addressKind,
+  addressOfHost,
+  contains,
+  parseAddress,
+  parseRange,
+} from "./address-ranges.ts";
 
 /** The part of the configuration that decides. */
-export type AddressRules = Pick<Platform["config"], "host" | "environment" | "mcpAllowedPrivateHosts">;
+export type AddressRules = Pick<
+  Platform["config"],
+  "host" | "environment" | "mcpAllowedPrivateHosts"
+>;
 
-/** An address that the policy refuses. The message is the reason, to be put after "is refused: ". */
+/**
+ * An address that the policy refuses. The message is the reason, to be put after "is refused: ".
+ */
 export class AddressRefused extends Error {
   constructor(reason: string) {
     super(reason);
@@ -30,9 +44,15 @@ function isLoopbackHost(hostname: string): boolean {
 
 const isUnder = (name: string, suffix: string) => name === suffix || name.endsWith(`.${suffix}`);
 
-/** In development on loopback the servers of the same machine are within reach: whoever can ask for them is on it. */
+/**
+ * In development on loopback the servers of the same machine are within reach: whoever can ask for
+ * them is on it.
+ */
 function trustsLoopback({ environment, host }: AddressRules): boolean {
-  return environment === "development" && isLoopbackHost(host.includes(":") && !host.startsWith("[") ? `[${host}]` : host);
+  return (
+    environment === "development" &&
+    isLoopbackHost(host.includes(":") && !host.startsWith("[") ? `[${host}]` : host)
+  );
 }
 
 /** Whether the operator allowed this host by its name, or by its address where it is one. */
@@ -43,19 +63,27 @@ function isAllowedHost(rules: AddressRules, hostname: string): boolean {
   return trustsLoopback(rules) && isLoopbackHost(hostname);
 }
 
-const rangesOf = ({ mcpAllowedPrivateHosts }: AddressRules) => mcpAllowedPrivateHosts.map(parseRange).filter((range) => range !== null);
+const rangesOf = ({ mcpAllowedPrivateHosts }: AddressRules) =>
+  mcpAllowedPrivateHosts.map(parseRange).filter((range) => range !== null);
 
 /**
  * Judges a URL by what is written in it.
- * @param options `resolves`: whether {@link checkResolvedAddress} will judge the address that its name leads to; then names
- * are left to it where the operator allowed whole ranges. `from`: the URL that redirects to this one
+ * @param options `resolves`: whether {@link checkResolvedAddress} will judge the address that its
+ * name leads to; then names are left to it where the operator allowed whole ranges. `from`: the URL
+ * that redirects to this one
  * @returns why it is refused, or null
  */
-export function checkServerUrl(rules: AddressRules, url: URL, options: { resolves: boolean; from?: URL }): string | null {
-  if (url.protocol !== "https:" && url.protocol !== "http:") return `it is no address that starts with https://.`;
+export function checkServerUrl(
+  rules: AddressRules,
+  url: URL,
+  options: { resolves: boolean; from?: URL },
+): string | null {
+  if (url.protocol !== "https:" && url.protocol !== "http:")
+    return `it is no address that starts with https://.`;
   const { hostname } = url;
   const isLed = options.from !== undefined && !isLoopbackHost(options.from.hostname);
-  // What runs beside a developer's proxy is for the developer to ask, not for a server elsewhere to point at.
+  // What runs beside a developer's proxy is for the developer to ask, not for a server elsewhere to
+  // point at.
   const own: AddressRules = isLed ? { ...rules, environment: "production" } : rules;
   if (isAllowedHost(own, hostname)) return null;
   const address = addressOfHost(hostname);
@@ -70,8 +98,8 @@ export function checkServerUrl(rules: AddressRules, url: URL, options: { resolve
 }
 
 /**
- * Judges the address that is about to be connected to, so that a name cannot mean one address when it is checked and
- * another when it is used.
+ * Judges the address that is about to be connected to, so that a name cannot mean one address when
+ * it is checked and another when it is used.
  * @param target `hostname`: as it stands in the URL; `address`: what it was resolved to
  * @returns why it is refused, or null
  */

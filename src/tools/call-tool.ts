@@ -25,20 +25,36 @@ interface Run {
 export const OPERATOR = "operator";
 
 /** How each type of tool is run, and the time limit of one that sets none, in milliseconds. */
-const TYPES: Record<ResolvedTool["type"], { timeoutMs: number; run(platform: Platform, run: Run): Promise<ToolResult> }> = {
+const TYPES: Record<
+  ResolvedTool["type"],
+  { timeoutMs: number; run(platform: Platform, run: Run): Promise<ToolResult> }
+> = {
   function: { timeoutMs: FUNCTION_TIMEOUT_MS, run: runFunction },
   mcp: { timeoutMs: MCP_TIMEOUT_MS, run: runMcpTool },
 };
 
-/** Calls that a server at a URL gets from one process at the same time. The sidecar limits those of its own servers. */
+/**
+ * Calls that a server at a URL gets from one process at the same time. The sidecar limits those of
+ * its own servers.
+ */
 const MAX_CALLS_PER_SERVER = 16;
 /** Waiting that is worth telling of, in milliseconds. */
 const LONG_WAIT_MS = 100;
 
 function limitsOf({ id, name, maxConcurrency, mcpServerUrl }: ResolvedTool): CallLimit[] {
-  const tool = maxConcurrency === null ? [] : [{ key: `tool ${id}`, limit: maxConcurrency, what: `The tool "${name}"` }];
+  const tool =
+    maxConcurrency === null
+      ? []
+      : [{ key: `tool ${id}`, limit: maxConcurrency, what: `The tool "${name}"` }];
   if (mcpServerUrl === null) return tool;
-  return [...tool, { key: `server ${mcpServerUrl}`, limit: MAX_CALLS_PER_SERVER, what: `The MCP server of the tool "${name}"` }];
+  return [
+    ...tool,
+    {
+      key: `server ${mcpServerUrl}`,
+      limit: MAX_CALLS_PER_SERVER,
+      what: `The MCP server of the tool "${name}"`,
+    },
+  ];
 }
 
 async function runLimited(platform: Platform, run: Run): Promise<ToolResult> {
@@ -53,7 +69,9 @@ async function runLimited(platform: Platform, run: Run): Promise<ToolResult> {
     const waited = `Before that it had waited ${(waitedMs / 1000).toFixed(1)} s of its ${timeoutMs / 1000} s for other calls to end.`;
     try {
       const result = await type.run(platform, { ...run, tool: { ...tool, timeoutMs: leftMs } });
-      return result.error === null ? result : { ...result, text: `${result.text} ${waited}`, error: `${result.error} ${waited}` };
+      return result.error === null
+        ? result
+        : { ...result, text: `${result.text} ${waited}`, error: `${result.error} ${waited}` };
     } catch (error) {
       throw new Error(`${messageOf(error)} ${waited}`, { cause: error });
     }
@@ -64,7 +82,10 @@ async function runLimited(platform: Platform, run: Run): Promise<ToolResult> {
  * Runs one call. Never throws: whatever goes wrong is a result that says so.
  * @param call `argumentsText`: JSON text as the model wrote it
  */
-export async function callTool(platform: Platform, call: Omit<Run, "args"> & { argumentsText: string }): Promise<ToolResult> {
+export async function callTool(
+  platform: Platform,
+  call: Omit<Run, "args"> & { argumentsText: string },
+): Promise<ToolResult> {
   const { argumentsText, ...run } = call;
   try {
     const checked = checkArguments(call.tool, argumentsText);

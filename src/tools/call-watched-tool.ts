@@ -35,22 +35,34 @@ interface Watch {
   onOfferChanged(memory: Memory): void;
 }
 
-const checksOf = (memory: Memory): Checks => memory.get("mcp-checks", () => ({ noted: new Map(), running: new Map() }));
+const checksOf = (memory: Memory): Checks =>
+  memory.get("mcp-checks", () => ({ noted: new Map(), running: new Map() }));
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A tool, as long as it stays at its server. */
-const placeOf = (tool: Pick<ResolvedTool, "id" | "mcpServerCommand" | "mcpServerUrl" | "mcpToolName">) =>
-  JSON.stringify([tool.id, tool.mcpServerCommand, tool.mcpServerUrl, tool.mcpToolName]);
+const placeOf = (
+  tool: Pick<ResolvedTool, "id" | "mcpServerCommand" | "mcpServerUrl" | "mcpToolName">,
+) => JSON.stringify([tool.id, tool.mcpServerCommand, tool.mcpServerUrl, tool.mcpToolName]);
 
 /** Whether a server runs already: none is started only to be looked at. */
 async function isRunning(platform: Platform, target: McpTarget): Promise<boolean> {
   if (target.kind === "url") return true;
-  const id = await identifyServer({ ...parseServerCommand(target.command), env: target.env, owner: target.owner });
-  return (await listSidecarServers(platform)).some((server) => server.id === id && server.state === "running");
+  const id = await identifyServer({
+    ...parseServerCommand(target.command),
+    env: target.env,
+    owner: target.owner,
+  });
+  return (await listSidecarServers(platform)).some(
+    (server) => server.id === id && server.state === "running",
+  );
 }
 
 /** Never throws: a server that cannot be asked has not changed anything. */
-async function checkOnce({ platform, ending }: WatchScope, watch: Watch, target: McpTarget): Promise<void> {
+async function checkOnce(
+  { platform, ending }: WatchScope,
+  watch: Watch,
+  target: McpTarget,
+): Promise<void> {
   const { tool, owner } = watch;
   try {
     if (!(await isRunning(platform, target))) return;
@@ -60,15 +72,23 @@ async function checkOnce({ platform, ending }: WatchScope, watch: Watch, target:
     for (const one of tools) noted.set(placeOf(one), Date.now());
     if (isOfferChanged) watch.onOfferChanged(platform.memory);
   } catch (error) {
-    platform.logger.debug("An MCP server could not be asked for its tools", { tool: tool.name, error: messageOf(error) });
+    platform.logger.debug("An MCP server could not be asked for its tools", {
+      tool: tool.name,
+      error: messageOf(error),
+    });
   }
 }
 
-/** Asks a tool's server, and again where it announces a change meanwhile. A check that runs already serves all its tools. */
+/**
+ * Asks a tool's server, and again where it announces a change meanwhile. A check that runs already
+ * serves all its tools.
+ */
 async function checkServer(scope: WatchScope, watch: Watch, isAnnounced: boolean): Promise<void> {
   const { noted, running } = checksOf(scope.platform.memory);
   const target = await mcpTargetOf(scope.platform, watch.tool, watch.owner);
-  const server = spellTarget(target.kind === "url" ? target : { ...target, owner: watch.tool.mcpIsolation });
+  const server = spellTarget(
+    target.kind === "url" ? target : { ...target, owner: watch.tool.mcpIsolation },
+  );
   const other = running.get(server);
   // One that should have ended long ago has died with its request, as workerd lets them.
   if (other !== undefined && Date.now() - other.startedAt < 2 * LIMIT_MS) {
@@ -87,7 +107,10 @@ async function checkServer(scope: WatchScope, watch: Watch, isAnnounced: boolean
   running.delete(server);
 }
 
-/** Looks behind the response whether a tool's server still offers what was approved: once a minute, or when it says that it does not. */
+/**
+ * Looks behind the response whether a tool's server still offers what was approved: once a minute,
+ * or when it says that it does not.
+ */
 function watchServer(scope: WatchScope, watch: Watch, isAnnounced: boolean): void {
   const { platform } = scope;
   const { tool } = watch;
@@ -101,20 +124,31 @@ function watchServer(scope: WatchScope, watch: Watch, isAnnounced: boolean): voi
   };
   scope.waitUntil(
     check().catch((error: unknown) =>
-      platform.logger.debug("An MCP server could not be asked for its tools", { tool: tool.name, error: messageOf(error) }),
+      platform.logger.debug("An MCP server could not be asked for its tools", {
+        tool: tool.name,
+        error: messageOf(error),
+      }),
     ),
   );
 }
 
 /**
- * Runs one call as `callTool` does, and looks behind it whether the tool's MCP server still offers what the operator approved.
+ * Runs one call as `callTool` does, and looks behind it whether the tool's MCP server still offers
+ * what the operator approved.
  * @param onOfferChanged called when other tools than before are to be offered
  */
-export async function callWatchedTool(scope: WatchScope, call: ToolCall, onOfferChanged: Watch["onOfferChanged"]): Promise<ToolResult> {
+export async function callWatchedTool(
+  scope: WatchScope,
+  call: ToolCall,
+  onOfferChanged: Watch["onOfferChanged"],
+): Promise<ToolResult> {
   const { tool, owner } = call;
   if (tool.type !== "mcp") return callTool(scope.platform, call);
   const watch = { tool, owner, onOfferChanged };
-  const result = await callTool(scope.platform, { ...call, onToolsChanged: () => watchServer(scope, watch, true) });
+  const result = await callTool(scope.platform, {
+    ...call,
+    onToolsChanged: () => watchServer(scope, watch, true),
+  });
   watchServer(scope, watch, false);
   return result;
 }

@@ -11,7 +11,10 @@ import { mcpTargetOf } from "./run-mcp-tool.ts";
 import { driftOf, type Drift } from "./tool-drift.ts";
 
 /** The columns of a tool that say where its server is. */
-type ServerOfTool = Pick<ResolvedTool, "mcpServerCommand" | "mcpServerUrl" | "mcpIsolation" | "env" | "mcpHeaders">;
+type ServerOfTool = Pick<
+  ResolvedTool,
+  "mcpServerCommand" | "mcpServerUrl" | "mcpIsolation" | "env" | "mcpHeaders"
+>;
 
 /** One question to an MCP server. */
 export interface ServerCheck {
@@ -40,7 +43,10 @@ const failed = (error: unknown): never => {
 export const spellTarget = (target: McpTarget): string => JSON.stringify(sortedMembers(target));
 
 /** Those of the tools that are at the target; without those whose secrets cannot be opened. */
-async function toolsAtTarget(platform: Platform, { found, target, owner }: { found: StoredTool[]; target: McpTarget; owner: string }) {
+async function toolsAtTarget(
+  platform: Platform,
+  { found, target, owner }: { found: StoredTool[]; target: McpTarget; owner: string },
+) {
   const wanted = spellTarget(target);
   const isThere = async (tool: StoredTool): Promise<boolean> => {
     try {
@@ -54,27 +60,46 @@ async function toolsAtTarget(platform: Platform, { found, target, owner }: { fou
   return found.filter((_, index) => are[index]);
 }
 
-/** @returns null where what the server says of the tool cannot be kept: that must not hide what it says of the others */
-function driftOrNull(platform: Platform, tool: StoredTool, offered: Parameters<typeof driftOf>[1]): Drift | null {
+/**
+ * @returns null where what the server says of the tool cannot be kept: that must not hide what it
+ * says of the others
+ */
+function driftOrNull(
+  platform: Platform,
+  tool: StoredTool,
+  offered: Parameters<typeof driftOf>[1],
+): Drift | null {
   try {
     return driftOf(tool, offered);
   } catch (error) {
-    platform.logger.debug("A tool could not be compared with what its MCP server offers", { tool: tool.name, error: messageOf(error) });
+    platform.logger.debug("A tool could not be compared with what its MCP server offers", {
+      tool: tool.name,
+      error: messageOf(error),
+    });
     return null;
   }
 }
 
 /**
- * Asks an MCP server what it offers, and notes for each tool at it whether that is what the operator approved.
+ * Asks an MCP server what it offers, and notes for each tool at it whether that is what the
+ * operator approved.
  * @throws ApiError 502 with a sentence where it cannot be asked; then nothing is changed
  */
-export async function checkMcpServer(platform: Platform, check: ServerCheck): Promise<CheckedServer> {
+export async function checkMcpServer(
+  platform: Platform,
+  check: ServerCheck,
+): Promise<CheckedServer> {
   const { owner, signal, timeoutMs, notedEveryMs } = check;
   const { database } = platform;
   const target = await mcpTargetOf(platform, check.tool, owner).catch(failed);
   const { tools: found, askedAt } = await findToolsAt(database, check.tool);
   const tools = await toolsAtTarget(platform, { found, target, owner });
-  const listed = await listMcpTools(platform, { target, signal, timeoutMs, mustBeOfNow: true }).catch(failed);
+  const listed = await listMcpTools(platform, {
+    target,
+    signal,
+    timeoutMs,
+    mustBeOfNow: true,
+  }).catch(failed);
   const unchanged: string[] = [];
   let isOfferChanged = false;
   for (const tool of tools) {
@@ -84,9 +109,14 @@ export async function checkMcpServer(platform: Platform, check: ServerCheck): Pr
       listed.find(({ name }) => name === (tool.mcpToolName ?? tool.name)),
     );
     if (drift === null) continue;
-    if (drift.mcpApproved === tool.mcpApproved && drift.mcpChanged === tool.mcpChanged) unchanged.push(tool.id);
+    if (drift.mcpApproved === tool.mcpApproved && drift.mcpChanged === tool.mcpChanged)
+      unchanged.push(tool.id);
     else await noteDrift(database, tool, { ...drift, askedAt });
-    if (tool.onMcpChange === "disable" && (drift.mcpChanged === null) !== (tool.mcpChanged === null)) isOfferChanged = true;
+    if (
+      tool.onMcpChange === "disable" &&
+      (drift.mcpChanged === null) !== (tool.mcpChanged === null)
+    )
+      isOfferChanged = true;
   }
   const unlessSince = new Date(askedAt.getTime() - notedEveryMs);
   if (unchanged.length > 0) await noteChecked(database, unchanged, { askedAt, unlessSince });

@@ -1,6 +1,7 @@
 /**
- * A tool as OpenAI takes it. What its API refuses in a function, as its errors tell (facts of MCP, 5.2), is put otherwise: the
- * model may then know less than the tool's schema says, and is told when its arguments do not fit that.
+ * A tool as OpenAI takes it. What its API refuses in a function, as its errors tell (facts of MCP,
+ * 5.2), is put otherwise: the model may then know less than the tool's schema says, and is told
+ * when its arguments do not fit that.
  */
 import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
@@ -10,10 +11,19 @@ const MAX_DESCRIPTION = 1024;
 /** Longer rules are not put into words. */
 const MAX_RULES = 2000;
 
-/** "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level" */
+/**
+ * "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top
+ * level"
+ */
 const NOT_AT_ROOT = ["allOf", "anyOf", "oneOf", "not", "enum", "const"];
 
-const SCHEMA_MAPS = new Set(["properties", "patternProperties", "$defs", "definitions", "dependentSchemas"]);
+const SCHEMA_MAPS = new Set([
+  "properties",
+  "patternProperties",
+  "$defs",
+  "definitions",
+  "dependentSchemas",
+]);
 const SCHEMAS = new Set(
   "items prefixItems additionalProperties additionalItems unevaluatedProperties unevaluatedItems contains propertyNames not if then else allOf anyOf oneOf".split(
     " ",
@@ -25,7 +35,9 @@ const NOT_FOR_MODELS = new Set(["$schema", "x-mcp-header"]);
 const isSchema = (value: unknown) => isObject(value) || typeof value === "boolean";
 
 function cleanMap(value: unknown): JsonObject {
-  const entries = Object.entries(isObject(value) ? value : {}).filter(([, schema]) => isSchema(schema));
+  const entries = Object.entries(isObject(value) ? value : {}).filter(([, schema]) =>
+    isSchema(schema),
+  );
   return Object.fromEntries(entries.map(([name, schema]) => [name, clean(schema)]));
 }
 
@@ -36,14 +48,20 @@ function clean(value: unknown): unknown {
   const schema: JsonObject = {};
   for (const [keyword, part] of Object.entries(value)) {
     if (SCHEMA_MAPS.has(keyword)) schema[keyword] = cleanMap(part);
-    else if (!NOT_FOR_MODELS.has(keyword)) schema[keyword] = SCHEMAS.has(keyword) ? clean(part) : part;
+    else if (!NOT_FOR_MODELS.has(keyword))
+      schema[keyword] = SCHEMAS.has(keyword) ? clean(part) : part;
   }
   const { type, properties, required } = schema;
   // "array schema missing items"
-  if ((type === "array" || (Array.isArray(type) && type.includes("array"))) && !("items" in schema || "prefixItems" in schema))
+  if (
+    (type === "array" || (Array.isArray(type) && type.includes("array"))) &&
+    !("items" in schema || "prefixItems" in schema)
+  )
     schema["items"] = {};
   if (Array.isArray(required) && isObject(properties))
-    schema["required"] = required.filter((name) => typeof name === "string" && Object.hasOwn(properties, name));
+    schema["required"] = required.filter(
+      (name) => typeof name === "string" && Object.hasOwn(properties, name),
+    );
   return schema;
 }
 
@@ -71,14 +89,26 @@ function merged(first: JsonObject, second: JsonObject): JsonObject {
 /** What all of some schemas, of which one has to fit, ask for. */
 function common(schemas: JsonObject[]): JsonObject {
   const [first, ...others] = schemas;
-  const required = namesIn(first?.["required"]).filter((name) => others.every((other) => namesIn(other["required"]).includes(name)));
+  const required = namesIn(first?.["required"]).filter((name) =>
+    others.every((other) => namesIn(other["required"]).includes(name)),
+  );
   const properties: JsonObject = {};
-  for (const [name, schema] of schemas.flatMap((each) => Object.entries(cleanMap(each["properties"])))) {
+  for (const [name, schema] of schemas.flatMap((each) =>
+    Object.entries(cleanMap(each["properties"])),
+  )) {
     const known = properties[name];
     const choices =
-      known === undefined ? [] : isObject(known) && Object.keys(known).join() === "anyOf" ? objectsOf(known["anyOf"]) : [known];
+      known === undefined
+        ? []
+        : isObject(known) && Object.keys(known).join() === "anyOf"
+          ? objectsOf(known["anyOf"])
+          : [known];
     const isKnown = choices.some((choice) => JSON.stringify(choice) === JSON.stringify(schema));
-    properties[name] = isKnown ? known : choices.length === 0 ? schema : { anyOf: [...choices, schema] };
+    properties[name] = isKnown
+      ? known
+      : choices.length === 0
+        ? schema
+        : { anyOf: [...choices, schema] };
   }
   return { properties, required };
 }
@@ -86,20 +116,37 @@ function common(schemas: JsonObject[]): JsonObject {
 /** The root of a schema as an object with properties, and what of it could not be said that way. */
 function plainRoot(parameters: JsonObject): { root: JsonObject; rules: JsonObject } {
   const { $id: _id, ...whole } = resolved(parameters, parameters);
-  const rules = Object.fromEntries(NOT_AT_ROOT.filter((keyword) => keyword in whole).map((keyword) => [keyword, whole[keyword]]));
+  const rules = Object.fromEntries(
+    NOT_AT_ROOT.filter((keyword) => keyword in whole).map((keyword) => [keyword, whole[keyword]]),
+  );
   let root = Object.fromEntries(Object.entries(whole).filter(([keyword]) => !(keyword in rules)));
-  const branches = (keyword: string) => objectsOf(whole[keyword]).map((branch) => resolved(branch, parameters));
-  for (const { properties, required } of branches("allOf")) root = merged({ properties, required }, root);
-  for (const keyword of ["anyOf", "oneOf"]) if (keyword in whole) root = merged(common(branches(keyword)), root);
+  const branches = (keyword: string) =>
+    objectsOf(whole[keyword]).map((branch) => resolved(branch, parameters));
+  for (const { properties, required } of branches("allOf"))
+    root = merged({ properties, required }, root);
+  for (const keyword of ["anyOf", "oneOf"])
+    if (keyword in whole) root = merged(common(branches(keyword)), root);
   return { root, rules };
 }
 
-/** The parameters of a function as OpenAI takes them. @param more words that belong to its description */
+/**
+ * The parameters of a function as OpenAI takes them.
+ * @param more words that belong to its description
+ */
 function functionParameters(parameters: JsonObject, more: string): JsonObject {
   const { root, rules } = plainRoot(parameters);
-  const told = Object.keys(rules).length === 0 ? "" : `The arguments must also fit: ${JSON.stringify(clean(rules))}`;
-  const words = [more, root["description"], told.length > MAX_RULES ? "" : told].filter((text) => typeof text === "string" && text !== "");
-  const { required, ...schema } = clean({ ...root, type: "object", properties: root["properties"] ?? {} }) as JsonObject;
+  const told =
+    Object.keys(rules).length === 0
+      ? ""
+      : `The arguments must also fit: ${JSON.stringify(clean(rules))}`;
+  const words = [more, root["description"], told.length > MAX_RULES ? "" : told].filter(
+    (text) => typeof text === "string" && text !== "",
+  );
+  const { required, ...schema } = clean({
+    ...root,
+    type: "object",
+    properties: root["properties"] ?? {},
+  }) as JsonObject;
   return {
     ...schema,
     ...(namesIn(required).length === 0 ? {} : { required }),
@@ -108,17 +155,22 @@ function functionParameters(parameters: JsonObject, more: string): JsonObject {
 }
 
 /**
- * A tool's definition in a chat completion request. `strict` is never there: without it OpenAI takes any schema, and no
- * optional parameter has to become a required one. A long description goes on in that of the parameters.
+ * A tool's definition in a chat completion request. `strict` is never there: without it OpenAI
+ * takes any schema, and no optional parameter has to become a required one. A long description goes
+ * on in that of the parameters.
  */
 export function functionDefinition({
   name,
   description,
   parameters,
 }: Pick<ResolvedTool, "name" | "description" | "parameters">): JsonObject {
-  if (description.length <= MAX_DESCRIPTION) return { name, description, parameters: functionParameters(parameters, "") };
+  if (description.length <= MAX_DESCRIPTION)
+    return { name, description, parameters: functionParameters(parameters, "") };
   const space = description.lastIndexOf(" ", MAX_DESCRIPTION - 1);
   const end = space > MAX_DESCRIPTION / 2 ? space : MAX_DESCRIPTION - 1;
-  const [start, rest] = [description.slice(0, end).toWellFormed(), description.slice(end).toWellFormed()];
+  const [start, rest] = [
+    description.slice(0, end).toWellFormed(),
+    description.slice(end).toWellFormed(),
+  ];
   return { name, description: `${start}…`, parameters: functionParameters(parameters, `…${rest}`) };
 }

@@ -1,11 +1,22 @@
-/** Lets so many calls run at the same time as their tool and its server take, in all requests together. */
+/**
+ * Lets so many calls run at the same time as their tool and its server take, in all requests
+ * together.
+ */
 import type { Platform } from "../platform.ts";
 
-/** Calls that wait for one tool or server. Beyond it a caller is better off with an answer at once. */
+/**
+ * Calls that wait for one tool or server. Beyond it a caller is better off with an answer at once.
+ */
 const MAX_WAITING = 64;
-/** A caller that has not looked for this long has died with its request, as workerd lets them. In milliseconds. */
+/**
+ * A caller that has not looked for this long has died with its request, as workerd lets them. In
+ * milliseconds.
+ */
 const DEAD_AFTER_MS = 2000;
-/** On workerd a request may not resolve another's promise: each looks for itself whether it is its turn. */
+/**
+ * On workerd a request may not resolve another's promise: each looks for itself whether it is its
+ * turn.
+ */
 const LOOK_EVERY_MS = 20;
 /** What a call may take beyond its time limit before its place counts as free. */
 const GRACE_MS = 10_000;
@@ -58,19 +69,29 @@ interface LimitedCall {
   timeoutMs: number;
 }
 
-const queuesOf = (memory: Platform["memory"]): Map<string, Queue> => memory.get("call-queues", () => new Map<string, Queue>());
+const queuesOf = (memory: Platform["memory"]): Map<string, Queue> =>
+  memory.get("call-queues", () => new Map<string, Queue>());
 
-/** Takes out what died with its request. Where connections are shared, a call that waits always leaves by itself. */
+/**
+ * Takes out what died with its request. Where connections are shared, a call that waits always
+ * leaves by itself.
+ */
 function sweep(queue: Queue, sharesConnections: boolean): void {
   const now = Date.now();
   for (const running of queue.running) if (running.until < now) queue.running.delete(running);
-  if (!sharesConnections) queue.waiting = queue.waiting.filter(({ lookedAt }) => now - lookedAt < DEAD_AFTER_MS);
+  if (!sharesConnections)
+    queue.waiting = queue.waiting.filter(({ lookedAt }) => now - lookedAt < DEAD_AFTER_MS);
 }
 
-/** Whose turn it is: the owner's whose last turn was the longest ago, and of its calls the oldest. */
+/**
+ * Whose turn it is: the owner's whose last turn was the longest ago, and of its calls the oldest.
+ */
 function nextOf({ turns, waiting }: Queue): Waiting | undefined {
   const lastOf = ({ owner }: Waiting) => turns.get(owner) ?? 0;
-  return waiting.reduce<Waiting | undefined>((best, call) => (best === undefined || lastOf(call) < lastOf(best) ? call : best), undefined);
+  return waiting.reduce<Waiting | undefined>(
+    (best, call) => (best === undefined || lastOf(call) < lastOf(best) ? call : best),
+    undefined,
+  );
 }
 
 /** Waits for a wake-up, or until it is time to look again, or the signal fires. */
@@ -87,15 +108,29 @@ function pause(waiting: Waiting, signal: AbortSignal, sharesConnections: boolean
   });
 }
 
-/** Waits for a place, and gives what frees it. @throws BusyFailure where too many wait; the signal's reason where that fires */
-async function takePlace(platform: LimitPlatform, { key, limit, what }: CallLimit, call: LimitedCall): Promise<() => void> {
+/**
+ * Waits for a place, and gives what frees it.
+ * @throws BusyFailure where too many wait; the signal's reason where that fires
+ */
+async function takePlace(
+  platform: LimitPlatform,
+  { key, limit, what }: CallLimit,
+  call: LimitedCall,
+): Promise<() => void> {
   const { owner, signal, timeoutMs } = call;
   const queues = queuesOf(platform.memory);
-  const queue: Queue = queues.get(key) ?? { running: new Set(), waiting: [], turns: new Map(), turn: 0 };
+  const queue: Queue = queues.get(key) ?? {
+    running: new Set(),
+    waiting: [],
+    turns: new Map(),
+    turn: 0,
+  };
   queues.set(key, queue);
   sweep(queue, platform.sharesConnections);
   if (queue.running.size >= limit && queue.waiting.length >= MAX_WAITING)
-    throw new BusyFailure(`${what} is busy: ${queue.waiting.length} calls are waiting for it. It was not run; try again in a moment.`);
+    throw new BusyFailure(
+      `${what} is busy: ${queue.waiting.length} calls are waiting for it. It was not run; try again in a moment.`,
+    );
   const waiting: Waiting = { owner, lookedAt: Date.now(), wake: () => {} };
   const running: Running = { until: Date.now() + timeoutMs + GRACE_MS };
   const leave = () => {
@@ -129,7 +164,11 @@ async function takePlace(platform: LimitPlatform, { key, limit, what }: CallLimi
  * @param work is given what is left of the time limit, in milliseconds
  * @throws BusyFailure where it never was; what `work` throws
  */
-export async function limitCalls<T>(platform: LimitPlatform, call: LimitedCall, work: (leftMs: number) => Promise<T>): Promise<T> {
+export async function limitCalls<T>(
+  platform: LimitPlatform,
+  call: LimitedCall,
+  work: (leftMs: number) => Promise<T>,
+): Promise<T> {
   const startedAt = Date.now();
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), call.timeoutMs);
@@ -142,7 +181,9 @@ export async function limitCalls<T>(platform: LimitPlatform, call: LimitedCall, 
       } catch (error) {
         if (!timeout.signal.aborted || call.signal.aborted) throw error;
         const seconds = call.timeoutMs / 1000;
-        throw new BusyFailure(`${limit.what} was busy with other calls for ${seconds} s, its time limit. It was not run; try again later.`);
+        throw new BusyFailure(
+          `${limit.what} was busy with other calls for ${seconds} s, its time limit. It was not run; try again later.`,
+        );
       }
     }
     clearTimeout(timer);

@@ -19,13 +19,19 @@ interface Limits {
   target: McpTarget;
   /** Cancels the call at the server too. */
   signal: AbortSignal;
-  /** For everything, the start of the server included, in milliseconds. A server that reports progress has it anew each time. */
+  /**
+   * For everything, the start of the server included, in milliseconds. A server that reports
+   * progress has it anew each time.
+   */
   timeoutMs: number;
   /** Called when the server says, while it is asked, that its tools have changed. */
   onToolsChanged?: () => void;
 }
 
-/** However much progress a server reports, a call that takes longer than this is given up, unless its own limit is longer. */
+/**
+ * However much progress a server reports, a call that takes longer than this is given up, unless
+ * its own limit is longer.
+ */
 const TOTAL_LIMIT_MS = 10 * 60_000;
 /** The sidecar's mark of a list that is not of now: why the server could not be asked. */
 const LAST_KNOWN = "openai-proxy/last-known-tools";
@@ -35,36 +41,49 @@ const MAX_TOOLS = 1_000;
 /**
  * Calls one tool of an MCP server.
  * @param call `onProgress`: hears how far the server says it has come
- * @throws Error with a sentence for the model and the operator, when the server cannot be reached or started, answers with a
- * protocol error, or takes too long; what the tool itself reports as failed is a result with `isError`
+ * @throws Error with a sentence for the model and the operator, when the server cannot be reached
+ * or started, answers with a protocol error, or takes too long; what the tool itself reports as
+ * failed is a result with `isError`
  */
 export async function callMcpTool(
   platform: McpPlatform,
-  call: Limits & { toolName: string; args: Record<string, unknown>; onProgress?: (progress: McpProgress) => void },
+  call: Limits & {
+    toolName: string;
+    args: Record<string, unknown>;
+    onProgress?: (progress: McpProgress) => void;
+  },
 ): Promise<McpToolResult> {
   const { toolName: name, args, onProgress } = call;
-  const result = await run(platform, { ...call, what: `The tool ${name}` }, (upstream, { progressed, ...limits }) =>
-    upstream.callTool(
-      { name, args },
-      {
-        ...limits,
-        onProgress: (progress) => {
-          progressed();
-          onProgress?.(progress);
+  const result = await run(
+    platform,
+    { ...call, what: `The tool ${name}` },
+    (upstream, { progressed, ...limits }) =>
+      upstream.callTool(
+        { name, args },
+        {
+          ...limits,
+          onProgress: (progress) => {
+            progressed();
+            onProgress?.(progress);
+          },
         },
-      },
-    ),
+      ),
   );
   return readMcpResult(result);
 }
 
 /**
- * Lists the tools of an MCP server, in the server's order. What no model could call is left out: tools without a name, and
- * those that run as tasks only. A server that has no tools at all has an empty list.
- * @param limits `mustBeOfNow`: whether the last list that the sidecar knows of a server that fails is no answer
+ * Lists the tools of an MCP server, in the server's order. What no model could call is left out:
+ * tools without a name, and those that run as tasks only. A server that has no tools at all has an
+ * empty list.
+ * @param limits `mustBeOfNow`: whether the last list that the sidecar knows of a server that fails
+ * is no answer
  * @throws Error as {@link callMcpTool} does
  */
-export async function listMcpTools(platform: McpPlatform, limits: Limits & { mustBeOfNow?: boolean }): Promise<McpToolDescription[]> {
+export async function listMcpTools(
+  platform: McpPlatform,
+  limits: Limits & { mustBeOfNow?: boolean },
+): Promise<McpToolDescription[]> {
   const { mustBeOfNow = false } = limits;
   return run(platform, { ...limits, what: "The list of tools" }, async (upstream, bounds) => {
     try {
@@ -87,7 +106,8 @@ async function allPages(
     const { tools: found, nextCursor, _meta: meta } = answer;
     const stale = isObject(meta) ? meta[LAST_KNOWN] : undefined;
     if (mustBeOfNow && typeof stale === "string") throw new ReadableFailure(stale);
-    for (const tool of Array.isArray(found) ? (found as unknown[]) : []) tools.push(...described(tool));
+    for (const tool of Array.isArray(found) ? (found as unknown[]) : [])
+      tools.push(...described(tool));
     if (typeof nextCursor !== "string" || nextCursor === "" || nextCursor === cursor) break;
     cursor = nextCursor;
   }
@@ -118,11 +138,20 @@ interface Bounds {
 type Work<T> = (upstream: McpUpstream, bounds: Bounds) => Promise<T>;
 
 /** Runs `work` at the server within the limits. */
-async function run<T>(platform: McpPlatform, call: Limits & { what: string }, work: Work<T>): Promise<T> {
+async function run<T>(
+  platform: McpPlatform,
+  call: Limits & { what: string },
+  work: Work<T>,
+): Promise<T> {
   const label = labelTarget(call.target);
   const what = `${call.what} of the MCP server ${label}`;
   const limit = new AbortController();
-  const cancel = () => limit.abort(call.signal.reason instanceof Error ? call.signal.reason : new Error(`${what} was cancelled.`));
+  const cancel = () =>
+    limit.abort(
+      call.signal.reason instanceof Error
+        ? call.signal.reason
+        : new Error(`${what} was cancelled.`),
+    );
   const totalMs = Math.max(TOTAL_LIMIT_MS, call.timeoutMs);
   const endsAt = Date.now() + totalMs;
   const giveUpAfter = (ms: number) =>
@@ -142,7 +171,12 @@ async function run<T>(platform: McpPlatform, call: Limits & { what: string }, wo
   try {
     // The last word on time is ours: the SDK's own limit is never reached.
     const bounds = { signal, timeoutMs: totalMs + 1_000, progressed };
-    return await attemptAtServer(platform, { target, signal, onToolsChanged, work: (upstream) => work(upstream, bounds) });
+    return await attemptAtServer(platform, {
+      target,
+      signal,
+      onToolsChanged,
+      work: (upstream) => work(upstream, bounds),
+    });
   } finally {
     clearTimeout(timer);
     call.signal.removeEventListener("abort", cancel);

@@ -1,4 +1,7 @@
-/** Which protocol a remote MCP server speaks: asked once, then remembered, and asked again when it proves wrong. */
+/**
+ * Which protocol a remote MCP server speaks: asked once, then remembered, and asked again when it
+ * proves wrong.
+ */
 import type { Platform } from "../platform.ts";
 import { deniesEra, mayShakeHands } from "./mcp-failure.ts";
 import type { McpAddress } from "./mcp-transport.ts";
@@ -6,14 +9,18 @@ import { connectUpstream, type EraVerdict, type McpUpstream } from "./mcp-upstre
 
 type Remembered = Map<string, { verdict: EraVerdict; foundAt: number }>;
 
-/** An outdated `modern` fails at its first request; an outdated `legacy` would work, and stay, for ever. */
+/**
+ * An outdated `modern` fails at its first request; an outdated `legacy` would work, and stay, for
+ * ever.
+ */
 const LEGACY_KEPT_MS = 60 * 60_000;
 const MAX_REMEMBERED = 1_000;
 
 /** Tells servers apart, and what they show to whom; holds secrets. */
 export const keyOf = ({ url, headers }: McpAddress): string => JSON.stringify([url, headers]);
 
-const remembered = ({ memory }: Pick<Platform, "memory">) => memory.get<Remembered>("mcp-eras", () => new Map());
+const remembered = ({ memory }: Pick<Platform, "memory">) =>
+  memory.get<Remembered>("mcp-eras", () => new Map());
 
 /** Connects in the era that the server was found to speak, or finds it out. */
 export async function connectInEra(
@@ -21,11 +28,13 @@ export async function connectInEra(
   address: McpAddress,
   limits: { signal: AbortSignal; timeoutMs: number },
 ): Promise<McpUpstream> {
-  if (!address.negotiates) return connectUpstream(platform, address, { ...limits, era: { kind: "legacy" } });
+  if (!address.negotiates)
+    return connectUpstream(platform, address, { ...limits, era: { kind: "legacy" } });
   const known = remembered(platform);
   const key = keyOf(address);
   const found = known.get(key);
-  const isOutdated = found?.verdict.kind === "legacy" && Date.now() - found.foundAt > LEGACY_KEPT_MS;
+  const isOutdated =
+    found?.verdict.kind === "legacy" && Date.now() - found.foundAt > LEGACY_KEPT_MS;
   if (found !== undefined && !isOutdated) {
     try {
       return await connectUpstream(platform, address, { ...limits, era: found.verdict });
@@ -34,10 +43,12 @@ export async function connectInEra(
     }
   }
   known.delete(key);
-  const upstream = await connectUpstream(platform, address, { ...limits, era: null }).catch((error: unknown) => {
-    if (!mayShakeHands(error)) throw error;
-    return connectUpstream(platform, address, { ...limits, era: { kind: "legacy" } });
-  });
+  const upstream = await connectUpstream(platform, address, { ...limits, era: null }).catch(
+    (error: unknown) => {
+      if (!mayShakeHands(error)) throw error;
+      return connectUpstream(platform, address, { ...limits, era: { kind: "legacy" } });
+    },
+  );
   known.set(key, { verdict: upstream.era, foundAt: Date.now() });
   for (const [oldest] of known) if (known.size > MAX_REMEMBERED) known.delete(oldest);
   return upstream;

@@ -1,4 +1,7 @@
-/** What can go wrong at an MCP server, in our own words: no error of the SDK leaves `mcp-upstream.ts`. */
+/**
+ * What can go wrong at an MCP server, in our own words: no error of the SDK leaves
+ * `mcp-upstream.ts`.
+ */
 import { ProtocolError, SdkError, SdkErrorCode, SdkHttpError } from "@modelcontextprotocol/client";
 import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
 import { AddressRefused } from "./address-policy.ts";
@@ -9,11 +12,20 @@ export const CONNECTION_LOST = "mcp-connection";
 const SIDECAR = "mcp-sidecar";
 
 /**
- * `answer`: a JSON-RPC error. `said`: the same, and its sentence says all. `busy`: likewise, and nothing was run. `lost`: the connection ended before the answer.
- * `http`: a status that is no success. `unreadable`: an answer that is no MCP. `refused`: by our address policy.
- * `unreachable`: everything else, nobody listening included.
+ * `answer`: a JSON-RPC error. `said`: the same, and its sentence says all. `busy`: likewise, and
+ * nothing was run. `lost`: the connection ended before the answer. `http`: a status that is no
+ * success. `unreadable`: an answer that is no MCP. `refused`: by our address policy. `unreachable`:
+ * everything else, nobody listening included.
  */
-type FailureKind = "answer" | "said" | "busy" | "lost" | "http" | "unreadable" | "refused" | "unreachable";
+type FailureKind =
+  | "answer"
+  | "said"
+  | "busy"
+  | "lost"
+  | "http"
+  | "unreadable"
+  | "refused"
+  | "unreachable";
 
 /** A request that an MCP server did not answer with a result. */
 export class McpFailure extends Error {
@@ -48,7 +60,11 @@ export function failureOf(error: unknown): McpFailure {
   if (error instanceof SdkHttpError) return statusOf(error);
   if (error instanceof SdkError && UNREADABLE.has(error.code)) {
     const asks = isObject(error.data) && error.data["resultType"] === "input_required";
-    return new McpFailure("unreadable", asks ? "it asks a question back, which nobody here can answer" : error.message, { cause: error });
+    return new McpFailure(
+      "unreadable",
+      asks ? "it asks a question back, which nobody here can answer" : error.message,
+      { cause: error },
+    );
   }
   // The innermost says most: `fetch failed` is what undici wraps around every cause.
   const deepest = causes.findLast(({ message }) => message !== "");
@@ -75,7 +91,10 @@ function answerOf(error: ProtocolError): McpFailure {
   const ofSidecar = isBusy === true ? "busy" : "said";
   const kind = origin === CONNECTION_LOST ? "lost" : origin === SIDECAR ? ofSidecar : "answer";
   // Servers on SDK v1 put this before the message themselves.
-  return new McpFailure(kind, error.message.replace(/^(?:MCP error -?\d+: )+/, ""), { code: error.code, cause: error });
+  return new McpFailure(kind, error.message.replace(/^(?:MCP error -?\d+: )+/, ""), {
+    code: error.code,
+    cause: error,
+  });
 }
 
 function errorIn(text: string): JsonObject | undefined {
@@ -95,32 +114,48 @@ export function isAnswer(error: unknown): boolean {
   return error instanceof McpFailure && ["answer", "said", "busy"].includes(error.kind);
 }
 
-/** Whether it is certain that the server ran nothing, so that a second try is harmless: unknown session, or nobody listens. */
+/**
+ * Whether it is certain that the server ran nothing, so that a second try is harmless: unknown
+ * session, or nobody listens.
+ */
 export function wasNotReceived(error: unknown): boolean {
   if (!(error instanceof McpFailure)) return false;
   if (error.kind === "http") return error.code === 404;
-  return error.kind === "unreachable" && [...causesOf(error)].some((cause) => "code" in cause && cause.code === "ECONNREFUSED");
-}
-
-/** Statuses with which servers of one era turn away requests of the other; 401, 403 and 429 say nothing about eras. */
-const OTHER_ERA = new Set([400, 404, 405, 406, 415]);
-
-/** Whether the server may have come to speak the protocol of another era than the one it was asked in. */
-export function deniesEra(error: unknown): boolean {
-  if (!(error instanceof McpFailure)) return false;
-  if (error.kind === "http") return OTHER_ERA.has(error.code ?? 0);
-  return error.kind === "unreadable" || (error.kind === "answer" && error.code === UNSUPPORTED_VERSION);
+  return (
+    error.kind === "unreachable" &&
+    [...causesOf(error)].some((cause) => "code" in cause && cause.code === "ECONNREFUSED")
+  );
 }
 
 /**
- * Whether only the question for the era may have failed: a server that breaks on it, or says nothing, may still shake hands.
- * The SDK takes neither for an answer, and gives up.
+ * Statuses with which servers of one era turn away requests of the other; 401, 403 and 429 say
+ * nothing about eras.
+ */
+const OTHER_ERA = new Set([400, 404, 405, 406, 415]);
+
+/**
+ * Whether the server may have come to speak the protocol of another era than the one it was asked
+ * in.
+ */
+export function deniesEra(error: unknown): boolean {
+  if (!(error instanceof McpFailure)) return false;
+  if (error.kind === "http") return OTHER_ERA.has(error.code ?? 0);
+  return (
+    error.kind === "unreadable" || (error.kind === "answer" && error.code === UNSUPPORTED_VERSION)
+  );
+}
+
+/**
+ * Whether only the question for the era may have failed: a server that breaks on it, or says
+ * nothing, may still shake hands. The SDK takes neither for an answer, and gives up.
  */
 export function mayShakeHands(error: unknown): boolean {
   if (!(error instanceof McpFailure)) return false;
   if (error.kind === "http") return (error.code ?? 0) >= 500;
   return (
     error.kind === "unreadable" ||
-    [...causesOf(error)].some((cause) => cause instanceof SdkError && cause.code === SdkErrorCode.RequestTimeout)
+    [...causesOf(error)].some(
+      (cause) => cause instanceof SdkError && cause.code === SdkErrorCode.RequestTimeout,
+    )
   );
 }

@@ -1,4 +1,7 @@
-/** Connections to MCP servers: kept for whoever comes next where the runtime allows it, one for each call where it does not. */
+/**
+ * Connections to MCP servers: kept for whoever comes next where the runtime allows it, one for each
+ * call where it does not.
+ */
 import { connectInEra, keyOf } from "./mcp-eras.ts";
 import { isAnswer } from "./mcp-failure.ts";
 import type { McpPlatform, Place } from "./mcp-place.ts";
@@ -11,13 +14,22 @@ export interface Lease {
   end(error: unknown): Promise<void>;
 }
 
-/** A shared connection serves whoever comes, so no single caller's limit may end its handshake. A first `npx` downloads in it. */
+/**
+ * A shared connection serves whoever comes, so no single caller's limit may end its handshake. A
+ * first `npx` downloads in it.
+ */
 const CONNECT_LIMIT_MS = 75_000;
 const MAX_SHARED = 200;
 
 /** A connection to the server, a new one where none is at hand. */
-export function takeConnection(platform: McpPlatform, place: Place, signal: AbortSignal): Promise<Lease> {
-  return platform.sharesConnections ? takeShared(platform, place, signal) : takeAlone(platform, place, signal);
+export function takeConnection(
+  platform: McpPlatform,
+  place: Place,
+  signal: AbortSignal,
+): Promise<Lease> {
+  return platform.sharesConnections
+    ? takeShared(platform, place, signal)
+    : takeAlone(platform, place, signal);
 }
 
 async function takeAlone(platform: McpPlatform, place: Place, signal: AbortSignal): Promise<Lease> {
@@ -25,10 +37,18 @@ async function takeAlone(platform: McpPlatform, place: Place, signal: AbortSigna
   return { upstream, end: () => upstream.close() };
 }
 
-async function takeShared(platform: McpPlatform, place: Place, signal: AbortSignal): Promise<Lease> {
-  const shared = platform.memory.get("mcp-connections", () => new Map<string, Promise<McpUpstream>>());
+async function takeShared(
+  platform: McpPlatform,
+  place: Place,
+  signal: AbortSignal,
+): Promise<Lease> {
+  const shared = platform.memory.get(
+    "mcp-connections",
+    () => new Map<string, Promise<McpUpstream>>(),
+  );
   const key = keyOf(place.address);
-  const connecting = shared.get(key) ?? connect(platform, place, AbortSignal.timeout(CONNECT_LIMIT_MS));
+  const connecting =
+    shared.get(key) ?? connect(platform, place, AbortSignal.timeout(CONNECT_LIMIT_MS));
   const forget = () => void (shared.get(key) === connecting && shared.delete(key));
   // Those used last are kept longest.
   forget();
@@ -41,7 +61,11 @@ async function takeShared(platform: McpPlatform, place: Place, signal: AbortSign
   return { upstream: await untilAborted(connecting, signal), end };
 }
 
-async function connect(platform: McpPlatform, place: Place, signal: AbortSignal): Promise<McpUpstream> {
+async function connect(
+  platform: McpPlatform,
+  place: Place,
+  signal: AbortSignal,
+): Promise<McpUpstream> {
   await place.prepare(signal);
   return connectInEra(platform, place.address, { signal, timeoutMs: CONNECT_LIMIT_MS });
 }

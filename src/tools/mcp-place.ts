@@ -5,13 +5,19 @@ import type { McpAddress } from "./mcp-transport.ts";
 import { safeFetch } from "./safe-fetch.ts";
 import { identifyServer, labelServer, parseServerCommand } from "./server-command.ts";
 
-/** An MCP server: one that the sidecar starts by a command, as the operator typed it, or one that listens at a URL. */
+/**
+ * An MCP server: one that the sidecar starts by a command, as the operator typed it, or one that
+ * listens at a URL.
+ */
 export type McpTarget =
   | { kind: "command"; command: string; env: Record<string, string>; owner: string }
   | { kind: "url"; url: string; headers: Record<string, string> };
 
 /** What reaching an MCP server takes of a runtime. */
-export type McpPlatform = Pick<Platform, "fetch" | "fetchGuarded" | "sidecar" | "sharesConnections" | "memory" | "logger"> & {
+export type McpPlatform = Pick<
+  Platform,
+  "fetch" | "fetchGuarded" | "sidecar" | "sharesConnections" | "memory" | "logger"
+> & {
   config: AddressRules;
 };
 
@@ -32,7 +38,11 @@ export async function locate(platform: McpPlatform, target: McpTarget): Promise<
     const fetch = safeFetch(platform, Object.keys(headers));
     return { address: { url, headers, fetch, negotiates: true }, prepare: () => Promise.resolve() };
   }
-  const definition = { ...parseServerCommand(target.command), env: target.env, owner: target.owner };
+  const definition = {
+    ...parseServerCommand(target.command),
+    env: target.env,
+    owner: target.owner,
+  };
   const sidecar = await platform.sidecar();
   if (sidecar === null) {
     throw new ReadableFailure(
@@ -51,7 +61,10 @@ export async function locate(platform: McpPlatform, target: McpTarget): Promise<
       signal,
     });
     const text = await response.text();
-    if (!response.ok) throw new ReadableFailure(`The MCP sidecar refused: ${messageIn(text) ?? `status ${response.status}.`}`);
+    if (!response.ok)
+      throw new ReadableFailure(
+        `The MCP sidecar refused: ${messageIn(text) ?? `status ${response.status}.`}`,
+      );
   };
   const fetch: McpAddress["fetch"] = (url, init) => platform.fetch(url, init);
   return { address: { url: `${base}/mcp`, headers, fetch, negotiates: false }, prepare };

@@ -1,4 +1,7 @@
-/** Streamable HTTP as the SDK does it, with what the SDK leaves out: every request ends, and a cancellation is heard. */
+/**
+ * Streamable HTTP as the SDK does it, with what the SDK leaves out: every request ends, and a
+ * cancellation is heard.
+ */
 import { StreamableHTTPClientTransport, type JSONRPCMessage } from "@modelcontextprotocol/client";
 import { messageOf } from "../openai/error-message.ts";
 import { isObject, parseJson } from "../openai/json.ts";
@@ -21,22 +24,34 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** How long each of the last messages may keep a closing connection open. */
 const LAST_WORD_MS = 1_000;
 
-/** Remembers the last notification under way: closing at once would cut off the very `notifications/cancelled` that led to it. */
+/**
+ * Remembers the last notification under way: closing at once would cut off the very
+ * `notifications/cancelled` that led to it.
+ */
 export class McpTransport extends StreamableHTTPClientTransport {
   #lastWord: Promise<void> = Promise.resolve();
 
-  /** No stream for the server's own messages is opened: they would be read by nobody, and on workerd they would hold a connection. */
+  /**
+   * No stream for the server's own messages is opened: they would be read by nobody, and on workerd
+   * they would hold a connection.
+   */
   constructor({ url, headers, fetch }: McpAddress) {
     super(new URL(url), { fetch: withoutListening(ending(fetch)), requestInit: { headers } });
   }
 
-  override send(message: JSONRPCMessage | JSONRPCMessage[], options?: Parameters<StreamableHTTPClientTransport["send"]>[1]): Promise<void> {
+  override send(
+    message: JSONRPCMessage | JSONRPCMessage[],
+    options?: Parameters<StreamableHTTPClientTransport["send"]>[1],
+  ): Promise<void> {
     const sending = super.send(message, options);
     if (!("id" in message)) this.#lastWord = sending;
     return sending;
   }
 
-  /** Lets the last notification arrive, then ends the session. A server that does not answer is not waited for. */
+  /**
+   * Lets the last notification arrive, then ends the session. A server that does not answer is not
+   * waited for.
+   */
   async farewell(): Promise<void> {
     await patiently(this.#lastWord);
     await patiently(this.terminateSession());
@@ -53,14 +68,17 @@ async function patiently(promise: Promise<void>): Promise<void> {
 
 /** 405 is how a server says that it has no such stream; said here, it costs no round trip. */
 function withoutListening(fetch: McpFetch): McpFetch {
-  return async (url, init) => (init?.method === "GET" ? new Response(null, { status: 405 }) : fetch(url, init));
+  return async (url, init) =>
+    init?.method === "GET" ? new Response(null, { status: 405 }) : fetch(url, init);
 }
 
 /**
- * Makes every request end. Where the server's stream breaks or ends without an answer, the SDK would wait for its time limit:
- * an error answer, written in the server's place, ends the call at once; after a real answer it is ignored. And where a call
- * was cancelled, its stream is closed once the server has been told: until 2025-11-25 a notification is the cancellation,
- * but one that reaches a stateless server finds another instance there, and one that is heard may still leave the stream open.
+ * Makes every request end. Where the server's stream breaks or ends without an answer, the SDK
+ * would wait for its time limit: an error answer, written in the server's place, ends the call at
+ * once; after a real answer it is ignored. And where a call was cancelled, its stream is closed
+ * once the server has been told: until 2025-11-25 a notification is the cancellation, but one that
+ * reaches a stateless server finds another instance there, and one that is heard may still leave
+ * the stream open.
  */
 function ending(fetch: McpFetch): McpFetch {
   const open = new Map<unknown, AbortController>();
@@ -69,7 +87,8 @@ function ending(fetch: McpFetch): McpFetch {
     if (!isObject(message)) return fetch(url, init);
     const { id, method, params } = message;
     if (id === undefined || method === undefined) {
-      const cancelled = method === "notifications/cancelled" && isObject(params) ? params["requestId"] : undefined;
+      const cancelled =
+        method === "notifications/cancelled" && isObject(params) ? params["requestId"] : undefined;
       return fetch(url, init).finally(() => open.get(cancelled)?.abort());
     }
     const hangUp = new AbortController();
@@ -94,7 +113,9 @@ function withEnd(response: Response, { id, ended }: { id: unknown; ended: () => 
   const isStream = headers.get("content-type")?.startsWith("text/event-stream") === true;
   const last = (message: string) => {
     const error = { code: -32000, message, data: { origin: CONNECTION_LOST } };
-    return isStream ? new TextEncoder().encode(`\n\ndata: ${JSON.stringify({ jsonrpc: "2.0", id, error })}\n\n`) : null;
+    return isStream
+      ? new TextEncoder().encode(`\n\ndata: ${JSON.stringify({ jsonrpc: "2.0", id, error })}\n\n`)
+      : null;
   };
   return new Response(endWith(body, { last, ended }), { status, statusText, headers });
 }
@@ -105,11 +126,21 @@ interface Ending {
   ended(): void;
 }
 
-/** The same bytes, then what `last` makes of how they ended; a body that is over the limit ends there. */
-function endWith(body: ReadableStream<Uint8Array>, { last, ended }: Ending): ReadableStream<Uint8Array> {
+/**
+ * The same bytes, then what `last` makes of how they ended; a body that is over the limit ends
+ * there.
+ */
+function endWith(
+  body: ReadableStream<Uint8Array>,
+  { last, ended }: Ending,
+): ReadableStream<Uint8Array> {
   const reader = body.getReader();
   let size = 0;
-  const finish = (controller: ReadableStreamDefaultController<Uint8Array>, reason: string, isFailure: boolean) => {
+  const finish = (
+    controller: ReadableStreamDefaultController<Uint8Array>,
+    reason: string,
+    isFailure: boolean,
+  ) => {
     ended();
     const bytes = last(reason);
     if (bytes === null && isFailure) return controller.error(new Error(reason));

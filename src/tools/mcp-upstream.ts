@@ -1,4 +1,7 @@
-/** The one place that knows an MCP SDK: what goes in and out is plain JSON, what goes wrong is an `McpFailure`. */
+/**
+ * The one place that knows an MCP SDK: what goes in and out is plain JSON, what goes wrong is an
+ * `McpFailure`.
+ */
 import { Client, type PriorDiscovery, type RequestOptions } from "@modelcontextprotocol/client";
 import * as z from "zod";
 import { isObject, type JsonObject } from "../openai/json.ts";
@@ -31,13 +34,19 @@ export interface McpUpstream {
     call: { name: string; args: JsonObject },
     limits: McpRequestLimits & { onProgress: (progress: McpProgress) => void },
   ): Promise<JsonObject>;
-  /** Has the listener told when the server says that its tools have changed. @returns what ends that */
+  /**
+   * Has the listener told when the server says that its tools have changed.
+   * @returns what ends that
+   */
   onToolsChanged(listener: () => void): () => void;
   /** Ends the session at the server too. Never throws. */
   close(): Promise<void>;
 }
 
-/** Plain JSON: `modern` is MCP 2026-07-28 and later with what the server said of itself, `legacy` the handshake before. */
+/**
+ * Plain JSON: `modern` is MCP 2026-07-28 and later with what the server said of itself, `legacy`
+ * the handshake before.
+ */
 export type EraVerdict = { kind: "modern"; discover: JsonObject } | { kind: "legacy" };
 
 type ObjectSchema = JsonObject & { type: "object" };
@@ -47,7 +56,10 @@ const ListChanged = { params: z.looseObject({}) };
 /** Where a result is kept while the SDK looks at an empty one. */
 const UNTOUCHED = "untouched";
 const MAX_PAGES = 64;
-/** Servers that wait for an `initialize` before they say anything are rare, and have to be waited for. */
+/**
+ * Servers that wait for an `initialize` before they say anything are rare, and have to be waited
+ * for.
+ */
 const PROBE_LIMIT_MS = 10_000;
 
 /**
@@ -65,7 +77,10 @@ export async function connectUpstream(
   const client = new Client(
     { name: "openai-proxy-server", version: "1" },
     // A question back (MCP 2026-07-28) has nobody to answer it.
-    { versionNegotiation: { mode: "auto", probe: { timeoutMs: PROBE_LIMIT_MS } }, inputRequired: { autoFulfill: false } },
+    {
+      versionNegotiation: { mode: "auto", probe: { timeoutMs: PROBE_LIMIT_MS } },
+      inputRequired: { autoFulfill: false },
+    },
   );
   client.onerror = (error) => report(platform.logger, error);
   // The SDK does not look at the signal while it asks for the era.
@@ -73,7 +88,11 @@ export async function connectUpstream(
   signal.throwIfAborted();
   signal.addEventListener("abort", abort);
   try {
-    await client.connect(transport, { signal, timeout: timeoutMs, ...(era === null ? {} : { prior: era as PriorDiscovery }) });
+    await client.connect(transport, {
+      signal,
+      timeout: timeoutMs,
+      ...(era === null ? {} : { prior: era as PriorDiscovery }),
+    });
   } catch (error) {
     throw signal.aborted ? signal.reason : failureOf(error);
   } finally {
@@ -82,25 +101,38 @@ export async function connectUpstream(
   return upstreamOf(client, transport, platform.logger);
 }
 
-/** The SDK names every answer that nobody waits for any more, content and all: the rule for those of `mcp-transport.ts`. */
+/**
+ * The SDK names every answer that nobody waits for any more, content and all: the rule for those of
+ * `mcp-transport.ts`.
+ */
 function report(logger: Logger, { message }: Error): void {
   if (message.includes(CONNECTION_LOST)) return;
-  logger.debug("An MCP connection reports an error", { error: message.replace(/\{.*$/s, "…").slice(0, 300) });
+  logger.debug("An MCP connection reports an error", {
+    error: message.replace(/\{.*$/s, "…").slice(0, 300),
+  });
 }
 
 function upstreamOf(client: Client, transport: McpTransport, logger: Logger): McpUpstream {
   const listeners = new Set<() => void>();
   const discover = client.getDiscoverResult();
-  // Schemas whose `x-mcp-header` marks (2026-07-28) say which arguments have to be repeated in headers.
+  // Schemas whose `x-mcp-header` marks (2026-07-28) say which arguments have to be repeated in
+  // headers.
   const marked = new Map<string, ObjectSchema>();
   keepUntouched(transport);
   client.setNotificationHandler("notifications/tools/list_changed", ListChanged, () => {
     for (const listener of listeners) listener();
   });
   const listTools: McpUpstream["listTools"] = (cursor, limits) =>
-    answered(() => client.request({ method: "tools/list", params: cursor === null ? {} : { cursor } }, AnyResult, optionsOf(limits)));
+    answered(() =>
+      client.request(
+        { method: "tools/list", params: cursor === null ? {} : { cursor } },
+        AnyResult,
+        optionsOf(limits),
+      ),
+    );
   return {
-    era: discover === undefined ? { kind: "legacy" } : { kind: "modern", discover: { ...discover } },
+    era:
+      discover === undefined ? { kind: "legacy" } : { kind: "modern", discover: { ...discover } },
     listTools,
     callTool: async ({ name, args }, limits) => {
       const options = { ...optionsOf(limits), onprogress: limits.onProgress };
@@ -114,8 +146,11 @@ function upstreamOf(client: Client, transport: McpTransport, logger: Logger): Mc
       try {
         return await ask(marked.get(name));
       } catch (error) {
-        const isMismatch = discover !== undefined && error instanceof McpFailure && error.code === HEADER_MISMATCH;
-        const inputSchema = isMismatch ? await schemaOf(name, (cursor) => listTools(cursor, limits)) : null;
+        const isMismatch =
+          discover !== undefined && error instanceof McpFailure && error.code === HEADER_MISMATCH;
+        const inputSchema = isMismatch
+          ? await schemaOf(name, (cursor) => listTools(cursor, limits))
+          : null;
         if (inputSchema === null) throw error;
         marked.set(name, inputSchema);
         return ask(inputSchema);
@@ -129,7 +164,10 @@ function upstreamOf(client: Client, transport: McpTransport, logger: Logger): Mc
   };
 }
 
-const optionsOf = ({ signal, timeoutMs }: McpRequestLimits): RequestOptions => ({ signal, timeout: timeoutMs });
+const optionsOf = ({ signal, timeoutMs }: McpRequestLimits): RequestOptions => ({
+  signal,
+  timeout: timeoutMs,
+});
 
 async function answered(ask: () => Promise<JsonObject>): Promise<JsonObject> {
   try {
@@ -142,26 +180,41 @@ async function answered(ask: () => Promise<JsonObject>): Promise<JsonObject> {
 }
 
 /**
- * Keeps results of 2026-07-28 from the SDK's schemas, which for that revision cannot be replaced: one malformed tool fails the
- * whole list, one block of an unknown type the whole call (client 2.4.0). It is given an empty result to judge.
+ * Keeps results of 2026-07-28 from the SDK's schemas, which for that revision cannot be replaced:
+ * one malformed tool fails the whole list, one block of an unknown type the whole call (client
+ * 2.4.0). It is given an empty result to judge.
  */
 function keepUntouched(transport: McpTransport): void {
   const deliver = transport.onmessage;
   transport.onmessage = (message) => {
     const result = "result" in message ? message.result : undefined;
-    if (result?.["resultType"] !== "complete" || !("id" in message) || message.id === undefined) return deliver?.(message);
-    const empty = { resultType: "complete", content: [], tools: [], ttlMs: 0, cacheScope: "private", _meta: { [UNTOUCHED]: result } };
+    if (result?.["resultType"] !== "complete" || !("id" in message) || message.id === undefined)
+      return deliver?.(message);
+    const empty = {
+      resultType: "complete",
+      content: [],
+      tools: [],
+      ttlMs: 0,
+      cacheScope: "private",
+      _meta: { [UNTOUCHED]: result },
+    };
     deliver?.({ jsonrpc: "2.0", id: message.id, result: empty });
   };
 }
 
 /** A tool's schema, as its server has it now; null where it has no such tool. */
-async function schemaOf(name: string, list: (cursor: string | null) => Promise<JsonObject>): Promise<ObjectSchema | null> {
+async function schemaOf(
+  name: string,
+  list: (cursor: string | null) => Promise<JsonObject>,
+): Promise<ObjectSchema | null> {
   let cursor: string | null = null;
   for (let page = 0; page < MAX_PAGES; page += 1) {
     const { tools, nextCursor }: JsonObject = await list(cursor);
-    const tool = Array.isArray(tools) ? tools.find((candidate: unknown) => isObject(candidate) && candidate["name"] === name) : undefined;
-    if (isObject(tool)) return isObject(tool["inputSchema"]) ? { ...tool["inputSchema"], type: "object" } : null;
+    const tool = Array.isArray(tools)
+      ? tools.find((candidate: unknown) => isObject(candidate) && candidate["name"] === name)
+      : undefined;
+    if (isObject(tool))
+      return isObject(tool["inputSchema"]) ? { ...tool["inputSchema"], type: "object" } : null;
     if (typeof nextCursor !== "string" || nextCursor === "") return null;
     cursor = nextCursor;
   }

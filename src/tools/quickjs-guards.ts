@@ -1,11 +1,13 @@
 /**
- * A script for runtimes that have no thread to end. QuickJS asks whether to stop only every 10,000 jumps and calls of
- * JavaScript, so one long native call is never interrupted, and 10,000 short ones are interrupted once. The script wraps those
- * whose work grows with their input: it refuses what would take more than some seconds, and before the rest it burns jumps
- * in proportion to the work. `Proxy` goes, because a proxy can show the wrapper one length and the method another.
+ * A script for runtimes that have no thread to end. QuickJS asks whether to stop only every 10,000
+ * jumps and calls of JavaScript, so one long native call is never interrupted, and 10,000 short
+ * ones are interrupted once. The script wraps those whose work grows with their input: it refuses
+ * what would take more than some seconds, and before the rest it burns jumps in proportion to the
+ * work. `Proxy` goes, because a proxy can show the wrapper one length and the method another.
  *
- * What it cannot wrap is what operators do natively: comparing, joining and hashing strings of megabytes, and arithmetic
- * with BigInts of up to a million bits (about a second for each multiplication). Those need the runtime's own limit of processor time.
+ * What it cannot wrap is what operators do natively: comparing, joining and hashing strings of
+ * megabytes, and arithmetic with BigInts of up to a million bits (about a second for each
+ * multiplication). Those need the runtime's own limit of processor time.
  */
 export const NATIVE_CALL_GUARDS = `(function () {
   "use strict";

@@ -9,9 +9,10 @@ const MAX_LOG_CHARACTERS = 65_536;
 const MAX_ERROR_CHARACTERS = 2000;
 
 /**
- * Runs in each new context before the operator's code and keeps its own references to what it uses, so that nothing the
- * code replaces can mislead it. A function of `write`, which takes a console line as JSON text (as text with a NUL would
- * be cut at the border). Returns `parse`, `encode` (a value to JSON text) and `describe` (a thrown value to JSON text).
+ * Runs in each new context before the operator's code and keeps its own references to what it uses,
+ * so that nothing the code replaces can mislead it. A function of `write`, which takes a console
+ * line as JSON text (as text with a NUL would be cut at the border). Returns `parse`, `encode` (a
+ * value to JSON text) and `describe` (a thrown value to JSON text).
  */
 export const PRELUDE = `(function (write) {
   "use strict";

@@ -41,11 +41,16 @@ function pick(tools: ResolvedTool[], header: string | null): ResolvedTool[] {
 }
 
 /**
- * Decides which of the key's tools the model is offered, or null where the request goes through untouched.
+ * Decides which of the key's tools the model is offered, or null where the request goes through
+ * untouched.
  * @param tools the key's active tools, ordered by name
  * @param header the request header `x-proxy-tools`: `none`, or a comma-separated choice
  */
-export function resolveTools(tools: ResolvedTool[], request: ChatRequest, header: string | null): ToolOffer | null {
+export function resolveTools(
+  tools: ResolvedTool[],
+  request: ChatRequest,
+  header: string | null,
+): ToolOffer | null {
   const picked = pick(tools, header);
   if (REASONS_TO_LEAVE_ALONE.some((applies) => applies(request))) return null;
   const [shadowed, offered] = [
@@ -53,12 +58,18 @@ export function resolveTools(tools: ResolvedTool[], request: ChatRequest, header
     picked.filter((tool) => !request.clientTools.has(tool.name)),
   ];
   if (offered.length === 0) return null;
-  return { owners: new Map(offered.map((tool) => [tool.name, tool])), shadowed: shadowed.map((tool) => tool.name) };
+  return {
+    owners: new Map(offered.map((tool) => [tool.name, tool])),
+    shadowed: shadowed.map((tool) => tool.name),
+  };
 }
 
 const spellings = new WeakMap<ResolvedTool, string>();
 
-/** A tool in the format of chat completions, always spelled the same, so that upstream's prompt cache keeps hitting. */
+/**
+ * A tool in the format of chat completions, always spelled the same, so that upstream's prompt
+ * cache keeps hitting.
+ */
 export function spellTool(tool: ResolvedTool): string {
   const known = spellings.get(tool);
   if (known !== undefined) return known;

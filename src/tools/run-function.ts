@@ -16,17 +16,28 @@ const EXPLANATIONS: Record<FunctionFailureKind, (message: string) => string> = {
   crash: (message) => `the tool's sandbox failed: ${message}`,
 };
 
-/** Runs a `function` tool in the sandbox. A returned string is the result as it is, anything else its JSON. */
+/**
+ * Runs a `function` tool in the sandbox. A returned string is the result as it is, anything else
+ * its JSON.
+ */
 export async function runFunction(
   platform: Pick<Platform, "sandbox">,
   call: { tool: ResolvedTool; args: JsonObject; signal: AbortSignal },
 ): Promise<ToolResult> {
   const { tool, args, signal } = call;
   const outcome = await platform.sandbox.run(
-    { implementation: tool.implementation ?? "", args: JSON.stringify(args), timeoutMs: tool.timeoutMs ?? FUNCTION_TIMEOUT_MS },
+    {
+      implementation: tool.implementation ?? "",
+      args: JSON.stringify(args),
+      timeoutMs: tool.timeoutMs ?? FUNCTION_TIMEOUT_MS,
+    },
     signal,
   );
   if (!outcome.ok) return failedResult(EXPLANATIONS[outcome.kind](outcome.message), outcome.logs);
   const value = parseJson(outcome.result);
-  return { text: cutResult(typeof value === "string" ? value : outcome.result), error: null, logs: outcome.logs };
+  return {
+    text: cutResult(typeof value === "string" ? value : outcome.result),
+    error: null,
+    logs: outcome.logs,
+  };
 }

@@ -10,9 +10,14 @@ import type { ToolResult } from "./tool-result.ts";
 export const MCP_TIMEOUT_MS = 60_000;
 
 /** A sealed object of texts, opened. */
-async function opened(platform: Pick<Platform, "config" | "memory">, sealed: string | null): Promise<Record<string, string>> {
+async function opened(
+  platform: Pick<Platform, "config" | "memory">,
+  sealed: string | null,
+): Promise<Record<string, string>> {
   const texts = sealed === null ? null : parseJson(await sealOf(platform).open(sealed));
-  return isObject(texts) ? Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, String(value)])) : {};
+  return isObject(texts)
+    ? Object.fromEntries(Object.entries(texts).map(([name, value]) => [name, String(value)]))
+    : {};
 }
 
 /** The variables that a tool's server gets. @throws SealError where they cannot be opened */
@@ -23,21 +28,41 @@ export function environmentOf(
   return opened(platform, tool.env);
 }
 
-/** Where a tool's server is. @param owner on whose behalf it is asked @throws SealError where its secrets cannot be opened */
+/**
+ * Where a tool's server is.
+ * @param owner on whose behalf it is asked
+ * @throws SealError where its secrets cannot be opened
+ */
 export async function mcpTargetOf(
   platform: Pick<Platform, "config" | "memory">,
-  tool: Pick<ResolvedTool, "mcpServerCommand" | "mcpServerUrl" | "mcpIsolation" | "env" | "mcpHeaders">,
+  tool: Pick<
+    ResolvedTool,
+    "mcpServerCommand" | "mcpServerUrl" | "mcpIsolation" | "env" | "mcpHeaders"
+  >,
   owner: string,
 ): Promise<McpTarget> {
-  if (tool.mcpServerUrl !== null) return { kind: "url", url: tool.mcpServerUrl, headers: await opened(platform, tool.mcpHeaders) };
+  if (tool.mcpServerUrl !== null)
+    return {
+      kind: "url",
+      url: tool.mcpServerUrl,
+      headers: await opened(platform, tool.mcpHeaders),
+    };
   const env = await environmentOf(platform, tool);
-  return { kind: "command", command: tool.mcpServerCommand ?? "", env, owner: tool.mcpIsolation === "key" ? owner : "" };
+  return {
+    kind: "command",
+    command: tool.mcpServerCommand ?? "",
+    env,
+    owner: tool.mcpIsolation === "key" ? owner : "",
+  };
 }
 
 /** Runs an `mcp` tool at its server: one that the sidecar starts, or one that listens at a URL. */
 export async function runMcpTool(
   platform: Platform,
-  call: Pick<Parameters<typeof callMcpTool>[1], "args" | "signal" | "onToolsChanged" | "onProgress"> & {
+  call: Pick<
+    Parameters<typeof callMcpTool>[1],
+    "args" | "signal" | "onToolsChanged" | "onProgress"
+  > & {
     tool: ResolvedTool;
     owner: string;
   },
@@ -45,5 +70,12 @@ export async function runMcpTool(
   const { tool, owner, ...rest } = call;
   const target = await mcpTargetOf(platform, tool, owner);
   const timeoutMs = tool.timeoutMs ?? MCP_TIMEOUT_MS;
-  return toolResultOf(await callMcpTool(platform, { ...rest, target, toolName: tool.mcpToolName ?? tool.name, timeoutMs }));
+  return toolResultOf(
+    await callMcpTool(platform, {
+      ...rest,
+      target,
+      toolName: tool.mcpToolName ?? tool.name,
+      timeoutMs,
+    }),
+  );
 }

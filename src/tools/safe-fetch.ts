@@ -7,8 +7,9 @@ const MAX_REDIRECTS = 5;
 const CREDENTIALS = ["authorization", "cookie", "mcp-session-id"];
 
 /**
- * The Fetch API for addresses that people typed: each is checked before it is asked, redirects hop by hop. Credentials
- * go to the origin they were meant for and to no other, not even when a redirect leads back.
+ * The Fetch API for addresses that people typed: each is checked before it is asked, redirects hop
+ * by hop. Credentials go to the origin they were meant for and to no other, not even when a
+ * redirect leads back.
  * @param credentials names of the headers that the operator set
  * @throws AddressRefused, from `fetch` too where the address that a name leads to is refused
  */
@@ -28,10 +29,13 @@ export function safeFetch(
       if (followed === MAX_REDIRECTS) refuse(`it redirects more than ${MAX_REDIRECTS} times.`);
       // The others make a GET of a POST, which loses the message.
       if (response.status !== 307 && response.status !== 308)
-        refuse(`${led} with status ${response.status}, which loses what was sent. Use that address if it is the right one.`);
+        refuse(
+          `${led} with status ${response.status}, which loses what was sent. Use that address if it is the right one.`,
+        );
       const reason = checkServerUrl(platform.config, next, { resolves: true, from: here });
       if (reason !== null) refuse(`${led}, and ${reason}`);
-      if (next.origin !== here.origin) for (const name of [...CREDENTIALS, ...credentials]) headers.delete(name);
+      if (next.origin !== here.origin)
+        for (const name of [...CREDENTIALS, ...credentials]) headers.delete(name);
       here = next;
     }
   };
@@ -43,7 +47,8 @@ function refuse(reason: string | null): void {
 
 /** Where a response leads, its body given up; null where it is no redirect. */
 async function redirectOf(here: URL, response: Response): Promise<URL | null> {
-  const location = response.status >= 300 && response.status < 400 ? response.headers.get("location") : null;
+  const location =
+    response.status >= 300 && response.status < 400 ? response.headers.get("location") : null;
   if (location === null || !URL.canParse(location, here)) return null;
   await response.body?.cancel();
   return new URL(location, here);

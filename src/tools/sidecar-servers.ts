@@ -40,21 +40,32 @@ interface SidecarRequest {
 
 function sentenceIn(answer: unknown, status: number): string {
   const error = isObject(answer) ? answer["error"] : undefined;
-  return isObject(error) && typeof error["message"] === "string" ? error["message"] : `The MCP sidecar answered with status ${status}.`;
+  return isObject(error) && typeof error["message"] === "string"
+    ? error["message"]
+    : `The MCP sidecar answered with status ${status}.`;
 }
 
 /** @throws Error with a sentence where the sidecar cannot be reached or refuses */
-async function ask(platform: SidecarPlatform, sidecar: SidecarEndpoint, request: SidecarRequest): Promise<unknown> {
+async function ask(
+  platform: SidecarPlatform,
+  sidecar: SidecarEndpoint,
+  request: SidecarRequest,
+): Promise<unknown> {
   const { method, path, body, limitMs } = request;
   const response = await platform
     .fetch(`${sidecar.url.replace(/\/+$/, "")}${path}`, {
       method,
-      headers: { authorization: `Bearer ${sidecar.token}`, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+      headers: {
+        authorization: `Bearer ${sidecar.token}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(limitMs),
     })
     .catch((error: unknown) => {
-      throw new Error("The MCP sidecar cannot be reached, or did not answer in time.", { cause: error });
+      throw new Error("The MCP sidecar cannot be reached, or did not answer in time.", {
+        cause: error,
+      });
     });
   const answer = parseJson(await response.text());
   if (!response.ok) throw new Error(sentenceIn(answer, response.status));
@@ -68,7 +79,11 @@ async function ask(platform: SidecarPlatform, sidecar: SidecarEndpoint, request:
 export async function listSidecarServers(platform: SidecarPlatform): Promise<SidecarServer[]> {
   const sidecar = await platform.sidecar();
   if (sidecar === null) return [];
-  const answer = await ask(platform, sidecar, { method: "GET", path: "/servers", limitMs: ASK_LIMIT_MS });
+  const answer = await ask(platform, sidecar, {
+    method: "GET",
+    path: "/servers",
+    limitMs: ASK_LIMIT_MS,
+  });
   return z.object({ servers: z.array(serverShape) }).parse(answer).servers;
 }
 
@@ -77,10 +92,19 @@ export async function listSidecarServers(platform: SidecarPlatform): Promise<Sid
  * @param server one that the sidecar knows, by its id, or any by its definition
  * @throws Error with a sentence for the operator, where it does not start
  */
-export async function restartSidecarServer(platform: SidecarPlatform, server: string | ServerDefinition): Promise<void> {
+export async function restartSidecarServer(
+  platform: SidecarPlatform,
+  server: string | ServerDefinition,
+): Promise<void> {
   const sidecar = await platform.sidecar();
-  if (sidecar === null) throw new Error("There is no MCP sidecar: set MCP_SIDECAR_URL and MCP_SIDECAR_TOKEN.");
+  if (sidecar === null)
+    throw new Error("There is no MCP sidecar: set MCP_SIDECAR_URL and MCP_SIDECAR_TOKEN.");
   const path = `/servers/${typeof server === "string" ? server : await identifyServer(server)}`;
-  if (typeof server !== "string") await ask(platform, sidecar, { method: "PUT", path, body: server, limitMs: ASK_LIMIT_MS });
-  await ask(platform, sidecar, { method: "POST", path: `${path}/restart`, limitMs: RESTART_LIMIT_MS });
+  if (typeof server !== "string")
+    await ask(platform, sidecar, { method: "PUT", path, body: server, limitMs: ASK_LIMIT_MS });
+  await ask(platform, sidecar, {
+    method: "POST",
+    path: `${path}/restart`,
+    limitMs: RESTART_LIMIT_MS,
+  });
 }

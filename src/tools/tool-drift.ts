@@ -12,7 +12,9 @@ interface ToolWording {
   parameters: JsonObject;
 }
 
-/** A change of a tool at its MCP server. `to` is null where the server has no such tool any more. */
+/**
+ * A change of a tool at its MCP server. `to` is null where the server has no such tool any more.
+ */
 export interface ToolChange {
   from: ToolWording;
   to: ToolWording | null;
@@ -57,12 +59,17 @@ function approvedOf(tool: StoredTool): ApprovedWording {
   const approved = tool.mcpApproved === null ? null : readWording(tool.mcpApproved);
   if (approved !== null) return approved;
   const parameters = parseJson(tool.parameters);
-  return { description: tool.description, parameters: importedSchema(isObject(parameters) ? parameters : {}), isGone: false };
+  return {
+    description: tool.description,
+    parameters: importedSchema(isObject(parameters) ? parameters : {}),
+    isGone: false,
+  };
 }
 
 /** The order of a schema's members means nothing, and servers do not keep it. */
 function areSame(a: ToolWording, b: ToolWording): boolean {
-  const text = ({ description, parameters }: ToolWording) => JSON.stringify(sortedMembers([description, parameters]));
+  const text = ({ description, parameters }: ToolWording) =>
+    JSON.stringify(sortedMembers([description, parameters]));
   return text(a) === text(b);
 }
 
@@ -72,9 +79,15 @@ function areSame(a: ToolWording, b: ToolWording): boolean {
  */
 function wordingOf({ name, description, inputSchema }: McpToolDescription): ToolWording {
   // PostgreSQL holds no NUL.
-  const wording = { description: description.toWellFormed().replaceAll("\0", ""), parameters: importedSchema(inputSchema) };
+  const wording = {
+    description: description.toWellFormed().replaceAll("\0", ""),
+    parameters: importedSchema(inputSchema),
+  };
   const { length } = spell(wording);
-  if (length > MAX_OFFER) throw new Error(`What the MCP server says of its tool ${name} has ${length} characters, and is not read.`);
+  if (length > MAX_OFFER)
+    throw new Error(
+      `What the MCP server says of its tool ${name} has ${length} characters, and is not read.`,
+    );
   return wording;
 }
 
@@ -89,9 +102,15 @@ export function driftOf(tool: StoredTool, offered: McpToolDescription | undefine
   if (offered === undefined) return { mcpApproved, mcpChanged: approved.isGone ? null : GONE };
   const wording = wordingOf(offered);
   if (areSame(wording, approved))
-    return { mcpApproved: mcpApproved === null || approved.isGone ? spell(wording) : mcpApproved, mcpChanged: null };
+    return {
+      mcpApproved: mcpApproved === null || approved.isGone ? spell(wording) : mcpApproved,
+      mcpChanged: null,
+    };
   const waiting = tool.mcpChanged === null ? null : readWording(tool.mcpChanged);
-  return { mcpApproved, mcpChanged: waiting !== null && areSame(wording, waiting) ? tool.mcpChanged : spell(wording) };
+  return {
+    mcpApproved,
+    mcpChanged: waiting !== null && areSame(wording, waiting) ? tool.mcpChanged : spell(wording),
+  };
 }
 
 /** The change that waits for the operator, or null. */
@@ -99,13 +118,17 @@ export function waitingChange(tool: StoredTool): ToolChange | null {
   if (tool.mcpChanged === null) return null;
   const { isGone: _isGone, ...from } = approvedOf(tool);
   const to = readWording(tool.mcpChanged);
-  return { from, to: to === null ? null : { description: to.description, parameters: to.parameters } };
+  return {
+    from,
+    to: to === null ? null : { description: to.description, parameters: to.parameters },
+  };
 }
 
 /**
  * The columns that change when an operator decides about the change that waits.
  * @param changedAt when the change that was decided about was noticed, where the operator says so
- * @throws ApiError 409 where no change waits, or another one than that; 400 where a tool cannot be what the server offers
+ * @throws ApiError 409 where no change waits, or another one than that; 400 where a tool cannot be
+ * what the server offers
  */
 export function settleChange(
   tool: StoredTool,
@@ -114,21 +137,41 @@ export function settleChange(
   const change = waitingChange(tool);
   if (change === null) throw new ApiError("conflict", "No change of this tool waits for approval.");
   if (changedAt !== undefined && changedAt.getTime() !== tool.mcpChangedAt?.getTime())
-    throw new ApiError("conflict", "The MCP server has changed this tool again. Look at the new change first.", { param: "mcpChangedAt" });
+    throw new ApiError(
+      "conflict",
+      "The MCP server has changed this tool again. Look at the new change first.",
+      { param: "mcpChangedAt" },
+    );
   const { from, to } = change;
-  const settled = { mcpApproved: spell(to ?? from, to === null), mcpChanged: null, mcpChangedAt: null };
+  const settled = {
+    mcpApproved: spell(to ?? from, to === null),
+    mcpChanged: null,
+    mcpChangedAt: null,
+  };
   if (action === "dismiss") return settled;
   if (to === null) return { ...settled, isActive: false };
   if (to.description.length > MAX_DESCRIPTION)
-    throw new ApiError("invalid_value", `The server's description has more than ${MAX_DESCRIPTION} characters.`, { param: "description" });
+    throw new ApiError(
+      "invalid_value",
+      `The server's description has more than ${MAX_DESCRIPTION} characters.`,
+      { param: "description" },
+    );
   return { ...settled, description: to.description, parameters: JSON.stringify(to.parameters) };
 }
 
 /** What the audit log is told of a decision: what became of the tool, or what it did not become. */
-export function settledChanges(before: StoredTool, after: StoredTool, action: ChangeAction): JsonObject {
+export function settledChanges(
+  before: StoredTool,
+  after: StoredTool,
+  action: ChangeAction,
+): JsonObject {
   const change = waitingChange(before);
   if (action === "approve" || change === null) return toolChanges(before, after);
   if (change.to === null) return { mcpToolName: { from: before.mcpToolName, to: null } };
-  const worded = ({ description, parameters }: ToolWording) => ({ ...before, description, parameters: JSON.stringify(parameters) });
+  const worded = ({ description, parameters }: ToolWording) => ({
+    ...before,
+    description,
+    parameters: JSON.stringify(parameters),
+  });
   return toolChanges(worded(change.from), worded(change.to));
 }

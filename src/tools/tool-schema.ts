@@ -3,13 +3,16 @@ import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
 
 /**
- * A schema as a tool keeps it: of an object, and without what names the document. Values that are no schemas, which some
- * servers put among the properties, are left out. What OpenAI refuses beyond that is `functionDefinition`'s.
+ * A schema as a tool keeps it: of an object, and without what names the document. Values that are
+ * no schemas, which some servers put among the properties, are left out. What OpenAI refuses beyond
+ * that is `functionDefinition`'s.
  */
 export function importedSchema(parameters: JsonObject): JsonObject {
   const { $schema: _schema, $id: _id, ...rest } = parameters;
   const properties = Object.entries(isObject(rest["properties"]) ? rest["properties"] : {});
-  const schemas = properties.filter(([, schema]) => isObject(schema) || typeof schema === "boolean");
+  const schemas = properties.filter(
+    ([, schema]) => isObject(schema) || typeof schema === "boolean",
+  );
   return { ...rest, type: "object", properties: Object.fromEntries(schemas) };
 }
 
@@ -25,13 +28,25 @@ function validatorOf(parameters: JsonObject): Validator {
   return known;
 }
 
-/** Checks a call's arguments. Empty ones are `{}`: that is how models call a tool without parameters. */
-export function checkArguments(tool: Pick<ResolvedTool, "parameters">, text: string): CheckedArguments {
+/**
+ * Checks a call's arguments. Empty ones are `{}`: that is how models call a tool without
+ * parameters.
+ */
+export function checkArguments(
+  tool: Pick<ResolvedTool, "parameters">,
+  text: string,
+): CheckedArguments {
   const args = text.trim() === "" ? {} : parseJson(text);
-  if (args === undefined) return { violation: "The arguments are not valid JSON. Send one JSON object that fits the tool's parameters." };
+  if (args === undefined)
+    return {
+      violation:
+        "The arguments are not valid JSON. Send one JSON object that fits the tool's parameters.",
+    };
   if (!isObject(args)) return { violation: "The arguments must be a JSON object." };
   const { valid, errors } = validatorOf(tool.parameters).validate(args);
   if (valid) return { args };
-  const violations = errors.slice(0, MAX_VIOLATIONS).map(({ instanceLocation, error }) => `- at ${instanceLocation}: ${error}`);
+  const violations = errors
+    .slice(0, MAX_VIOLATIONS)
+    .map(({ instanceLocation, error }) => `- at ${instanceLocation}: ${error}`);
   return { violation: `The arguments do not fit the tool's parameters:\n${violations.join("\n")}` };
 }

@@ -1,5 +1,10 @@
 import { ApiError } from "../openai/api-error.ts";
-import { UpstreamFailure, type Platform, type UpstreamRequest, type UpstreamResponse } from "../platform.ts";
+import {
+  UpstreamFailure,
+  type Platform,
+  type UpstreamRequest,
+  type UpstreamResponse,
+} from "../platform.ts";
 import { crossingHeaders } from "./headers.ts";
 import { upstreamUrl, type Upstream } from "./pick-upstream.ts";
 
@@ -18,7 +23,10 @@ const FAILURES = {
     "upstream_unreachable",
     "The upstream API could not be reached. Try again; if it stays so, the operator should check OPENAI_BASE_URL.",
   ],
-  timeout: ["upstream_timeout", "The upstream API did not answer in time. Try again, or ask for less in one request."],
+  timeout: [
+    "upstream_timeout",
+    "The upstream API did not answer in time. Try again, or ask for less in one request.",
+  ],
   aborted: ["upstream_unreachable", "The request to the upstream API was cancelled."],
 } as const;
 
@@ -30,10 +38,14 @@ function upstreamError(error: unknown): unknown {
 }
 
 /**
- * One call to upstream with the client's headers, without what must not cross, as the upstream's own credential.
+ * One call to upstream with the client's headers, without what must not cross, as the upstream's
+ * own credential.
  * @throws ApiError 502 or 504 where no response came
  */
-export async function callUpstream(platform: Pick<Platform, "send">, call: UpstreamCall): Promise<UpstreamResponse> {
+export async function callUpstream(
+  platform: Pick<Platform, "send">,
+  call: UpstreamCall,
+): Promise<UpstreamResponse> {
   const headers = { ...crossingHeaders(call.request.headers, "request"), ...call.headers };
   for (const [name, value] of Object.entries(headers)) if (value === "") delete headers[name];
   if (call.upstream.apiKey !== null) headers["authorization"] = `Bearer ${call.upstream.apiKey}`;
@@ -41,7 +53,13 @@ export async function callUpstream(platform: Pick<Platform, "send">, call: Upstr
   else if (call.body === null) delete headers["content-length"];
   const { upstream, request, body, signal } = call;
   try {
-    const response = await platform.send({ method: request.method, url: upstreamUrl(upstream, request.url), headers, body, signal });
+    const response = await platform.send({
+      method: request.method,
+      url: upstreamUrl(upstream, request.url),
+      headers,
+      body,
+      signal,
+    });
     return { ...response, headers: crossingHeaders(Object.entries(response.headers), "response") };
   } catch (error) {
     throw upstreamError(error);

@@ -1,6 +1,6 @@
 /**
- * Which headers cross the proxy, as one table. Everything that is not listed passes, in both directions: upstream knows
- * headers that we do not.
+ * Which headers cross the proxy, as one table. Everything that is not listed passes, in both
+ * directions: upstream knows headers that we do not.
  */
 interface HeaderRule {
   /** A name in lower case, or a prefix that ends in `*`. */
@@ -29,16 +29,30 @@ const HEADER_RULES: HeaderRule[] = [
   { name: "forwarded", dropFrom: "request", why: "tells about the client's network" },
   { name: "x-forwarded-*", dropFrom: "request", why: "tells about the client's network" },
   { name: "x-real-ip", dropFrom: "request", why: "tells about the client's network" },
-  { name: "cf-*", dropFrom: "request", why: "added by Cloudflare in front of the proxy; tells about the client's network" },
-  { name: "set-cookie", dropFrom: "response", why: "an upstream cookie must not become one of the proxy's" },
+  {
+    name: "cf-*",
+    dropFrom: "request",
+    why: "added by Cloudflare in front of the proxy; tells about the client's network",
+  },
+  {
+    name: "set-cookie",
+    dropFrom: "response",
+    why: "an upstream cookie must not become one of the proxy's",
+  },
   { name: "alt-svc", dropFrom: "response", why: "names upstream's other ports, not the proxy's" },
-  { name: "strict-transport-security", dropFrom: "response", why: "promises TLS for upstream's host, not for the proxy's" },
+  {
+    name: "strict-transport-security",
+    dropFrom: "response",
+    why: "promises TLS for upstream's host, not for the proxy's",
+  },
 ];
 
 type Direction = "request" | "response";
 
 function lists(direction: Direction): { names: Set<string>; prefixes: string[] } {
-  const rules = HEADER_RULES.filter((rule) => rule.dropFrom === "both" || rule.dropFrom === direction);
+  const rules = HEADER_RULES.filter(
+    (rule) => rule.dropFrom === "both" || rule.dropFrom === direction,
+  );
   return {
     names: new Set(rules.filter(({ name }) => !name.endsWith("*")).map(({ name }) => name)),
     prefixes: rules.filter(({ name }) => name.endsWith("*")).map(({ name }) => name.slice(0, -1)),
@@ -62,8 +76,14 @@ function createRule(direction: Direction): (name: string) => boolean {
 
 const CROSSES = { request: createRule("request"), response: createRule("response") };
 
-/** The headers that cross, names in lower case. Names that `Connection` lists are hop-by-hop too, and stay behind. */
-export function crossingHeaders(headers: Iterable<[string, string]>, direction: Direction): Record<string, string> {
+/**
+ * The headers that cross, names in lower case. Names that `Connection` lists are hop-by-hop too,
+ * and stay behind.
+ */
+export function crossingHeaders(
+  headers: Iterable<[string, string]>,
+  direction: Direction,
+): Record<string, string> {
   const crosses = CROSSES[direction];
   const crossing: Record<string, string> = {};
   let named: string[] = [];

@@ -13,7 +13,10 @@ export interface Upstream {
  * The key's own upstream, and for what it leaves open the configured one.
  * @throws ApiError 503 where OpenAI itself would be asked without a credential
  */
-export function pickUpstream(config: Config, key: { openaiBaseUrl: string | null; upstreamApiKey: string | null }): Upstream {
+export function pickUpstream(
+  config: Config,
+  key: { openaiBaseUrl: string | null; upstreamApiKey: string | null },
+): Upstream {
   const upstream = {
     baseUrl: (key.openaiBaseUrl ?? config.openaiBaseUrl).replace(/\/+$/, ""),
     apiKey: key.upstreamApiKey ?? config.openaiApiKey,
@@ -27,7 +30,9 @@ export function pickUpstream(config: Config, key: { openaiBaseUrl: string | null
   return upstream;
 }
 
-/** The upstream URL for a proxy URL: what follows `/v1`, query included, as the client spelled it. */
+/**
+ * The upstream URL for a proxy URL: what follows `/v1`, query included, as the client spelled it.
+ */
 export function upstreamUrl(upstream: Upstream, requestUrl: string): string {
   const path = requestUrl.slice(requestUrl.indexOf("/", requestUrl.indexOf("://") + 3));
   return upstream.baseUrl + path.slice("/v1".length);

@@ -15,15 +15,19 @@ interface Row {
   createdAt: string;
 }
 
-async function audit(search: Record<string, string>): Promise<{ data: Row[]; nextCursor: string | null }> {
+async function audit(
+  search: Record<string, string>,
+): Promise<{ data: Row[]; nextCursor: string | null }> {
   const answer = await proxy.admin(`/audit?${new URLSearchParams(search).toString()}`);
   expect(answer.status).toBe(200);
   return (await answer.json()) as { data: Row[]; nextCursor: string | null };
 }
 
 /** What was done to one key or tool, oldest first. */
-const historyOf = async (targetId: string) => (await audit({ targetId, limit: "200" })).data.toReversed();
-const changesOf = async (targetId: string) => (await historyOf(targetId)).map(({ action, changes }) => [action, changes]);
+const historyOf = async (targetId: string) =>
+  (await audit({ targetId, limit: "200" })).data.toReversed();
+const changesOf = async (targetId: string) =>
+  (await historyOf(targetId)).map(({ action, changes }) => [action, changes]);
 
 async function call(method: string, path: string, json?: unknown): Promise<void> {
   const answer = await proxy.admin(path, { method, json });
@@ -36,7 +40,11 @@ const FUNCTION = { name: "audited", type: "function", implementation: "return 'a
 describe("the audit log", () => {
   it("has every change of a key, with who, what and from where", async () => {
     const { id, key } = await proxy.createKey({ name: "audited", monthlyBudget: 5 });
-    await call("PATCH", `/api-keys/${id}`, { monthlyBudget: 10, isActive: false, allowedModels: ["a"] });
+    await call("PATCH", `/api-keys/${id}`, {
+      monthlyBudget: 10,
+      isActive: false,
+      allowedModels: ["a"],
+    });
     await call("PATCH", `/api-keys/${id}`, { name: "renamed", isActive: false });
     await call("POST", `/api-keys/${id}/rotate`, { overlapSeconds: 60 });
     await call("DELETE", `/api-keys/${id}`);
@@ -47,21 +55,36 @@ describe("the audit log", () => {
       action: "api_key.create",
       targetId: id,
       targetName: "audited",
-      changes: expect.objectContaining({ name: "audited", monthlyBudget: 5, keyPrefix: key.slice(0, 16), toolIds: [] }),
+      changes: expect.objectContaining({
+        name: "audited",
+        monthlyBudget: 5,
+        keyPrefix: key.slice(0, 16),
+        toolIds: [],
+      }),
       clientAddress: expect.stringMatching(/./),
       createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
     });
-    expect(rows.slice(1).map(({ action, targetName, changes }) => [action, targetName, changes])).toEqual([
+    expect(
+      rows.slice(1).map(({ action, targetName, changes }) => [action, targetName, changes]),
+    ).toEqual([
       [
         "api_key.update",
         "audited",
-        { monthlyBudget: { from: 5, to: 10 }, isActive: { from: true, to: false }, allowedModels: { from: null, to: ["a"] } },
+        {
+          monthlyBudget: { from: 5, to: 10 },
+          isActive: { from: true, to: false },
+          allowedModels: { from: null, to: ["a"] },
+        },
       ],
       ["api_key.update", "renamed", { name: { from: "audited", to: "renamed" } }],
       [
         "api_key.rotate",
         "renamed",
-        { keyPrefix: expect.stringMatching(/^sk-proxy-/), keySuffix: expect.stringMatching(/^.{4}$/), overlapSeconds: 60 },
+        {
+          keyPrefix: expect.stringMatching(/^sk-proxy-/),
+          keySuffix: expect.stringMatching(/^.{4}$/),
+          overlapSeconds: 60,
+        },
       ],
       ["api_key.delete", "renamed", {}],
     ]);
@@ -90,8 +113,17 @@ describe("the audit log", () => {
     await call("PATCH", `/tools/${id}`, { implementation: "return 'another password';" });
     await call("DELETE", `/tools/${id}`);
     expect(await changesOf(id)).toEqual([
-      ["tool.create", expect.objectContaining({ name, type: "function", implementation: "(20 characters)" })],
-      ["tool.update", { description: { from: "a tool for tests", to: "new" }, timeoutMs: { from: null, to: 900 } }],
+      [
+        "tool.create",
+        expect.objectContaining({ name, type: "function", implementation: "(20 characters)" }),
+      ],
+      [
+        "tool.update",
+        {
+          description: { from: "a tool for tests", to: "new" },
+          timeoutMs: { from: null, to: 900 },
+        },
+      ],
       ["tool.update", { implementation: { from: "(20 characters)", to: "(26 characters)" } }],
       ["tool.delete", {}],
     ]);
@@ -99,10 +131,19 @@ describe("the audit log", () => {
 
   it("has nothing of what was refused", async () => {
     const { id } = await proxy.createKey();
-    expect((await proxy.admin(`/api-keys/${id}`, { method: "PATCH", json: { name: "x", toolIds: ["nothing"] } })).status).toBe(400);
+    expect(
+      (
+        await proxy.admin(`/api-keys/${id}`, {
+          method: "PATCH",
+          json: { name: "x", toolIds: ["nothing"] },
+        })
+      ).status,
+    ).toBe(400);
     const { id: toolId } = await proxy.createTool(FUNCTION);
     const { name: taken } = await proxy.createTool(FUNCTION);
-    expect((await proxy.admin(`/tools/${toolId}`, { method: "PATCH", json: { name: taken } })).status).toBe(409);
+    expect(
+      (await proxy.admin(`/tools/${toolId}`, { method: "PATCH", json: { name: taken } })).status,
+    ).toBe(409);
     for (const target of [id, toolId]) expect(await historyOf(target)).toHaveLength(1);
   });
 
@@ -119,8 +160,15 @@ describe("the audit log", () => {
       ["api_key.update", { openaiApiKey: "(removed)" }],
     ]);
     const command = "npx -y a-server@1 --token=secret-3";
-    const mcp = await proxy.createTool({ name: "mcp", type: "mcp", mcpServerCommand: command, env: { TOKEN: "secret-4" } });
-    await call("PATCH", `/tools/${mcp.id}`, { mcpServerCommand: "npx -y a-server@1 --token=secret-5" });
+    const mcp = await proxy.createTool({
+      name: "mcp",
+      type: "mcp",
+      mcpServerCommand: command,
+      env: { TOKEN: "secret-4" },
+    });
+    await call("PATCH", `/tools/${mcp.id}`, {
+      mcpServerCommand: "npx -y a-server@1 --token=secret-5",
+    });
     await call("PATCH", `/tools/${mcp.id}`, {
       mcpServerCommand: null,
       env: null,
@@ -128,9 +176,15 @@ describe("the audit log", () => {
     });
     await call("PATCH", `/tools/${mcp.id}`, { mcpHeaders: { authorization: "Bearer secret-9" } });
     await call("PATCH", `/tools/${mcp.id}`, { mcpHeaders: null });
-    const functionTool = await proxy.createTool({ ...FUNCTION, implementation: "return 'secret-8';" });
+    const functionTool = await proxy.createTool({
+      ...FUNCTION,
+      implementation: "return 'secret-8';",
+    });
     expect(await changesOf(mcp.id)).toEqual([
-      ["tool.create", expect.objectContaining({ mcpServerCommand: "npx a-server@1", env: "(set)" })],
+      [
+        "tool.create",
+        expect.objectContaining({ mcpServerCommand: "npx a-server@1", env: "(set)" }),
+      ],
       ["tool.update", { mcpServerCommand: { from: "npx a-server@1", to: "npx a-server@1" } }],
       [
         "tool.update",
@@ -143,7 +197,9 @@ describe("the audit log", () => {
       ["tool.update", { mcpHeaders: "(set)" }],
       ["tool.update", { mcpHeaders: "(removed)" }],
     ]);
-    const texts = await Promise.all([made.id, mcp.id, functionTool.id].map(async (id) => JSON.stringify(await historyOf(id))));
+    const texts = await Promise.all(
+      [made.id, mcp.id, functionTool.id].map(async (id) => JSON.stringify(await historyOf(id))),
+    );
     for (const text of texts) {
       expect(text).not.toMatch(/secret-/);
       for (const secret of [made.key, key, ADMIN_PASSWORD]) expect(text).not.toContain(secret);
@@ -154,7 +210,8 @@ describe("the audit log", () => {
     const signIn = (password: string) =>
       fetch(`${proxy.url}/api/admin/login`, {
         method: "POST",
-        // An address of its own, so that the failure counts against no other test. Node sees the connection's.
+        // An address of its own, so that the failure counts against no other test. Node sees the
+        // connection's.
         headers: { "content-type": "application/json", "cf-connecting-ip": "192.0.2.250" },
         body: JSON.stringify({ password }),
       });
@@ -165,7 +222,13 @@ describe("the audit log", () => {
     for (const action of ["session.refused", "session.sign_in"]) {
       const { data } = await audit({ action, limit: "200" });
       const row = data.find(({ createdAt }) => createdAt > before);
-      expect(row).toMatchObject({ action, actor: "admin", targetId: null, targetName: null, changes: {} });
+      expect(row).toMatchObject({
+        action,
+        actor: "admin",
+        targetId: null,
+        targetName: null,
+        changes: {},
+      });
       expect(row?.clientAddress).toMatch(/^(192\.0\.2\.250|127\.0\.0\.1|::1|::ffff:127\.0\.0\.1)$/);
       expect(JSON.stringify(data)).not.toContain(typed);
       expect(data.every((entry) => entry.action === action)).toBe(true);
@@ -174,7 +237,8 @@ describe("the audit log", () => {
 
   it("comes newest first, in pages that miss none and repeat none", async () => {
     const { id } = await proxy.createKey();
-    for (const name of ["one", "two", "three", "four"]) await call("PATCH", `/api-keys/${id}`, { name });
+    for (const name of ["one", "two", "three", "four"])
+      await call("PATCH", `/api-keys/${id}`, { name });
     const seen: Row[] = [];
     for (let cursor: string | null = ""; cursor !== null;) {
       const page = await audit({ targetId: id, limit: "2", ...(cursor === "" ? {} : { cursor }) });
@@ -182,17 +246,31 @@ describe("the audit log", () => {
       seen.push(...page.data);
       cursor = page.nextCursor;
     }
-    expect(seen.map(({ targetName }) => targetName)).toEqual(["four", "three", "two", "one", "a key for tests"]);
+    expect(seen.map(({ targetName }) => targetName)).toEqual([
+      "four",
+      "three",
+      "two",
+      "one",
+      "a key for tests",
+    ]);
     expect((await audit({ targetId: id, action: "api_key.create" })).data).toHaveLength(1);
     expect((await audit({ targetId: "nobody" })).data).toEqual([]);
   });
 
   it("is the operator's alone, and refuses filters that mean nothing", async () => {
     expect((await fetch(`${proxy.url}/api/admin/audit`)).status).toBe(401);
-    for (const [param, value] of Object.entries({ action: "key.create", limit: "0", cursor: "x" })) {
+    for (const [param, value] of Object.entries({
+      action: "key.create",
+      limit: "0",
+      cursor: "x",
+    })) {
       const answer = await proxy.admin(`/audit?${param}=${value}`);
-      expect([answer.status, ((await answer.json()) as { error: { param: string } }).error.param]).toEqual([400, param]);
+      expect([
+        answer.status,
+        ((await answer.json()) as { error: { param: string } }).error.param,
+      ]).toEqual([400, param]);
     }
-    for (const method of ["POST", "DELETE", "PATCH"]) expect((await proxy.admin("/audit", { method, json: {} })).status).toBe(404);
+    for (const method of ["POST", "DELETE", "PATCH"])
+      expect((await proxy.admin("/audit", { method, json: {} })).status).toBe(404);
   });
 });

@@ -71,7 +71,9 @@ describe("conversations are found", () => {
     expect(await idsOf({ ...mine(), status: "failed" })).toEqual([failed]);
     expect(await idsOf({ tool: toolName })).toEqual([withTool]);
     expect(await idsOf({ ...mine(), tool: "look" })).toEqual([]);
-    expect(await idsOf({ ...mine(), model: "model-one", status: "completed", tool: toolName })).toEqual([withTool]);
+    expect(
+      await idsOf({ ...mine(), model: "model-one", status: "completed", tool: toolName }),
+    ).toEqual([withTool]);
     expect(await idsOf({ ...mine(), model: "model-two", status: "completed" })).toEqual([]);
     expect(await idsOf({ ...mine(), endpoint: "/v1/chat/completions" })).toHaveLength(3);
     expect(await idsOf({ ...mine(), endpoint: "/mcp" })).toEqual([]);
@@ -113,7 +115,8 @@ describe("conversations are found", () => {
   });
 
   it("by a part of their title, whatever it is", async () => {
-    for (const q of ["hird quest", "A THIRD", "d questio"]) expect(await idsOf({ ...mine(), q }), q).toContain(withTool);
+    for (const q of ["hird quest", "A THIRD", "d questio"])
+      expect(await idsOf({ ...mine(), q }), q).toContain(withTool);
     expect(await idsOf({ ...mine(), q: "100% of_it" })).toEqual([plain]);
     expect(await idsOf({ ...mine(), q: "t%bout" })).toEqual([]);
     expect(await idsOf({ ...mine(), q: "sec_nd" })).toEqual([]);
@@ -141,7 +144,17 @@ describe("conversations are found", () => {
       "\0",
       "ze\0bra",
     ];
-    for (const q of [...odd, "\uD800", "%", "_", "$1", "--", "; drop table turns", "x".repeat(3000), "lorem ipsum ".repeat(800)]) {
+    for (const q of [
+      ...odd,
+      "\uD800",
+      "%",
+      "_",
+      "$1",
+      "--",
+      "; drop table turns",
+      "x".repeat(3000),
+      "lorem ipsum ".repeat(800),
+    ]) {
       await find({ ...mine(), q });
     }
     expect(await idsOf({ ...mine(), q: "zebra & !nothing" })).toEqual([]);
@@ -151,10 +164,18 @@ describe("conversations are found", () => {
 
   it("page by page like all of them", async () => {
     const list = async (query: string) =>
-      (await (await proxy.admin(`/conversations?${query}`)).json()) as { data: Row[]; nextCursor: string | null };
+      (await (await proxy.admin(`/conversations?${query}`)).json()) as {
+        data: Row[];
+        nextCursor: string | null;
+      };
     const first = await list(`apiKeyId=${keyId}&q=question&limit=1`);
-    expect(first).toMatchObject({ data: [{ id: withTool }], nextCursor: expect.any(String) as unknown });
-    expect(await list(`apiKeyId=${keyId}&q=question&limit=1&cursor=${first.nextCursor}`)).toMatchObject({
+    expect(first).toMatchObject({
+      data: [{ id: withTool }],
+      nextCursor: expect.any(String) as unknown,
+    });
+    expect(
+      await list(`apiKeyId=${keyId}&q=question&limit=1&cursor=${first.nextCursor}`),
+    ).toMatchObject({
       data: [{ id: failed }],
       nextCursor: null,
     });
@@ -191,12 +212,21 @@ describe("deleting a conversation", () => {
   });
 
   it("leaves a trace of who did it, without what was said", async () => {
-    const recorder = await startRecorder({ name: "a key with a name" }, completion({ content: "hello" }));
+    const recorder = await startRecorder(
+      { name: "a key with a name" },
+      completion({ content: "hello" }),
+    );
     const id = await recorder.converse("hi there");
     await proxy.admin(`/conversations/${id}`, { method: "DELETE" });
-    const audit = (await (await proxy.admin(`/audit?targetId=${id}`)).json()) as { data: unknown[] };
+    const audit = (await (await proxy.admin(`/audit?targetId=${id}`)).json()) as {
+      data: unknown[];
+    };
     expect(audit.data).toEqual([
-      expect.objectContaining({ action: "conversation.delete", targetId: id, changes: { apiKeyName: "a key with a name" } }),
+      expect.objectContaining({
+        action: "conversation.delete",
+        targetId: id,
+        changes: { apiKeyName: "a key with a name" },
+      }),
     ]);
     expect(JSON.stringify(audit)).not.toContain("hi there");
   });

@@ -18,7 +18,10 @@ interface Detail extends Row {
 }
 
 const list = async (query: string) =>
-  (await (await proxy.admin(`/conversations?${query}`)).json()) as { data: Row[]; nextCursor: string | null };
+  (await (await proxy.admin(`/conversations?${query}`)).json()) as {
+    data: Row[];
+    nextCursor: string | null;
+  };
 
 /** Asks once, and waits for the record. */
 async function converse(
@@ -35,15 +38,21 @@ async function converse(
     body: JSON.stringify({ model: "gpt-test", messages: [{ role: "user", content }] }),
   });
   await response.text();
-  const detail = (await proxy.conversation(response.headers.get("x-proxy-conversation-id") ?? "")) as unknown as Detail;
+  const detail = (await proxy.conversation(
+    response.headers.get("x-proxy-conversation-id") ?? "",
+  )) as unknown as Detail;
   return { keyId: key.id, keyName, detail };
 }
 
 describe("a conversation on record", () => {
   it("shows messages, tool executions and rounds in the order in which they happened", async () => {
-    const implementation = "console.log('working'); if (args.x === 2) throw new Error('not two'); return args.x;";
+    const implementation =
+      "console.log('working'); if (args.x === 2) throw new Error('not two'); return args.x;";
     const tool = await proxy.createTool({ name: "echo", type: "function", implementation });
-    const calls = [toolCall("call_1", tool.name, { x: 1 }), toolCall("call_2", tool.name, { x: 2 })];
+    const calls = [
+      toolCall("call_1", tool.name, { x: 1 }),
+      toolCall("call_2", tool.name, { x: 2 }),
+    ];
     const { keyId, keyName, detail } = await converse(
       { toolIds: [tool.id] },
       "What is it?",
@@ -79,11 +88,42 @@ describe("a conversation on record", () => {
       createdAt: expect.stringMatching(ISO),
       updatedAt: expect.stringMatching(ISO),
     });
-    const always = { id: expect.stringMatching(UUID), createdAt: expect.stringMatching(ISO), turnId: turns[0]?.id };
+    const always = {
+      id: expect.stringMatching(UUID),
+      createdAt: expect.stringMatching(ISO),
+      turnId: turns[0]?.id,
+    };
     expect(messages).toEqual([
-      { ...always, role: "user", content: "What is it?", toolCalls: null, toolCallId: null, hidden: false, round: null, extra: null },
-      { ...always, role: "assistant", content: "Let me see.", toolCalls: calls, toolCallId: null, hidden: true, round: 1, extra: null },
-      { ...always, role: "tool", content: "1", toolCalls: null, toolCallId: "call_1", hidden: true, round: 1, extra: null },
+      {
+        ...always,
+        role: "user",
+        content: "What is it?",
+        toolCalls: null,
+        toolCallId: null,
+        hidden: false,
+        round: null,
+        extra: null,
+      },
+      {
+        ...always,
+        role: "assistant",
+        content: "Let me see.",
+        toolCalls: calls,
+        toolCallId: null,
+        hidden: true,
+        round: 1,
+        extra: null,
+      },
+      {
+        ...always,
+        role: "tool",
+        content: "1",
+        toolCalls: null,
+        toolCallId: "call_1",
+        hidden: true,
+        round: 1,
+        extra: null,
+      },
       {
         ...always,
         role: "tool",
@@ -116,9 +156,19 @@ describe("a conversation on record", () => {
       startedAt: expect.stringMatching(ISO),
       durationMs: expect.any(Number),
     };
-    expect(toolExecutions.toSorted((a, b) => String(a["toolCallId"]).localeCompare(String(b["toolCallId"])))).toEqual([
+    expect(
+      toolExecutions.toSorted((a, b) =>
+        String(a["toolCallId"]).localeCompare(String(b["toolCallId"])),
+      ),
+    ).toEqual([
       { ...executed, toolCallId: "call_1", arguments: { x: 1 }, result: "1", error: null },
-      { ...executed, toolCallId: "call_2", arguments: { x: 2 }, result: null, error: expect.stringContaining("not two") },
+      {
+        ...executed,
+        toolCallId: "call_2",
+        arguments: { x: 2 },
+        result: null,
+        error: expect.stringContaining("not two"),
+      },
     ]);
     const round = {
       turnId: turns[0]?.id,
@@ -135,7 +185,13 @@ describe("a conversation on record", () => {
     ]);
     expect(rounds.every((entry) => "timeToFirstTokenMs" in entry)).toBe(true);
     expect(turns).toEqual([
-      expect.objectContaining({ streamed: false, status: "completed", httpStatus: 200, toolsOffered: [tool.name], toolsShadowed: [] }),
+      expect.objectContaining({
+        streamed: false,
+        status: "completed",
+        httpStatus: 200,
+        toolsOffered: [tool.name],
+        toolsShadowed: [],
+      }),
     ]);
   });
 
@@ -144,7 +200,11 @@ describe("a conversation on record", () => {
       { type: "text", text: "look \0 here" },
       { type: "text", text: "and here" },
     ];
-    const { detail } = await converse({}, parts, json({ error: { message: "no such model", type: "x", param: null, code: null } }, 404));
+    const { detail } = await converse(
+      {},
+      parts,
+      json({ error: { message: "no such model", type: "x", param: null, code: null } }, 404),
+    );
     expect(detail["status"]).toBe("failed");
     expect(detail.messages[0]).toMatchObject({ role: "user", content: parts });
     expect(detail.turns[0]).toMatchObject({ status: "failed", httpStatus: 404 });
@@ -154,13 +214,19 @@ describe("a conversation on record", () => {
     const { keyId, keyName, detail } = await converse({}, "hi", completion({ content: "hello" }));
     expect((await proxy.admin(`/api-keys/${keyId}`, { method: "DELETE" })).status).toBe(204);
     expect(await (await proxy.admin(`/conversations/${detail.id}`)).json()).toEqual(detail);
-    expect((await list(`apiKeyId=${keyId}`)).data[0]).toMatchObject({ id: detail.id, apiKeyName: keyName });
+    expect((await list(`apiKeyId=${keyId}`)).data[0]).toMatchObject({
+      id: detail.id,
+      apiKeyName: keyName,
+    });
   });
 
   it("is a 404 where there is none", async () => {
     for (const id of ["00000000-0000-7000-8000-000000000000", "x"]) {
       const answer = await proxy.admin(`/conversations/${id}`);
-      expect([answer.status, ((await answer.json()) as { error: { code: string } }).error.code]).toEqual([404, "not_found"]);
+      expect([
+        answer.status,
+        ((await answer.json()) as { error: { code: string } }).error.code,
+      ]).toEqual([404, "not_found"]);
     }
   });
 });
@@ -212,7 +278,9 @@ describe("the list of conversations", () => {
         "updatedAt",
       ].toSorted(),
     );
-    expect((await list("limit=200")).data.map(({ id }) => id).filter((id) => made.includes(id))).toEqual(made);
+    expect(
+      (await list("limit=200")).data.map(({ id }) => id).filter((id) => made.includes(id)),
+    ).toEqual(made);
   });
 
   it("refuses a filter, a limit and a cursor that cannot be", async () => {
@@ -222,7 +290,10 @@ describe("the list of conversations", () => {
       ["cursor=x", "cursor"],
     ]) {
       const answer = await proxy.admin(`/conversations?${query}`);
-      expect([answer.status, ((await answer.json()) as { error: { param: string } }).error.param]).toEqual([400, param]);
+      expect([
+        answer.status,
+        ((await answer.json()) as { error: { param: string } }).error.param,
+      ]).toEqual([400, param]);
     }
   });
 });

@@ -24,7 +24,8 @@ interface Server {
   tools: string[];
 }
 
-const servers = async () => ((await (await proxy.admin("/tools/servers")).json()) as { data: Server[] }).data;
+const servers = async () =>
+  ((await (await proxy.admin("/tools/servers")).json()) as { data: Server[] }).data;
 const restart = (command: string) => proxy.admin("/tools/servers/restart", { json: { command } });
 
 describe("discovery by a desktop client's mcpServers", () => {
@@ -48,8 +49,14 @@ describe("discovery by a desktop client's mcpServers", () => {
     expect(answer.status, JSON.stringify(body)).toBe(200);
     const [everything, shell, nobody, nothing] = body.servers;
     expect(everything?.tools?.map(({ name }) => name)).toContain("echo");
-    expect(everything).toMatchObject({ mcpServerCommand: "npx -y @modelcontextprotocol/server-everything stdio" });
-    expect(shell).toEqual({ name: "a shell", mcpServerCommand: "bash -c ls", error: expect.stringContaining("npx or uvx") as unknown });
+    expect(everything).toMatchObject({
+      mcpServerCommand: "npx -y @modelcontextprotocol/server-everything stdio",
+    });
+    expect(shell).toEqual({
+      name: "a shell",
+      mcpServerCommand: "bash -c ls",
+      error: expect.stringContaining("npx or uvx") as unknown,
+    });
     expect(nobody).toEqual({
       name: "nobody there",
       mcpServerUrl: "http://127.0.0.1:9/mcp",
@@ -59,8 +66,20 @@ describe("discovery by a desktop client's mcpServers", () => {
   });
 
   it("keeps words of arguments together, whatever is in them", async () => {
-    const args = ["@modelcontextprotocol/server-everything", "two words", "it's $HOME", "#", "a\\b", '"', "", "*", "; ls"];
-    const answer = await proxy.admin("/tools/discover", { json: { mcpServers: { odd: { command: "npx", args } } } });
+    const args = [
+      "@modelcontextprotocol/server-everything",
+      "two words",
+      "it's $HOME",
+      "#",
+      "a\\b",
+      '"',
+      "",
+      "*",
+      "; ls",
+    ];
+    const answer = await proxy.admin("/tools/discover", {
+      json: { mcpServers: { odd: { command: "npx", args } } },
+    });
     const {
       servers: [odd],
     } = (await answer.json()) as { servers: [Discovered] };
@@ -74,10 +93,19 @@ describe("discovery by a desktop client's mcpServers", () => {
     for (const json of [
       { mcpServers: { a: { command: "npx x" } }, mcpServerUrl: "http://127.0.0.1:9/mcp" },
       { mcpServers: "npx" },
-      { mcpServers: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`server ${index}`, { url: "http://127.0.0.1:9/" }])) },
+      {
+        mcpServers: Object.fromEntries(
+          Array.from({ length: 17 }, (_, index) => [
+            `server ${index}`,
+            { url: "http://127.0.0.1:9/" },
+          ]),
+        ),
+      },
       { mcpServers: { a: { url: "file:///etc/passwd" } } },
     ]) {
-      expect((await proxy.admin("/tools/discover", { json })).status, JSON.stringify(json)).toBe(400);
+      expect((await proxy.admin("/tools/discover", { json })).status, JSON.stringify(json)).toBe(
+        400,
+      );
     }
   });
 });
@@ -86,7 +114,13 @@ describe("the MCP servers of tools", () => {
   it("are shown with their state and tools, and start again when told to", async () => {
     const command = `${EVERYTHING} stdio ${crypto.randomUUID()}`;
     const env = { TOKEN_OF_SERVER: "a value that must not be shown" };
-    const tool = await proxy.createTool({ name: "echo", type: "mcp", mcpToolName: "echo", mcpServerCommand: command, env });
+    const tool = await proxy.createTool({
+      name: "echo",
+      type: "mcp",
+      mcpToolName: "echo",
+      mcpServerCommand: command,
+      env,
+    });
     const mine = async () => (await servers()).find((server) => server.command === command);
     expect(await mine()).toEqual({
       id: expect.any(String) as unknown,
@@ -101,7 +135,9 @@ describe("the MCP servers of tools", () => {
       tools: [tool.name],
     });
 
-    const tried = await proxy.admin(`/tools/${tool.id}/try`, { json: { arguments: { message: "hi" } } });
+    const tried = await proxy.admin(`/tools/${tool.id}/try`, {
+      json: { arguments: { message: "hi" } },
+    });
     expect(await tried.json()).toMatchObject({ result: "Echo: hi" });
     const running = await mine();
     expect(running).toMatchObject({
@@ -118,20 +154,34 @@ describe("the MCP servers of tools", () => {
     const again = await mine();
     expect(again?.state).toBe("running");
     expect(again?.pid).not.toBe(running?.pid);
-    expect(await (await proxy.admin(`/tools/${tool.id}/try`, { json: { arguments: { message: "hi" } } })).json()).toMatchObject({
+    expect(
+      await (
+        await proxy.admin(`/tools/${tool.id}/try`, { json: { arguments: { message: "hi" } } })
+      ).json(),
+    ).toMatchObject({
       result: "Echo: hi",
     });
     const text = await (await proxy.admin("/tools/servers")).text();
     expect(text).not.toContain("a value that must not be shown");
-    const audit = (await (await proxy.admin(`/audit?action=server.restart&targetId=${again?.id}`)).json()) as { data: unknown[] };
+    const audit = (await (
+      await proxy.admin(`/audit?action=server.restart&targetId=${again?.id}`)
+    ).json()) as { data: unknown[] };
     expect(audit.data).toHaveLength(1);
     await proxy.admin(`/tools/${tool.id}`, { method: "DELETE" });
   });
 
   it("are one process for each key, or one for all, as the tool says; and each can be restarted by itself", async () => {
     const command = `${EVERYTHING} stdio ${crypto.randomUUID()}`;
-    const tool = await proxy.createTool({ name: "echo", type: "mcp", mcpToolName: "echo", mcpServerCommand: command });
-    const keys = [await proxy.createKey({ toolIds: [tool.id] }), await proxy.createKey({ toolIds: [tool.id] })];
+    const tool = await proxy.createTool({
+      name: "echo",
+      type: "mcp",
+      mcpToolName: "echo",
+      mcpServerCommand: command,
+    });
+    const keys = [
+      await proxy.createKey({ toolIds: [tool.id] }),
+      await proxy.createKey({ toolIds: [tool.id] }),
+    ];
     const connect = CLIENTS[0]?.[1];
     const call = async ({ key }: { key: string }) => {
       const result = await (await connect?.(key))?.call(tool.name, { message: "hi" });
@@ -141,10 +191,16 @@ describe("the MCP servers of tools", () => {
     const mine = async () => (await servers()).filter((server) => server.command === command);
     const before = await mine();
     expect(
-      before.map(({ owner, calls }) => ({ id: owner?.id, calls })).toSorted((a, b) => String(a.id).localeCompare(String(b.id))),
-    ).toEqual(keys.map(({ id }) => ({ id, calls: 2 })).toSorted((a, b) => a.id.localeCompare(b.id)));
+      before
+        .map(({ owner, calls }) => ({ id: owner?.id, calls }))
+        .toSorted((a, b) => String(a.id).localeCompare(String(b.id))),
+    ).toEqual(
+      keys.map(({ id }) => ({ id, calls: 2 })).toSorted((a, b) => a.id.localeCompare(b.id)),
+    );
     const [first, second] = before;
-    expect((await proxy.admin("/tools/servers/restart", { json: { id: first?.id } })).status).toBe(204);
+    expect((await proxy.admin("/tools/servers/restart", { json: { id: first?.id } })).status).toBe(
+      204,
+    );
     const after = await mine();
     expect(after.find(({ id }) => id === first?.id)?.pid).not.toBe(first?.pid);
     expect(after.find(({ id }) => id === second?.id)?.pid).toBe(second?.pid);
@@ -152,7 +208,9 @@ describe("the MCP servers of tools", () => {
     await vi.waitFor(
       async () => {
         for (const key of keys) await call(key);
-        expect((await mine()).filter(({ owner }) => owner === null)).toMatchObject([{ state: "running" }]);
+        expect((await mine()).filter(({ owner }) => owner === null)).toMatchObject([
+          { state: "running" },
+        ]);
       },
       { timeout: 15_000, interval: 500 },
     );
@@ -161,18 +219,32 @@ describe("the MCP servers of tools", () => {
 
   it("say why they do not start", async () => {
     const command = `npx --offline no-such-mcp-server-${crypto.randomUUID()}`;
-    const tool = await proxy.createTool({ name: "nothing", type: "mcp", mcpServerCommand: command });
+    const tool = await proxy.createTool({
+      name: "nothing",
+      type: "mcp",
+      mcpServerCommand: command,
+    });
     const answer = await restart(command);
-    expect([answer.status, ((await answer.json()) as { error: { code: string } }).error.code]).toEqual([502, "mcp_server_failed"]);
+    expect([
+      answer.status,
+      ((await answer.json()) as { error: { code: string } }).error.code,
+    ]).toEqual([502, "mcp_server_failed"]);
     const server = (await servers()).find((shown) => shown.command === command);
-    expect(server).toMatchObject({ state: "failed", lastError: expect.stringContaining("could not be started") as unknown });
+    expect(server).toMatchObject({
+      state: "failed",
+      lastError: expect.stringContaining("could not be started") as unknown,
+    });
     await proxy.admin(`/tools/${tool.id}`, { method: "DELETE" });
   });
 
   it("are started by no command but those of tools", async () => {
-    for (const command of ["npx some-other-server", "bash -c ls"]) expect((await restart(command)).status, command).toBe(404);
-    expect((await proxy.admin("/tools/servers/restart", { json: { id: "0".repeat(64) } })).status).toBe(404);
-    for (const json of [{}, { id: "a", command: "b" }]) expect((await proxy.admin("/tools/servers/restart", { json })).status).toBe(400);
+    for (const command of ["npx some-other-server", "bash -c ls"])
+      expect((await restart(command)).status, command).toBe(404);
+    expect(
+      (await proxy.admin("/tools/servers/restart", { json: { id: "0".repeat(64) } })).status,
+    ).toBe(404);
+    for (const json of [{}, { id: "a", command: "b" }])
+      expect((await proxy.admin("/tools/servers/restart", { json })).status).toBe(400);
     expect((await fetch(`${proxy.url}/api/admin/tools/servers`)).status).toBe(401);
   });
 });

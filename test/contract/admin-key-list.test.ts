@@ -37,7 +37,12 @@ const list = async (search: Record<string, string>): Promise<Page> => {
 async function all(search: Record<string, string>): Promise<Key[]> {
   const keys: Key[] = [];
   for (let cursor: string | null = ""; cursor !== null;) {
-    const page: Page = await list({ q: MARK, limit: "2", ...search, ...(cursor === "" ? {} : { cursor }) });
+    const page: Page = await list({
+      q: MARK,
+      limit: "2",
+      ...search,
+      ...(cursor === "" ? {} : { cursor }),
+    });
     expect(page.data.length).toBeLessThanOrEqual(2);
     keys.push(...page.data);
     cursor = page.nextCursor;
@@ -58,7 +63,10 @@ beforeAll(async () => {
 
 describe("the list of keys", () => {
   it("is searched by name, by the visible start and by the visible end; a pattern's characters are plain ones", async () => {
-    const found = async (q: string) => names((await list({ q, limit: "200" })).data.filter(({ name }) => name.endsWith(MARK))).toSorted();
+    const found = async (q: string) =>
+      names(
+        (await list({ q, limit: "200" })).data.filter(({ name }) => name.endsWith(MARK)),
+      ).toSorted();
     expect(await found(MARK)).toEqual([...NAMES].toSorted());
     expect(await found("ALPHA")).toEqual(["Alpha", "alphaX1", "alpha_1"]);
     expect(await found("alpha_")).toEqual(["alpha_1"]);
@@ -67,8 +75,10 @@ describe("the list of keys", () => {
     expect(await found("\\ co")).toEqual(["charlie \\ co"]);
     expect(await found(` bravo ${MARK} `)).toEqual(["Bravo"]);
     expect(await found("nobody's")).toEqual([]);
-    for (const { keyPrefix, name } of made) expect(await found(keyPrefix)).toEqual([name.replace(` ${MARK}`, "")]);
-    for (const { keySuffix, name } of made) expect(await found(keySuffix)).toContain(name.replace(` ${MARK}`, ""));
+    for (const { keyPrefix, name } of made)
+      expect(await found(keyPrefix)).toEqual([name.replace(` ${MARK}`, "")]);
+    for (const { keySuffix, name } of made)
+      expect(await found(keySuffix)).toContain(name.replace(` ${MARK}`, ""));
   });
 
   it("is ordered by name, whatever its case, both ways", async () => {
@@ -80,8 +90,22 @@ describe("the list of keys", () => {
 
   it("is ordered by expiry, soonest first; keys that never expire come last, both ways", async () => {
     const expiries = (keys: Key[]) => keys.map(({ expiresAt }) => expiresAt?.slice(0, 4) ?? null);
-    expect(expiries(await all({ sort: "expiresAt" }))).toEqual(["2030", "2030", "2031", "2032", null, null]);
-    expect(expiries(await all({ sort: "expiresAt", order: "desc" }))).toEqual(["2032", "2031", "2030", "2030", null, null]);
+    expect(expiries(await all({ sort: "expiresAt" }))).toEqual([
+      "2030",
+      "2030",
+      "2031",
+      "2032",
+      null,
+      null,
+    ]);
+    expect(expiries(await all({ sort: "expiresAt", order: "desc" }))).toEqual([
+      "2032",
+      "2031",
+      "2030",
+      "2030",
+      null,
+      null,
+    ]);
   });
 
   it("is ordered by creation, newest first", async () => {
@@ -92,22 +116,39 @@ describe("the list of keys", () => {
   it("is ordered by last use and by spend; keys without either come last", async () => {
     const costs = [3_000_000, 1_000_000, 2_000_000];
     const answers = costs.map((tokens) =>
-      completion({ content: "hi" }, { usage: { prompt_tokens: tokens, completion_tokens: 0, total_tokens: tokens } }),
+      completion(
+        { content: "hi" },
+        { usage: { prompt_tokens: tokens, completion_tokens: 0, total_tokens: tokens } },
+      ),
     );
     const upstream = await startUpstream(...answers);
     const used = made.slice(1, 4);
     for (const { id, key } of used) {
-      await proxy.admin(`/api-keys/${id}`, { method: "PATCH", json: { openaiBaseUrl: upstream.url } });
-      expect((await post(key, { model: "gpt-4.1-mini", messages: [{ role: "user", content: "hi" }] })).status).toBe(200);
+      await proxy.admin(`/api-keys/${id}`, {
+        method: "PATCH",
+        json: { openaiBaseUrl: upstream.url },
+      });
+      expect(
+        (await post(key, { model: "gpt-4.1-mini", messages: [{ role: "user", content: "hi" }] }))
+          .status,
+      ).toBe(200);
     }
     const areKnown = async () =>
-      (await list({ q: MARK })).data.filter(({ lastUsedAt, spend }) => lastUsedAt !== null && spend.month > 0).length;
+      (await list({ q: MARK })).data.filter(
+        ({ lastUsedAt, spend }) => lastUsedAt !== null && spend.month > 0,
+      ).length;
     await expect.poll(areKnown, { timeout: 15_000, interval: 200 }).toBe(3);
     const bySpend = await all({ sort: "spend" });
     expect(names(bySpend).slice(0, 3)).toEqual([NAMES[1], NAMES[3], NAMES[2]]);
-    expect(bySpend.map(({ spend }) => Number(spend.month.toFixed(3)))).toEqual([1.2, 0.8, 0.4, 0, 0, 0]);
+    expect(bySpend.map(({ spend }) => Number(spend.month.toFixed(3)))).toEqual([
+      1.2, 0.8, 0.4, 0, 0, 0,
+    ]);
     expect(names(await all({ sort: "spend", order: "asc" }))).toEqual(names(bySpend).toReversed());
-    expect(names(await all({ sort: "lastUsedAt" })).slice(0, 3)).toEqual([NAMES[3], NAMES[2], NAMES[1]]);
+    expect(names(await all({ sort: "lastUsedAt" })).slice(0, 3)).toEqual([
+      NAMES[3],
+      NAMES[2],
+      NAMES[1],
+    ]);
     const oldest = await all({ sort: "lastUsedAt", order: "asc" });
     expect(names(oldest).slice(0, 3)).toEqual([NAMES[1], NAMES[2], NAMES[3]]);
     expect(oldest.slice(3).every(({ lastUsedAt }) => lastUsedAt === null)).toBe(true);
@@ -116,7 +157,10 @@ describe("the list of keys", () => {
   it("refuses an order that there is not, and a cursor of another order", async () => {
     for (const [param, value] of Object.entries({ sort: "id", order: "up", q: "x".repeat(201) })) {
       const answer = await query({ [param]: value });
-      expect([answer.status, ((await answer.json()) as { error: { param: string } }).error.param]).toEqual([400, param]);
+      expect([
+        answer.status,
+        ((await answer.json()) as { error: { param: string } }).error.param,
+      ]).toEqual([400, param]);
     }
     const { nextCursor } = await list({ q: MARK, limit: "2", sort: "name" });
     const forged = (sort: string, value: unknown) => ({
@@ -135,7 +179,10 @@ describe("the list of keys", () => {
     ];
     for (const search of refused) {
       const answer = await query({ cursor: nextCursor ?? "", ...search });
-      expect([answer.status, ((await answer.json()) as { error: { param: string } }).error.param]).toEqual([400, "cursor"]);
+      expect([
+        answer.status,
+        ((await answer.json()) as { error: { param: string } }).error.param,
+      ]).toEqual([400, "cursor"]);
     }
     expect((await query(forged("expiresAt", "2026-12-31T00:00:00.000Z"))).status).toBe(200);
   });

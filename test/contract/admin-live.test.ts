@@ -31,12 +31,14 @@ async function listen(query: string, headers: Record<string, string> = {}): Prom
   const events: LiveEvent[] = [];
   const comments: string[] = [];
   const parser = createParser({
-    onEvent: ({ event, id, data }) => events.push({ event: event ?? "", id: id ?? "", row: JSON.parse(data) as LiveEvent["row"] }),
+    onEvent: ({ event, id, data }) =>
+      events.push({ event: event ?? "", id: id ?? "", row: JSON.parse(data) as LiveEvent["row"] }),
     onComment: (comment) => comments.push(comment),
   });
   const decoder = new TextDecoder();
   const reading = (async () => {
-    for await (const bytes of answer.body ?? []) parser.feed(decoder.decode(bytes, { stream: true }));
+    for await (const bytes of answer.body ?? [])
+      parser.feed(decoder.decode(bytes, { stream: true }));
   })().catch((error: unknown) => {
     if (!gone.signal.aborted) throw error;
   });
@@ -57,9 +59,11 @@ async function listen(query: string, headers: Record<string, string> = {}): Prom
 
 let signedIn: Promise<string> | null = null;
 async function token(): Promise<string> {
-  return (signedIn ??= proxy.admin("/login", { json: { password: "a password for tests" } }).then(async (answer) => {
-    return ((await answer.json()) as { token: string }).token;
-  }));
+  return (signedIn ??= proxy
+    .admin("/login", { json: { password: "a password for tests" } })
+    .then(async (answer) => {
+      return ((await answer.json()) as { token: string }).token;
+    }));
 }
 
 describe("the live list of conversations", () => {
@@ -71,7 +75,9 @@ describe("the live list of conversations", () => {
     for (const { next, events } of listeners) {
       const { event, row } = await next((shown) => shown.row.id === id);
       expect(event).toBe("conversation");
-      const list = (await (await proxy.admin(`/conversations?apiKeyId=${keyId}&limit=1`)).json()) as { data: unknown[] };
+      const list = (await (
+        await proxy.admin(`/conversations?apiKeyId=${keyId}&limit=1`)
+      ).json()) as { data: unknown[] };
       expect(row).toEqual(list.data[0]);
       await new Promise((resolve) => setTimeout(resolve, 2500));
       expect(events.map((shown) => shown.row.id)).toEqual([id]);
@@ -101,7 +107,11 @@ describe("the live list of conversations", () => {
 
   it("shows what the filter lets through, and nothing else", async () => {
     const error = { error: { message: "no", type: "x", param: null, code: null } };
-    const { keyId, converse } = await startRecorder({}, completion({ content: "hello" }), json(error, 404));
+    const { keyId, converse } = await startRecorder(
+      {},
+      completion({ content: "hello" }),
+      json(error, 404),
+    );
     const failures = await listen(`apiKeyId=${keyId}&status=failed&model=gpt-test&minDurationMs=0`);
     const others = await listen("tool=no_such_tool");
     await converse("works");

@@ -15,7 +15,10 @@ interface Operation {
   operationId: string;
   parameters?: { name: string; in: string; required: boolean; schema: Record<string, unknown> }[];
   requestBody?: { content: Record<string, { schema: Record<string, unknown> }> };
-  responses: Record<string, { description: string; content?: Record<string, { schema: { $ref: string } }> }>;
+  responses: Record<
+    string,
+    { description: string; content?: Record<string, { schema: { $ref: string } }> }
+  >;
 }
 
 interface Document {
@@ -42,34 +45,52 @@ const routes = () => [
 
 const operations = () =>
   Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, path, operation })),
+    Object.entries(methods).map(([method, operation]) => ({
+      name: `${method.toUpperCase()} ${path}`,
+      path,
+      operation,
+    })),
   );
 
 describe("the OpenAPI document of the admin API", () => {
   it("has every route, and no other", () => {
     const described = operations().map(({ name }) => name.replace(/\{(\w+)\}/g, ":$1"));
     expect(described.toSorted()).toEqual(routes().toSorted());
-    for (const route of routes()) expect(Object.keys(ROUTE_TEXTS), "src/routes/openapi-routes.ts").toContain(route);
-    for (const route of Object.keys(ROUTE_TEXTS)) expect(routes(), "a route that is described but not there").toContain(route);
+    for (const route of routes())
+      expect(Object.keys(ROUTE_TEXTS), "src/routes/openapi-routes.ts").toContain(route);
+    for (const route of Object.keys(ROUTE_TEXTS))
+      expect(routes(), "a route that is described but not there").toContain(route);
   });
 
   it("is a document of OpenAPI 3.1 that can be read without knowing us", () => {
     expect(document.openapi).toMatch(/^3\.1\.\d$/);
-    expect(document.info).toMatchObject({ title: expect.any(String) as unknown, version: expect.any(String) as unknown });
+    expect(document.info).toMatchObject({
+      title: expect.any(String) as unknown,
+      version: expect.any(String) as unknown,
+    });
     expect(document.servers).toEqual([{ url: "/api/admin" }]);
     const ids = operations().map(({ operation }) => operation.operationId);
     expect(new Set(ids).size).toBe(ids.length);
     for (const { name, path, operation } of operations()) {
-      const named = (operation.parameters ?? []).filter((parameter) => parameter.in === "path").map((parameter) => parameter.name);
-      expect(named, name).toEqual([...path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter));
-      expect(new Set((operation.parameters ?? []).map((parameter) => `${parameter.in} ${parameter.name}`)).size, name).toBe(
-        (operation.parameters ?? []).length,
+      const named = (operation.parameters ?? [])
+        .filter((parameter) => parameter.in === "path")
+        .map((parameter) => parameter.name);
+      expect(named, name).toEqual(
+        [...path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter),
       );
+      expect(
+        new Set(
+          (operation.parameters ?? []).map((parameter) => `${parameter.in} ${parameter.name}`),
+        ).size,
+        name,
+      ).toBe((operation.parameters ?? []).length);
       for (const [status, { description, content }] of Object.entries(operation.responses)) {
         expect(status, name).toMatch(/^(?:[1-5]\d\d|default)$/);
         expect(description, name).not.toBe("");
         for (const { schema } of Object.values(content ?? {}))
-          expect(document.components.schemas, name).toHaveProperty(schema.$ref.replace("#/components/schemas/", ""));
+          expect(document.components.schemas, name).toHaveProperty(
+            schema.$ref.replace("#/components/schemas/", ""),
+          );
       }
     }
   });
@@ -84,19 +105,43 @@ describe("the OpenAPI document of the admin API", () => {
         ...Object.values(operation.requestBody?.content ?? {}).map(({ schema }) => schema),
       ]),
     ];
-    for (const schema of schemas) expect(() => ajv.compile(schema as object), JSON.stringify(schema)).not.toThrow();
+    for (const schema of schemas)
+      expect(() => ajv.compile(schema as object), JSON.stringify(schema)).not.toThrow();
   });
 
   it("says what the routes themselves check", () => {
     const list = document.paths["/conversations"]?.["get"];
     expect(list?.parameters?.map(({ name }) => name).toSorted()).toEqual(
-      ["apiKeyId", "cursor", "endpoint", "from", "limit", "minDurationMs", "model", "q", "status", "to", "tool"].toSorted(),
+      [
+        "apiKeyId",
+        "cursor",
+        "endpoint",
+        "from",
+        "limit",
+        "minDurationMs",
+        "model",
+        "q",
+        "status",
+        "to",
+        "tool",
+      ].toSorted(),
     );
-    expect(list?.parameters?.find(({ name }) => name === "status")?.schema).toMatchObject({ enum: ["completed", "failed", "cancelled"] });
-    expect(list?.parameters?.find(({ name }) => name === "limit")?.schema).toMatchObject({ type: "integer", minimum: 1, maximum: 200 });
+    expect(list?.parameters?.find(({ name }) => name === "status")?.schema).toMatchObject({
+      enum: ["completed", "failed", "cancelled"],
+    });
+    expect(list?.parameters?.find(({ name }) => name === "limit")?.schema).toMatchObject({
+      type: "integer",
+      minimum: 1,
+      maximum: 200,
+    });
     expect(list?.parameters?.every(({ required }) => !required)).toBe(true);
-    const create = document.paths["/tools"]?.["post"]?.requestBody?.content["application/json"]?.schema;
-    expect(create).toMatchObject({ type: "object", required: ["name", "type"], additionalProperties: false });
+    const create =
+      document.paths["/tools"]?.["post"]?.requestBody?.content["application/json"]?.schema;
+    expect(create).toMatchObject({
+      type: "object",
+      required: ["name", "type"],
+      additionalProperties: false,
+    });
   });
 
   it("is the operator's alone", async () => {
@@ -109,8 +154,15 @@ describe("answers of the admin API", () => {
   addFormats.default(ajv);
   const validators = new Map<string, ValidateFunction>();
 
-  /** What is wrong with an answer by the document's shape. It may have no more than the document says. */
-  async function faultsOf(path: string, shape: keyof typeof SHAPES, init: Parameters<typeof proxy.admin>[1] = {}): Promise<string[]> {
+  /**
+   * What is wrong with an answer by the document's shape. It may have no more than the document
+   * says.
+   */
+  async function faultsOf(
+    path: string,
+    shape: keyof typeof SHAPES,
+    init: Parameters<typeof proxy.admin>[1] = {},
+  ): Promise<string[]> {
     const body = (await (await proxy.admin(path, init)).json()) as unknown;
     // The document's shapes are open to what is added later; ours are all that there is now.
     const closed = z.toJSONSchema(SHAPES[shape], { io: "output", unrepresentable: "any" });
@@ -118,11 +170,18 @@ describe("answers of the admin API", () => {
     validators.set(shape, validate);
     return validate(body)
       ? []
-      : (validate.errors ?? []).map((error) => `${path}${error.instancePath} ${error.message} ${JSON.stringify(error.params)}`);
+      : (validate.errors ?? []).map(
+          (error) =>
+            `${path}${error.instancePath} ${error.message} ${JSON.stringify(error.params)}`,
+        );
   }
 
   it("have the shapes that the document gives them", async () => {
-    const tool = await proxy.createTool({ name: "shape", type: "function", implementation: "return 1;" });
+    const tool = await proxy.createTool({
+      name: "shape",
+      type: "function",
+      implementation: "return 1;",
+    });
     const { keyId, converse } = await startRecorder(
       { toolIds: [tool.id] },
       completion({ content: "Let me see.", tool_calls: [toolCall("call_1", tool.name, {})] }),
@@ -151,10 +210,9 @@ describe("answers of the admin API", () => {
       ["/audit", "AuditPage"],
       ["/settings", "Settings"],
       ["/conversations?limit=0", "Error"],
-      ...["none", "key", "model", "tool", "endpoint"].map((groupBy): Parameters<typeof faultsOf> => [
-        `/stats?groupBy=${groupBy}`,
-        "Statistics",
-      ]),
+      ...["none", "key", "model", "tool", "endpoint"].map(
+        (groupBy): Parameters<typeof faultsOf> => [`/stats?groupBy=${groupBy}`, "Statistics"],
+      ),
     ];
     for (const answer of answers) expect(await faultsOf(...answer)).toEqual([]);
   });

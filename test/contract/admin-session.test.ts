@@ -25,7 +25,11 @@ function signInFrom(lastByte: number, body: string): Promise<Answer> {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
       response.on("end", () =>
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() }),
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: Buffer.concat(chunks).toString(),
+        }),
       );
     });
     outgoing.on("error", reject);
@@ -61,9 +65,20 @@ describe("signing in", () => {
     const wrong = await signInFrom(3, password("not the password"));
     expect(wrong.status).toBe(401);
     expect(JSON.parse(wrong.body)).toEqual({
-      error: { message: expect.any(String), type: "invalid_request_error", param: "password", code: "wrong_password" },
+      error: {
+        message: expect.any(String),
+        type: "invalid_request_error",
+        param: "password",
+        code: "wrong_password",
+      },
     });
-    for (const body of ["{}", "", "{", password(ADMIN_PASSWORD).replace("}", ',"user":"x"}'), '{"password":1}']) {
+    for (const body of [
+      "{}",
+      "",
+      "{",
+      password(ADMIN_PASSWORD).replace("}", ',"user":"x"}'),
+      '{"password":1}',
+    ]) {
       const { status, body: text } = await signInFrom(3, body);
       expect(status, `${body} → ${text}`).toBe(400);
     }
@@ -71,19 +86,24 @@ describe("signing in", () => {
 
   it("is stopped after ten wrong passwords from one address, however many come at the same time, and from that address only", async () => {
     const lastByte = 10 + Math.floor(Math.random() * 200);
-    const attempts = await Promise.all(Array.from({ length: 15 }, (_, index) => signInFrom(lastByte, password(`guess ${index}`))));
+    const attempts = await Promise.all(
+      Array.from({ length: 15 }, (_, index) => signInFrom(lastByte, password(`guess ${index}`))),
+    );
     const statuses = attempts.map(({ status }) => status).toSorted((a, b) => a - b);
     expect(statuses).toEqual([...Array<number>(10).fill(401), ...Array<number>(5).fill(429)]);
     const stopped = await signInFrom(lastByte, password(ADMIN_PASSWORD));
     expect(stopped.status).toBe(429);
     expect(Number(stopped.headers["retry-after"])).toBeGreaterThan(0);
     expect(Number(stopped.headers["retry-after"])).toBeLessThanOrEqual(300);
-    expect((await signInFrom(lastByte === 99 ? 98 : 99, password(ADMIN_PASSWORD))).status).toBe(200);
+    expect((await signInFrom(lastByte === 99 ? 98 : 99, password(ADMIN_PASSWORD))).status).toBe(
+      200,
+    );
   });
 
   it("forgets wrong passwords after a right one", async () => {
     for (let round = 0; round < 3; round++) {
-      for (let guess = 0; guess < 5; guess++) expect((await signInFrom(4, password("wrong"))).status).toBe(401);
+      for (let guess = 0; guess < 5; guess++)
+        expect((await signInFrom(4, password("wrong"))).status).toBe(401);
       expect((await signInFrom(4, password(ADMIN_PASSWORD))).status).toBe(200);
     }
   });
@@ -95,7 +115,9 @@ describe("the admin API", () => {
       const answer = await fetch(`${proxy.url}/api/admin${path}`);
       expect(await codeOf(answer), path).toEqual([401, "admin_session_required"]);
     }
-    expect(await codeOf(await fetch(`${proxy.url}/api/admin/api-keys`, { method: "POST" }))).toEqual([401, "admin_session_required"]);
+    expect(
+      await codeOf(await fetch(`${proxy.url}/api/admin/api-keys`, { method: "POST" })),
+    ).toEqual([401, "admin_session_required"]);
   });
 
   it("takes no other token: forged, unsigned, expired, for another purpose, or a proxy key", async () => {
@@ -119,12 +141,14 @@ describe("the admin API", () => {
       "x",
     ];
     for (const bad of forged) {
-      expect(await codeOf(await fetch(tools(), { headers: { authorization: `Bearer ${bad}` } })), bad).toEqual([
-        401,
-        "admin_session_required",
-      ]);
+      expect(
+        await codeOf(await fetch(tools(), { headers: { authorization: `Bearer ${bad}` } })),
+        bad,
+      ).toEqual([401, "admin_session_required"]);
     }
-    expect(await codeOf(await fetch(tools(), { headers: { authorization: `Basic ${token}` } }))).toEqual([401, "admin_session_required"]);
+    expect(
+      await codeOf(await fetch(tools(), { headers: { authorization: `Basic ${token}` } })),
+    ).toEqual([401, "admin_session_required"]);
   });
 
   it("is open to the page by a cookie that scripts and other sites cannot use", async () => {
@@ -139,7 +163,11 @@ describe("the admin API", () => {
     const change = (origin: string | null) =>
       fetch(`${proxy.url}/api/admin/api-keys`, {
         method: "POST",
-        headers: { ...headers, "content-type": "application/json", ...(origin === null ? {} : { origin }) },
+        headers: {
+          ...headers,
+          "content-type": "application/json",
+          ...(origin === null ? {} : { origin }),
+        },
         body: JSON.stringify({ name: "from the page" }),
       });
     expect((await change(new URL(proxy.url).origin)).status).toBe(201);

@@ -16,13 +16,18 @@ interface Settings {
 describe("the settings", () => {
   it("say what runs where, and how it is configured", async () => {
     const settings = (await (await proxy.admin("/settings")).json()) as Settings;
-    const { version } = JSON.parse(readFileSync(resolve(import.meta.dirname, "../../package.json"), "utf8")) as { version: string };
+    const { version } = JSON.parse(
+      readFileSync(resolve(import.meta.dirname, "../../package.json"), "utf8"),
+    ) as { version: string };
     const isWorker = proxy.target === "workerd";
     expect(settings).toMatchObject({
       version,
       node: isWorker ? null : process.versions.node,
       runtime: isWorker ? "workerd" : "node",
-      database: { version: expect.stringMatching(/^\d+\.\d+$/) as unknown, embedded: proxy.target === "node-pglite" },
+      database: {
+        version: expect.stringMatching(/^\d+\.\d+$/) as unknown,
+        embedded: proxy.target === "node-pglite",
+      },
       retentionDays: null,
       warnings: [],
     });
@@ -37,7 +42,13 @@ describe("the settings", () => {
 
   it("hold no secret", async () => {
     const text = await (await proxy.admin("/settings")).text();
-    for (const secret of ["a secret for tests", "a password for tests", "sk-upstream-default", "a token for tests", "postgres://"])
+    for (const secret of [
+      "a secret for tests",
+      "a password for tests",
+      "sk-upstream-default",
+      "a token for tests",
+      "postgres://",
+    ])
       expect(text).not.toContain(secret);
     expect(text).not.toMatch(/PASSWORD|SECRET|TOKEN|ENCRYPTION|API_KEY|DATABASE_URL/);
   });

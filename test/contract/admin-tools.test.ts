@@ -18,12 +18,19 @@ const create = async (fields: Record<string, unknown>): Promise<Tool> => {
 };
 
 const FUNCTION = { type: "function", implementation: "return args;" };
-const MCP = { type: "mcp", mcpServerCommand: "npx @modelcontextprotocol/server-filesystem /srv/data" };
+const MCP = {
+  type: "mcp",
+  mcpServerCommand: "npx @modelcontextprotocol/server-filesystem /srv/data",
+};
 const URL_TOOL = { type: "mcp", mcpServerUrl: "https://mcp.example/mcp" };
 const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-async function refusal(answer: Response): Promise<{ status: number; code: string; param: string | null; message: string }> {
-  const { error } = (await answer.json()) as { error: { code: string; param: string | null; message: string } };
+async function refusal(
+  answer: Response,
+): Promise<{ status: number; code: string; param: string | null; message: string }> {
+  const { error } = (await answer.json()) as {
+    error: { code: string; param: string | null; message: string };
+  };
   return { status: answer.status, ...error };
 }
 
@@ -34,7 +41,9 @@ const CALCULATOR = {
   type: "function",
   parameters: {
     type: "object",
-    properties: { expression: { type: "string", description: "Mathematical expression to evaluate" } },
+    properties: {
+      expression: { type: "string", description: "Mathematical expression to evaluate" },
+    },
     required: ["expression"],
   },
   implementation: "return { result: eval(args.expression) };",
@@ -43,7 +52,11 @@ const READ_FILE = {
   name: "read_file",
   description: "Read file contents",
   type: "mcp",
-  parameters: { type: "object", properties: { path: { type: "string", description: "File path to read" } }, required: ["path"] },
+  parameters: {
+    type: "object",
+    properties: { path: { type: "string", description: "File path to read" } },
+    required: ["path"],
+  },
   mcpServerCommand: "npx @modelcontextprotocol/server-filesystem /path/to/allowed/directory",
 };
 
@@ -95,12 +108,22 @@ describe("a tool", () => {
   });
 
   it("may be at a URL, has a time limit and can be made inactive", async () => {
-    const tool = { type: "mcp", mcpServerUrl: "https://mcp.example/mcp", mcpToolName: "search", timeoutMs: 600_000, isActive: false };
+    const tool = {
+      type: "mcp",
+      mcpServerUrl: "https://mcp.example/mcp",
+      mcpToolName: "search",
+      timeoutMs: 600_000,
+      isActive: false,
+    };
     expect(await create({ ...tool, name: unique("search") })).toMatchObject(tool);
   });
 
   it("shows the names of its environment variables, never their values", async () => {
-    const tool = await create({ ...MCP, name: unique("env"), env: { API_TOKEN: "very-secret-value", MODE: "x" } });
+    const tool = await create({
+      ...MCP,
+      name: unique("env"),
+      env: { API_TOKEN: "very-secret-value", MODE: "x" },
+    });
     expect(tool["envNames"]).toEqual(["API_TOKEN", "MODE"]);
     for (const text of [
       JSON.stringify(tool),
@@ -109,8 +132,12 @@ describe("a tool", () => {
     ]) {
       expect(text).not.toContain("very-secret-value");
     }
-    expect(await (await patch(tool.id, { description: "x" })).json()).toMatchObject({ envNames: ["API_TOKEN", "MODE"] });
-    expect(await (await patch(tool.id, { env: { OTHER: "y" } })).json()).toMatchObject({ envNames: ["OTHER"] });
+    expect(await (await patch(tool.id, { description: "x" })).json()).toMatchObject({
+      envNames: ["API_TOKEN", "MODE"],
+    });
+    expect(await (await patch(tool.id, { env: { OTHER: "y" } })).json()).toMatchObject({
+      envNames: ["OTHER"],
+    });
     expect(await (await patch(tool.id, { env: null })).json()).toMatchObject({ envNames: [] });
   });
 
@@ -120,20 +147,43 @@ describe("a tool", () => {
     const tool = await create({ type: "mcp", mcpServerUrl, name: unique("headers"), mcpHeaders });
     expect(tool).toMatchObject({ mcpHeaderNames: ["Authorization", "X-Team"], envNames: [] });
     const read = async () => (await proxy.admin(`/tools/${tool.id}`)).text();
-    for (const text of [JSON.stringify(tool), await read(), await (await proxy.admin("/tools?limit=200")).text()]) {
+    for (const text of [
+      JSON.stringify(tool),
+      await read(),
+      await (await proxy.admin("/tools?limit=200")).text(),
+    ]) {
       expect(text).not.toMatch(/very-secret-header|"mcpHeaders"/);
     }
-    expect(await (await patch(tool.id, { description: "x" })).json()).toMatchObject({ mcpHeaderNames: ["Authorization", "X-Team"] });
-    expect(await refusal(await patch(tool.id, { mcpServerUrl: null, ...MCP }))).toMatchObject({ status: 400, param: "mcpHeaders" });
-    expect(await (await patch(tool.id, { mcpHeaders: { "x-other": "y" } })).json()).toMatchObject({ mcpHeaderNames: ["x-other"] });
-    expect(await (await patch(tool.id, { mcpHeaders: {} })).json()).toMatchObject({ mcpHeaderNames: [] });
+    expect(await (await patch(tool.id, { description: "x" })).json()).toMatchObject({
+      mcpHeaderNames: ["Authorization", "X-Team"],
+    });
+    expect(await refusal(await patch(tool.id, { mcpServerUrl: null, ...MCP }))).toMatchObject({
+      status: 400,
+      param: "mcpHeaders",
+    });
+    expect(await (await patch(tool.id, { mcpHeaders: { "x-other": "y" } })).json()).toMatchObject({
+      mcpHeaderNames: ["x-other"],
+    });
+    expect(await (await patch(tool.id, { mcpHeaders: {} })).json()).toMatchObject({
+      mcpHeaderNames: [],
+    });
     const moved = await patch(tool.id, { mcpServerUrl: null, mcpHeaders: null, ...MCP });
     expect(await moved.json()).toMatchObject({ ...MCP, mcpHeaderNames: [] });
   });
 
   it("says whose process runs it, how often at the same time, and what becomes of it when its server changes it", async () => {
-    const tool = await create({ ...MCP, name: unique("rules"), mcpIsolation: "shared", maxConcurrency: 3, onMcpChange: "disable" });
-    expect(tool).toMatchObject({ mcpIsolation: "shared", maxConcurrency: 3, onMcpChange: "disable" });
+    const tool = await create({
+      ...MCP,
+      name: unique("rules"),
+      mcpIsolation: "shared",
+      maxConcurrency: 3,
+      onMcpChange: "disable",
+    });
+    expect(tool).toMatchObject({
+      mcpIsolation: "shared",
+      maxConcurrency: 3,
+      onMcpChange: "disable",
+    });
     const other = { mcpIsolation: "key", maxConcurrency: null, onMcpChange: "keep" };
     expect(await (await patch(tool.id, other)).json()).toMatchObject(other);
   });
@@ -141,9 +191,17 @@ describe("a tool", () => {
   it("has a name that no other tool has", async () => {
     const [name, other] = [unique("taken"), unique("free")];
     await create({ ...FUNCTION, name });
-    expect(await refusal(await post({ ...MCP, name }))).toMatchObject({ status: 409, code: "conflict", param: "name" });
+    expect(await refusal(await post({ ...MCP, name }))).toMatchObject({
+      status: 409,
+      code: "conflict",
+      param: "name",
+    });
     const { id } = await create({ ...FUNCTION, name: other });
-    expect(await refusal(await patch(id, { name }))).toMatchObject({ status: 409, code: "conflict", param: "name" });
+    expect(await refusal(await patch(id, { name }))).toMatchObject({
+      status: 409,
+      code: "conflict",
+      param: "name",
+    });
     expect((await patch(id, { name: other })).status).toBe(200);
   });
 
@@ -159,7 +217,10 @@ describe("a tool", () => {
 });
 
 describe("what cannot be a tool is refused with a 400 that says why", () => {
-  const properties = (schema: unknown) => ({ ...FUNCTION, parameters: { type: "object", properties: { a: schema } } });
+  const properties = (schema: unknown) => ({
+    ...FUNCTION,
+    parameters: { type: "object", properties: { a: schema } },
+  });
   const faults: [string, Record<string, unknown>, string, RegExp][] = [
     ["a name with a space", { ...FUNCTION, name: "a b" }, "name", /letters/],
     ["an empty name", { ...FUNCTION, name: "" }, "name", /letters/],
@@ -168,41 +229,126 @@ describe("what cannot be a tool is refused with a 400 that says why", () => {
     ["an unknown type", { ...FUNCTION, type: "http" }, "type", /function/],
     ["an unknown field", { ...FUNCTION, implementaton: "x" }, "implementaton", /no field/],
     ["no implementation", { type: "function" }, "implementation", /missing/],
-    ["an implementation that does not parse", { ...FUNCTION, implementation: "return {;" }, "implementation", /does not parse: \S+/],
-    ["an implementation that leaves its function", { ...FUNCTION, implementation: "} {" }, "implementation", /does not parse/],
-    ["a function with a command", { ...FUNCTION, mcpServerCommand: "npx x" }, "mcpServerCommand", /type "mcp"/],
-    ["an mcp tool with an implementation", { ...MCP, implementation: "return 1;" }, "implementation", /type "function"/],
+    [
+      "an implementation that does not parse",
+      { ...FUNCTION, implementation: "return {;" },
+      "implementation",
+      /does not parse: \S+/,
+    ],
+    [
+      "an implementation that leaves its function",
+      { ...FUNCTION, implementation: "} {" },
+      "implementation",
+      /does not parse/,
+    ],
+    [
+      "a function with a command",
+      { ...FUNCTION, mcpServerCommand: "npx x" },
+      "mcpServerCommand",
+      /type "mcp"/,
+    ],
+    [
+      "an mcp tool with an implementation",
+      { ...MCP, implementation: "return 1;" },
+      "implementation",
+      /type "function"/,
+    ],
     ["an mcp tool without a server", { type: "mcp" }, "mcpServerCommand", /mcpServerUrl/],
-    ["an mcp tool with two servers", { ...MCP, mcpServerUrl: "https://x/mcp" }, "mcpServerUrl", /not both/],
+    [
+      "an mcp tool with two servers",
+      { ...MCP, mcpServerUrl: "https://x/mcp" },
+      "mcpServerUrl",
+      /not both/,
+    ],
     ["a URL of another kind", { type: "mcp", mcpServerUrl: "file:///etc" }, "mcpServerUrl", /http/],
-    ["a command that is not allowed", { type: "mcp", mcpServerCommand: "bash -c id" }, "mcpServerCommand", /bash/],
-    ["a command with a shell operator", { type: "mcp", mcpServerCommand: "npx x; id" }, "mcpServerCommand", /;/],
-    ["a command that evaluates code", { type: "mcp", mcpServerCommand: "npx -c id" }, "mcpServerCommand", /-c/],
-    ["variables for a remote server", { type: "mcp", mcpServerUrl: "https://x/mcp", env: { A: "b" } }, "env", /mcpServerCommand/],
+    [
+      "a command that is not allowed",
+      { type: "mcp", mcpServerCommand: "bash -c id" },
+      "mcpServerCommand",
+      /bash/,
+    ],
+    [
+      "a command with a shell operator",
+      { type: "mcp", mcpServerCommand: "npx x; id" },
+      "mcpServerCommand",
+      /;/,
+    ],
+    [
+      "a command that evaluates code",
+      { type: "mcp", mcpServerCommand: "npx -c id" },
+      "mcpServerCommand",
+      /-c/,
+    ],
+    [
+      "variables for a remote server",
+      { type: "mcp", mcpServerUrl: "https://x/mcp", env: { A: "b" } },
+      "env",
+      /mcpServerCommand/,
+    ],
     ["a variable whose name is none", { ...MCP, env: { "A B": "x" } }, "env.A B", /./],
     ["a variable whose value is no text", { ...MCP, env: { A: 1 } }, "env.A", /string/],
-    ["headers for a server that a command starts", { ...MCP, mcpHeaders: { a: "b" } }, "mcpHeaders", /env/],
+    [
+      "headers for a server that a command starts",
+      { ...MCP, mcpHeaders: { a: "b" } },
+      "mcpHeaders",
+      /env/,
+    ],
     ["headers for a function", { ...FUNCTION, mcpHeaders: { a: "b" } }, "mcpHeaders", /type "mcp"/],
-    ["a header whose name is none", { ...URL_TOOL, mcpHeaders: { "a b": "x" } }, "mcpHeaders.a b", /./],
-    ["a header with a line break", { ...URL_TOOL, mcpHeaders: { a: "x\r\ny: z" } }, "mcpHeaders.a", /header/],
+    [
+      "a header whose name is none",
+      { ...URL_TOOL, mcpHeaders: { "a b": "x" } },
+      "mcpHeaders.a b",
+      /./,
+    ],
+    [
+      "a header with a line break",
+      { ...URL_TOOL, mcpHeaders: { a: "x\r\ny: z" } },
+      "mcpHeaders.a",
+      /header/,
+    ],
     ["an unknown isolation", { ...MCP, mcpIsolation: "none" }, "mcpIsolation", /"key" or "shared"/],
     ["no calls at the same time", { ...MCP, maxConcurrency: 0 }, "maxConcurrency", /./],
     ["half a call", { ...MCP, maxConcurrency: 1.5 }, "maxConcurrency", /./],
-    ["an unknown rule for changes", { ...MCP, onMcpChange: "ask" }, "onMcpChange", /"keep" or "disable"/],
+    [
+      "an unknown rule for changes",
+      { ...MCP, onMcpChange: "ask" },
+      "onMcpChange",
+      /"keep" or "disable"/,
+    ],
     ["what the server says of it", { ...MCP, mcpApproved: "{}" }, "mcpApproved", /no field/],
     ["a time limit of 0", { ...FUNCTION, timeoutMs: 0 }, "timeoutMs", /./],
     ["a time limit above 10 minutes", { ...FUNCTION, timeoutMs: 600_001 }, "timeoutMs", /./],
     ["parameters that are a list", { ...FUNCTION, parameters: [] }, "parameters", /JSON Schema/],
-    ["parameters of no object", { ...FUNCTION, parameters: { type: "string" } }, "parameters", /"object"/],
-    ["parameters without a type", { ...FUNCTION, parameters: { properties: {} } }, "parameters", /"object"/],
+    [
+      "parameters of no object",
+      { ...FUNCTION, parameters: { type: "string" } },
+      "parameters",
+      /"object"/,
+    ],
+    [
+      "parameters without a type",
+      { ...FUNCTION, parameters: { properties: {} } },
+      "parameters",
+      /"object"/,
+    ],
     [
       "properties that are a list",
       { ...FUNCTION, parameters: { type: "object", properties: [] } },
       "parameters",
       /parameters\.properties must/,
     ],
-    ["a property that is no schema", properties("string"), "parameters", /parameters\.properties\.a must/],
-    ["an unknown type of a property", properties({ type: "text" }), "parameters", /parameters\.properties\.a\.type must/],
+    [
+      "a property that is no schema",
+      properties("string"),
+      "parameters",
+      /parameters\.properties\.a must/,
+    ],
+    [
+      "an unknown type of a property",
+      properties({ type: "text" }),
+      "parameters",
+      /parameters\.properties\.a\.type must/,
+    ],
     [
       "a fault deep inside",
       properties({ anyOf: [{ items: { enum: 5 } }] }),
@@ -215,12 +361,32 @@ describe("what cannot be a tool is refused with a 400 that says why", () => {
       "parameters",
       /parameters\.required must/,
     ],
-    ["a pattern that does not parse", properties({ pattern: "(" }), "parameters", /regular expression/],
-    ["a reference that leads nowhere", properties({ $ref: "#/$defs/x" }), "parameters", /not there/],
-    ["a reference to elsewhere", properties({ $ref: "https://x/schema" }), "parameters", /into this schema/],
+    [
+      "a pattern that does not parse",
+      properties({ pattern: "(" }),
+      "parameters",
+      /regular expression/,
+    ],
+    [
+      "a reference that leads nowhere",
+      properties({ $ref: "#/$defs/x" }),
+      "parameters",
+      /not there/,
+    ],
+    [
+      "a reference to elsewhere",
+      properties({ $ref: "https://x/schema" }),
+      "parameters",
+      /into this schema/,
+    ],
   ];
   it.each(faults)("%s", async (...[, fields, param, reason]) => {
-    const { status, code, param: named, message } = await refusal(await post({ name: unique("bad"), ...fields }));
+    const {
+      status,
+      code,
+      param: named,
+      message,
+    } = await refusal(await post({ name: unique("bad"), ...fields }));
     expect({ status, code, param: named }).toEqual({ status: 400, code: "invalid_value", param });
     expect(message).toMatch(reason);
   });
@@ -230,7 +396,14 @@ describe("what cannot be a tool is refused with a 400 that says why", () => {
       $schema: "http://json-schema.org/draft-07/schema#",
       type: "object",
       properties: {
-        edits: { type: "array", items: { type: "object", properties: { oldText: { type: "string" } }, additionalProperties: false } },
+        edits: {
+          type: "array",
+          items: {
+            type: "object",
+            properties: { oldText: { type: "string" } },
+            additionalProperties: false,
+          },
+        },
         count: { type: ["integer", "null"], minimum: 0, default: 5 },
         anything: true,
         mode: { $ref: "#/$defs/Mode", description: "x" },
@@ -249,17 +422,34 @@ describe("what cannot be a tool is refused with a 400 that says why", () => {
 describe("changing a tool", () => {
   it("checks the tool that results, not the change alone", async () => {
     const { id } = await create({ ...MCP, name: unique("server") });
-    expect(await refusal(await patch(id, { mcpServerUrl: "https://x/mcp" }))).toMatchObject({ status: 400, param: "mcpServerUrl" });
-    expect(await refusal(await patch(id, { mcpServerCommand: null }))).toMatchObject({ status: 400, param: "mcpServerCommand" });
-    expect(await refusal(await patch(id, { implementation: "return 1;" }))).toMatchObject({ status: 400, param: "implementation" });
+    expect(await refusal(await patch(id, { mcpServerUrl: "https://x/mcp" }))).toMatchObject({
+      status: 400,
+      param: "mcpServerUrl",
+    });
+    expect(await refusal(await patch(id, { mcpServerCommand: null }))).toMatchObject({
+      status: 400,
+      param: "mcpServerCommand",
+    });
+    expect(await refusal(await patch(id, { implementation: "return 1;" }))).toMatchObject({
+      status: 400,
+      param: "implementation",
+    });
     const moved = await patch(id, { mcpServerUrl: "https://x/mcp", mcpServerCommand: null });
-    expect(await moved.json()).toMatchObject({ mcpServerUrl: "https://x/mcp", mcpServerCommand: null });
+    expect(await moved.json()).toMatchObject({
+      mcpServerUrl: "https://x/mcp",
+      mcpServerCommand: null,
+    });
   });
 
   it("can make it another type, which drops what only the old type had", async () => {
     const { id } = await create({ ...MCP, name: unique("both"), env: { A: "b" } });
-    expect(await refusal(await patch(id, { type: "function" }))).toMatchObject({ status: 400, param: "implementation" });
-    expect(await (await patch(id, { type: "function", implementation: "return 1;" })).json()).toMatchObject({
+    expect(await refusal(await patch(id, { type: "function" }))).toMatchObject({
+      status: 400,
+      param: "implementation",
+    });
+    expect(
+      await (await patch(id, { type: "function", implementation: "return 1;" })).json(),
+    ).toMatchObject({
       type: "function",
       implementation: "return 1;",
       mcpServerCommand: null,
@@ -272,21 +462,37 @@ describe("changing a tool", () => {
   it("leaves alone what it does not name", async () => {
     const tool = await create({ ...CALCULATOR, name: unique("calculator"), timeoutMs: 100 });
     const { updatedAt: _updatedAt, ...before } = tool;
-    expect(await (await patch(tool.id, { isActive: false })).json()).toMatchObject({ ...before, isActive: false });
-    expect(await (await patch(tool.id, { timeoutMs: null })).json()).toMatchObject({ ...before, isActive: false, timeoutMs: null });
-    expect(await refusal(await patch(tool.id, { parameters: { type: "array" } }))).toMatchObject({ status: 400, param: "parameters" });
-    expect(await refusal(await patch(tool.id, { isActiv: true }))).toMatchObject({ status: 400, param: "isActiv" });
+    expect(await (await patch(tool.id, { isActive: false })).json()).toMatchObject({
+      ...before,
+      isActive: false,
+    });
+    expect(await (await patch(tool.id, { timeoutMs: null })).json()).toMatchObject({
+      ...before,
+      isActive: false,
+      timeoutMs: null,
+    });
+    expect(await refusal(await patch(tool.id, { parameters: { type: "array" } }))).toMatchObject({
+      status: 400,
+      param: "parameters",
+    });
+    expect(await refusal(await patch(tool.id, { isActiv: true }))).toMatchObject({
+      status: 400,
+      param: "isActiv",
+    });
   });
 });
 
 describe("the list of tools", () => {
   it("comes newest first, in pages", async () => {
     const made: string[] = [];
-    for (let index = 0; index < 4; index++) made.unshift((await create({ ...FUNCTION, name: unique("page") })).id);
+    for (let index = 0; index < 4; index++)
+      made.unshift((await create({ ...FUNCTION, name: unique("page") })).id);
     const seen: string[] = [];
     let path: string | null = "/tools?limit=3";
     while (path !== null) {
-      const page: { data: Tool[]; nextCursor: string | null } = await (await proxy.admin(path)).json();
+      const page: { data: Tool[]; nextCursor: string | null } = await (
+        await proxy.admin(path)
+      ).json();
       seen.push(...page.data.map(({ id }) => id));
       path = page.nextCursor === null ? null : `/tools?limit=3&cursor=${page.nextCursor}`;
     }

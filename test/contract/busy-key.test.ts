@@ -8,7 +8,9 @@ it("a busy key's turns are all on record soon, and hold up nobody's connection t
   const { id, key } = await proxy.createKey({ openaiBaseUrl: upstream.url });
   const statuses: number[] = [];
   for (let round = 0; round < 10; round++) {
-    const answers = await Promise.all(Array.from({ length: 10 }, () => post(key, ask({ user: crypto.randomUUID() }))));
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => post(key, ask({ user: crypto.randomUUID() }))),
+    );
     for (const answer of answers) {
       statuses.push(answer.status);
       await answer.text();
@@ -16,7 +18,9 @@ it("a busy key's turns are all on record soon, and hold up nobody's connection t
   }
   expect(new Set(statuses)).toEqual(new Set([200]));
   const requests = async () => {
-    const { totals } = (await (await proxy.admin("/stats?groupBy=key")).json()) as { totals: { group: string; requests: number }[] };
+    const { totals } = (await (await proxy.admin("/stats?groupBy=key")).json()) as {
+      totals: { group: string; requests: number }[];
+    };
     return totals.find(({ group }) => group === id)?.requests;
   };
   await expect.poll(requests, { timeout: 20_000 }).toBe(100);

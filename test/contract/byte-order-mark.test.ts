@@ -3,8 +3,14 @@ import { keyWithAdd, streamed } from "../helpers/chat-turn.ts";
 import { chunk } from "../helpers/upstream.ts";
 
 it("keeps a byte order mark that the model wrote, wherever its stream is cut", async () => {
-  const payloads = [chunk({ role: "assistant", content: "\uFEFFa" }), chunk({ content: "b\uFEFF" }), chunk({}, "stop")];
-  const bytes = new TextEncoder().encode(`${payloads.map((one) => `data: ${JSON.stringify(one)}\n\n`).join("")}data: [DONE]\n\n`);
+  const payloads = [
+    chunk({ role: "assistant", content: "\uFEFFa" }),
+    chunk({ content: "b\uFEFF" }),
+    chunk({}, "stop"),
+  ];
+  const bytes = new TextEncoder().encode(
+    `${payloads.map((one) => `data: ${JSON.stringify(one)}\n\n`).join("")}data: [DONE]\n\n`,
+  );
   const key = await keyWithAdd(() => [
     async (_request, response) => {
       response.writeHead(200, { "content-type": "text/event-stream" });

@@ -11,13 +11,18 @@ const CALCULATOR = {
   type: "function",
   parameters: {
     type: "object",
-    properties: { expression: { type: "string", description: "Mathematical expression to evaluate" } },
+    properties: {
+      expression: { type: "string", description: "Mathematical expression to evaluate" },
+    },
     required: ["expression"],
   },
   implementation: "return { result: eval(args.expression) };",
 };
 
-const ask = (content: string) => ({ model: "gpt-test", messages: [{ role: "user" as const, content }] });
+const ask = (content: string) => ({
+  model: "gpt-test",
+  messages: [{ role: "user" as const, content }],
+});
 
 async function calculatorKey(...answers: Parameters<typeof startUpstream>) {
   const tool = await proxy.createTool(CALCULATOR);
@@ -30,11 +35,17 @@ describe("chat completions with the key's tools", () => {
   it("answers 6*7 with the calculator, and the client sees only the answer", async () => {
     const script = { tool: "" };
     const { tool, upstream, client } = await calculatorKey(
-      (request, response) => completion({ tool_calls: [toolCall("call_1", script.tool, { expression: "6*7" })] })(request, response),
+      (request, response) =>
+        completion({ tool_calls: [toolCall("call_1", script.tool, { expression: "6*7" })] })(
+          request,
+          response,
+        ),
       completion({ content: "6*7 is 42." }, { id: "chatcmpl-2" }),
     );
     script.tool = tool.name;
-    const { data, response } = await client.chat.completions.create({ ...ask("What is 6*7?"), seed: 7 }).withResponse();
+    const { data, response } = await client.chat.completions
+      .create({ ...ask("What is 6*7?"), seed: 7 })
+      .withResponse();
 
     expect(data.choices).toHaveLength(1);
     expect(data.choices[0]?.message).toMatchObject({ role: "assistant", content: "6*7 is 42." });
@@ -51,16 +62,23 @@ describe("chat completions with the key's tools", () => {
     const [first, second] = upstream.requests.map((request) => request.json());
     expect(first).toMatchObject({
       seed: 7,
-      tools: [{ type: "function", function: { name: tool.name, description: CALCULATOR.description } }],
+      tools: [
+        { type: "function", function: { name: tool.name, description: CALCULATOR.description } },
+      ],
     });
     expect(second?.["messages"]).toEqual([
       { role: "user", content: "What is 6*7?" },
-      expect.objectContaining({ role: "assistant", tool_calls: [toolCall("call_1", tool.name, { expression: "6*7" })] }),
+      expect.objectContaining({
+        role: "assistant",
+        tool_calls: [toolCall("call_1", tool.name, { expression: "6*7" })],
+      }),
       { role: "tool", tool_call_id: "call_1", content: '{"result":42}' },
     ]);
     expect(upstream.requests[0]?.headers["authorization"]).toBe("Bearer sk-upstream-default");
 
-    const conversation = await proxy.conversation(response.headers.get("x-proxy-conversation-id") ?? "");
+    const conversation = await proxy.conversation(
+      response.headers.get("x-proxy-conversation-id") ?? "",
+    );
     expect(conversation).toMatchObject({
       status: "completed",
       model: "gpt-test",
@@ -68,7 +86,9 @@ describe("chat completions with the key's tools", () => {
       totalTokens: 30,
       toolExecutionCount: 1,
     });
-    expect(conversation.messages.map(({ role, hidden, round }) => ({ role, hidden, round }))).toEqual([
+    expect(
+      conversation.messages.map(({ role, hidden, round }) => ({ role, hidden, round })),
+    ).toEqual([
       { role: "user", hidden: false, round: null },
       { role: "assistant", hidden: true, round: 1 },
       { role: "tool", hidden: true, round: 1 },
@@ -79,7 +99,9 @@ describe("chat completions with the key's tools", () => {
       expect.objectContaining({ toolName: tool.name, type: "function", error: null, round: 1 }),
     ]);
     expect(JSON.stringify(conversation.toolExecutions[0]?.result)).toContain("42");
-    expect(conversation.rounds.map(({ round, status, totalTokens }) => ({ round, status, totalTokens }))).toEqual([
+    expect(
+      conversation.rounds.map(({ round, status, totalTokens }) => ({ round, status, totalTokens })),
+    ).toEqual([
       { round: 1, status: "completed", totalTokens: 15 },
       { round: 2, status: "completed", totalTokens: 15 },
     ]);
@@ -89,20 +111,35 @@ describe("chat completions with the key's tools", () => {
     const slow = await proxy.createTool({
       ...CALCULATOR,
       name: "slow",
-      implementation: "const end = Date.now() + 300; while (Date.now() < end); return args.expression;",
+      implementation:
+        "const end = Date.now() + 300; while (Date.now() < end); return args.expression;",
     });
     const upstream = await startUpstream(
-      completion({ tool_calls: ["a", "b", "c"].map((letter) => toolCall(`call_${letter}`, slow.name, { expression: letter })) }),
+      completion({
+        tool_calls: ["a", "b", "c"].map((letter) =>
+          toolCall(`call_${letter}`, slow.name, { expression: letter }),
+        ),
+      }),
       completion({ content: "done" }),
     );
     const key = await proxy.createKey({ toolIds: [slow.id], openaiBaseUrl: upstream.url });
     await proxy.client(key.key).chat.completions.create(ask("go"));
     const results = sentMessages(upstream, 1).filter(({ role }) => role === "tool");
-    expect(results).toEqual(["a", "b", "c"].map((letter) => ({ role: "tool", tool_call_id: `call_${letter}`, content: letter })));
+    expect(results).toEqual(
+      ["a", "b", "c"].map((letter) => ({
+        role: "tool",
+        tool_call_id: `call_${letter}`,
+        content: letter,
+      })),
+    );
   });
 
   it("tells the model of a failing tool, of bad arguments, and of arguments that are no JSON", async () => {
-    const bad = await proxy.createTool({ ...CALCULATOR, name: "bad", implementation: "throw new Error('no luck today');" });
+    const bad = await proxy.createTool({
+      ...CALCULATOR,
+      name: "bad",
+      implementation: "throw new Error('no luck today');",
+    });
     const upstream = await startUpstream(
       completion({
         tool_calls: [
@@ -145,21 +182,34 @@ describe("chat completions with the key's tools", () => {
   it("relaxes a forced tool choice after the first round", async () => {
     const script = { tool: "" };
     const { tool, upstream, client } = await calculatorKey(
-      (request, response) => completion({ tool_calls: [toolCall("call_1", script.tool, { expression: "1" })] })(request, response),
+      (request, response) =>
+        completion({ tool_calls: [toolCall("call_1", script.tool, { expression: "1" })] })(
+          request,
+          response,
+        ),
       completion({ content: "ok" }),
     );
     script.tool = tool.name;
     await client.chat.completions.create({ ...ask("go"), tool_choice: "required" });
-    expect(upstream.requests.map((request) => request.json()["tool_choice"])).toEqual(["required", "auto"]);
+    expect(upstream.requests.map((request) => request.json()["tool_choice"])).toEqual([
+      "required",
+      "auto",
+    ]);
   });
 
   it("leaves a client's own tool to the client, and lets it win over a server tool of its name", async () => {
     const script = { tool: "" };
     const { tool, client, upstream } = await calculatorKey((request, response) =>
-      completion({ tool_calls: [toolCall("call_own", script.tool, { expression: "2" })] })(request, response),
+      completion({ tool_calls: [toolCall("call_own", script.tool, { expression: "2" })] })(
+        request,
+        response,
+      ),
     );
     script.tool = tool.name;
-    const own = { type: "function" as const, function: { name: tool.name, parameters: { type: "object", properties: {} } } };
+    const own = {
+      type: "function" as const,
+      function: { name: tool.name, parameters: { type: "object", properties: {} } },
+    };
     const answer = await client.chat.completions.create({ ...ask("go"), tools: [own] });
     expect(answer.choices[0]?.finish_reason).toBe("tool_calls");
     expect(answer.choices[0]?.message.tool_calls).toHaveLength(1);
@@ -167,9 +217,20 @@ describe("chat completions with the key's tools", () => {
   });
 
   it("passes an upstream error through with its own status and body", async () => {
-    const error = { error: { message: "You are too fast", type: "requests", param: null, code: "rate_limit_exceeded" } };
-    const { client } = await calculatorKey(json(error, 429, { "retry-after": "7", "x-request-id": "req_1" }));
-    const failure = await client.chat.completions.create(ask("go")).catch((thrown: unknown) => thrown);
+    const error = {
+      error: {
+        message: "You are too fast",
+        type: "requests",
+        param: null,
+        code: "rate_limit_exceeded",
+      },
+    };
+    const { client } = await calculatorKey(
+      json(error, 429, { "retry-after": "7", "x-request-id": "req_1" }),
+    );
+    const failure = await client.chat.completions
+      .create(ask("go"))
+      .catch((thrown: unknown) => thrown);
     expect(failure).toMatchObject({ status: 429, error: error.error });
     expect((failure as { headers: Headers }).headers.get("retry-after")).toBe("7");
   });
@@ -183,9 +244,18 @@ describe("chat completions with the key's tools", () => {
         "content-type": "application/json",
         ...(index === 3 ? { "x-proxy-tools": "none" } : {}),
       };
-      await fetch(`${proxy.url}/v1/chat/completions`, { method: "POST", headers, body: JSON.stringify({ ...ask("hi"), ...more }) });
+      await fetch(`${proxy.url}/v1/chat/completions`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify({ ...ask("hi"), ...more }),
+      });
     }
-    expect(upstream.requests.map((request) => request.json()["tools"])).toEqual([undefined, undefined, undefined, undefined]);
+    expect(upstream.requests.map((request) => request.json()["tools"])).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
   });
 });
 
@@ -199,7 +269,11 @@ describe("MCP tools by npx", () => {
       description: "Read file contents",
       type: "mcp",
       mcpToolName: "read_file",
-      parameters: { type: "object", properties: { path: { type: "string", description: "File path to read" } }, required: ["path"] },
+      parameters: {
+        type: "object",
+        properties: { path: { type: "string", description: "File path to read" } },
+        required: ["path"],
+      },
       mcpServerCommand: `npx @modelcontextprotocol/server-filesystem "${directory}"`,
     });
     const upstream = await startUpstream(
@@ -207,7 +281,9 @@ describe("MCP tools by npx", () => {
       completion({ content: "Schrödinger" }),
     );
     const key = await proxy.createKey({ toolIds: [tool.id], openaiBaseUrl: upstream.url });
-    const answer = await proxy.client(key.key).chat.completions.create(ask("What is the cat called?"));
+    const answer = await proxy
+      .client(key.key)
+      .chat.completions.create(ask("What is the cat called?"));
     expect(answer.choices[0]?.message.content).toBe("Schrödinger");
     const result = sentMessages(upstream, 1).at(-1);
     expect(result?.content).toContain("The cat is called Schrödinger.");

@@ -14,7 +14,12 @@ import {
   type UIMessage,
 } from "ai";
 import { describe, expect, it } from "vitest";
-import { converse, type ClientAnswer, type ClientDriver, type ClientOptions } from "../helpers/client-driver.ts";
+import {
+  converse,
+  type ClientAnswer,
+  type ClientDriver,
+  type ClientOptions,
+} from "../helpers/client-driver.ts";
 import { describeToolLoop } from "../helpers/client-promises.ts";
 import { sentMessages } from "../helpers/upstream.ts";
 
@@ -24,7 +29,11 @@ function answerOf(step: StepResult<ToolSet>): ClientAnswer {
   expect(step.warnings ?? []).toEqual([]);
   return {
     text: step.text,
-    calls: step.toolCalls.map(({ toolCallId, toolName, input }) => ({ id: toolCallId, name: toolName, args: input as unknown })),
+    calls: step.toolCalls.map(({ toolCallId, toolName, input }) => ({
+      id: toolCallId,
+      name: toolName,
+      args: input as unknown,
+    })),
     finishReason: step.finishReason,
     usage: {
       input: step.usage.inputTokens ?? 0,
@@ -46,7 +55,11 @@ function settingsOf({ baseURL, apiKey, tools }: ClientOptions) {
     tools: Object.fromEntries(
       tools.map(({ name, description, parameters, run }) => [
         name,
-        tool({ description, inputSchema: jsonSchema<Record<string, unknown>>(parameters), execute: (args) => run(args) }),
+        tool({
+          description,
+          inputSchema: jsonSchema<Record<string, unknown>>(parameters),
+          execute: (args) => run(args),
+        }),
       ]),
     ) satisfies ToolSet,
   };
@@ -80,24 +93,36 @@ const streamed: ClientDriver = {
       messages.push(...(await result.responseMessages));
       const answers = (await result.steps).map(answerOf);
       expect(text).toBe(answers.map((answer) => answer.text).join(""));
-      expect((await result.usage).totalTokens).toBe(answers.reduce((sum, { usage }) => sum + usage.total, 0));
+      expect((await result.usage).totalTokens).toBe(
+        answers.reduce((sum, { usage }) => sum + usage.total, 0),
+      );
       return answers;
     };
   },
 };
 
-/** As `useChat` does it: the history is what a browser kept of the answers, with all steps of a turn in one message. */
+/**
+ * As `useChat` does it: the history is what a browser kept of the answers, with all steps of a turn
+ * in one message.
+ */
 const fromPage: ClientDriver = {
   name: "ai: streamText, with a history of UI messages",
   says,
   open: (options) => {
     const history: UIMessage[] = [];
     return async (question) => {
-      history.push({ id: crypto.randomUUID(), role: "user", parts: [{ type: "text", text: question }] });
+      history.push({
+        id: crypto.randomUUID(),
+        role: "user",
+        parts: [{ type: "text", text: question }],
+      });
       const messages = await convertToModelMessages(history);
       const result = streamText({ ...settingsOf(options), messages });
       let answer: UIMessage | undefined;
-      for await (const message of readUIMessageStream({ stream: toUIMessageStream({ stream: result.stream }) })) answer = message;
+      for await (const message of readUIMessageStream({
+        stream: toUIMessageStream({ stream: result.stream }),
+      }))
+        answer = message;
       const answers = (await result.steps).map(answerOf);
       if (answer !== undefined) history.push(answer);
       return answers;
@@ -113,7 +138,11 @@ describeToolLoop(fromPage);
 const partsOf = (parts: string[][]): ClientDriver => ({
   ...streamed,
   open: (options) => async (question) => {
-    const result = streamText({ ...settingsOf(options), prompt: question, stopWhen: isStepCount(1) });
+    const result = streamText({
+      ...settingsOf(options),
+      prompt: question,
+      stopWhen: isStepCount(1),
+    });
     for await (const part of result.stream) {
       const text = part.type === "reasoning-delta" || part.type === "text-delta" ? part.text : "";
       const named =
@@ -123,7 +152,8 @@ const partsOf = (parts: string[][]): ClientDriver => ({
             ? part.delta
             : text;
       const last = parts.at(-1);
-      if (last !== undefined && last[0] === part.type && part.type.endsWith("-delta")) last[1] += named;
+      if (last !== undefined && last[0] === part.type && part.type.endsWith("-delta"))
+        last[1] += named;
       else parts.push(named === "" ? [part.type] : [part.type, named]);
     }
     return (await result.steps).map(answerOf);
@@ -134,7 +164,11 @@ describe("ai: the parts of a stream", () => {
   it("are reasoning, text and the client's calls, each begun and ended once, in a turn of hidden and mixed rounds", async () => {
     const parts: string[][] = [];
     const { ask } = await converse(partsOf(parts), (add) => [
-      { reasoning: "I must add.", text: "I look.", calls: [{ id: "call_1", name: add, arguments: '{"a":1,"b":1}' }] },
+      {
+        reasoning: "I must add.",
+        text: "I look.",
+        calls: [{ id: "call_1", name: add, arguments: '{"a":1,"b":1}' }],
+      },
       {
         reasoning: "And ask.",
         text: "I ask.",
@@ -167,22 +201,35 @@ describe("ai: the parts of a stream", () => {
 });
 
 describe("ai: a model that reasons", () => {
-  it.each([whole, streamed, fromPage])("finds the reasoning of each round in its own place: $name", async (driver) => {
-    const { ask, upstream } = await converse(driver, (add) => [
-      { reasoning: "I must add.", calls: [{ id: "call_1", name: add, arguments: '{"a":1,"b":1}' }] },
-      {
-        reasoning: "And ask.",
-        calls: [
-          { id: "call_2", name: "ask_user", arguments: '{"question":"?"}' },
-          { id: "call_3", name: add, arguments: '{"a":2,"b":2}' },
-        ],
-      },
-      { reasoning: "Now I know.", text: "It is 4." },
-    ]);
-    expect((await ask("go")).map(({ text }) => text)).toEqual(["", "It is 4."]);
-    const reasoning = sentMessages(upstream, 2).map((message) => message["reasoning_content"]);
-    expect(reasoning).toEqual([undefined, "I must add.", undefined, "And ask.", undefined, undefined]);
-  });
+  it.each([whole, streamed, fromPage])(
+    "finds the reasoning of each round in its own place: $name",
+    async (driver) => {
+      const { ask, upstream } = await converse(driver, (add) => [
+        {
+          reasoning: "I must add.",
+          calls: [{ id: "call_1", name: add, arguments: '{"a":1,"b":1}' }],
+        },
+        {
+          reasoning: "And ask.",
+          calls: [
+            { id: "call_2", name: "ask_user", arguments: '{"question":"?"}' },
+            { id: "call_3", name: add, arguments: '{"a":2,"b":2}' },
+          ],
+        },
+        { reasoning: "Now I know.", text: "It is 4." },
+      ]);
+      expect((await ask("go")).map(({ text }) => text)).toEqual(["", "It is 4."]);
+      const reasoning = sentMessages(upstream, 2).map((message) => message["reasoning_content"]);
+      expect(reasoning).toEqual([
+        undefined,
+        "I must add.",
+        undefined,
+        "And ask.",
+        undefined,
+        undefined,
+      ]);
+    },
+  );
 
   it("is read by generateText: the reasoning of all rounds", async () => {
     const { ask } = await converse(
@@ -196,7 +243,10 @@ describe("ai: a model that reasons", () => {
         },
       },
       (add) => [
-        { reasoning: "I must add.", calls: [{ id: "call_1", name: add, arguments: '{"a":1,"b":1}' }] },
+        {
+          reasoning: "I must add.",
+          calls: [{ id: "call_1", name: add, arguments: '{"a":1,"b":1}' }],
+        },
         { reasoning: "Now I know.", text: "It is 2." },
       ],
     );

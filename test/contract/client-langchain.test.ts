@@ -11,7 +11,12 @@ import {
 import { tool } from "@langchain/core/tools";
 import { ChatOpenAI } from "@langchain/openai";
 import { describe, expect, it } from "vitest";
-import { converse, type ClientAnswer, type ClientDriver, type ClientOptions } from "../helpers/client-driver.ts";
+import {
+  converse,
+  type ClientAnswer,
+  type ClientDriver,
+  type ClientOptions,
+} from "../helpers/client-driver.ts";
 import { describeToolLoop } from "../helpers/client-promises.ts";
 import { historyOf, type TokenSum } from "../helpers/mixed-upstream.ts";
 
@@ -37,8 +42,17 @@ function answerOf(message: AIMessageChunk): ClientAnswer {
 
 type OutputVersion = "v0" | "v1";
 
-const modelOf = ({ baseURL, apiKey }: Pick<ClientOptions, "baseURL" | "apiKey">, outputVersion: OutputVersion = "v0") =>
-  new ChatOpenAI({ model: "gpt-test", apiKey, configuration: { baseURL }, maxRetries: 0, outputVersion });
+const modelOf = (
+  { baseURL, apiKey }: Pick<ClientOptions, "baseURL" | "apiKey">,
+  outputVersion: OutputVersion = "v0",
+) =>
+  new ChatOpenAI({
+    model: "gpt-test",
+    apiKey,
+    configuration: { baseURL },
+    maxRetries: 0,
+    outputVersion,
+  });
 
 function boundModel(options: ClientOptions, outputVersion: OutputVersion) {
   const tools = options.tools.map(({ name, description, parameters, run }) =>
@@ -51,14 +65,18 @@ type BoundModel = ReturnType<typeof boundModel>["model"];
 
 async function streamWhole(model: BoundModel, messages: BaseMessage[]): Promise<AIMessageChunk> {
   let answer: AIMessageChunk | undefined;
-  for await (const part of await model.stream(messages)) answer = answer === undefined ? part : answer.concat(part);
+  for await (const part of await model.stream(messages))
+    answer = answer === undefined ? part : answer.concat(part);
   if (answer === undefined) throw new Error("The stream was empty");
   return answer;
 }
 
 type Ask = (model: BoundModel, messages: BaseMessage[]) => Promise<AIMessageChunk>;
 
-/** LangChain leaves the loop to its user: answers and tool messages go into the history as the library makes them. */
+/**
+ * LangChain leaves the loop to its user: answers and tool messages go into the history as the
+ * library makes them.
+ */
 const driver = (name: string, answer: Ask, outputVersion: OutputVersion = "v0"): ClientDriver => ({
   name,
   says,
@@ -75,7 +93,9 @@ const driver = (name: string, answer: Ask, outputVersion: OutputVersion = "v0"):
         if (!message.tool_calls?.length) return answers;
         for (const call of message.tool_calls) {
           const found = tools.find((candidate) => candidate.name === call.name);
-          messages.push((await found?.invoke({ ...call, type: "tool_call" as const })) as BaseMessage);
+          messages.push(
+            (await found?.invoke({ ...call, type: "tool_call" as const })) as BaseMessage,
+          );
         }
       }
     };
@@ -87,7 +107,9 @@ const invoke: Ask = (model, messages) => model.invoke(messages);
 /** As an application does that keeps its conversations in a database. */
 const stored = (messages: BaseMessage[]): BaseMessage[] =>
   mapStoredMessagesToChatMessages(
-    JSON.parse(JSON.stringify(mapChatMessagesToStoredMessages(messages))) as ReturnType<typeof mapChatMessagesToStoredMessages>,
+    JSON.parse(JSON.stringify(mapChatMessagesToStoredMessages(messages))) as ReturnType<
+      typeof mapChatMessagesToStoredMessages
+    >,
   );
 
 describeToolLoop(driver("langchain: ChatOpenAI.invoke", invoke));
@@ -95,8 +117,16 @@ describeToolLoop(driver("langchain: ChatOpenAI.stream", streamWhole));
 // Content blocks come back to us as arrays of text parts, beside the calls.
 describeToolLoop(driver("langchain: ChatOpenAI.invoke, in content blocks", invoke, "v1"));
 describeToolLoop(driver("langchain: ChatOpenAI.stream, in content blocks", streamWhole, "v1"));
-describeToolLoop(driver("langchain: ChatOpenAI.invoke, with a stored history", (model, messages) => invoke(model, stored(messages))));
-describeToolLoop(driver("langchain: ChatOpenAI.stream, with a stored history", (model, messages) => streamWhole(model, stored(messages))));
+describeToolLoop(
+  driver("langchain: ChatOpenAI.invoke, with a stored history", (model, messages) =>
+    invoke(model, stored(messages)),
+  ),
+);
+describeToolLoop(
+  driver("langchain: ChatOpenAI.stream, with a stored history", (model, messages) =>
+    streamWhole(model, stored(messages)),
+  ),
+);
 
 const CALLS = {
   add: (name: string, id: string) => ({ id, name, arguments: '{"a":2,"b":3}' }),
@@ -107,27 +137,37 @@ const CALLS = {
 describe("langchain: a history that the application has changed", () => {
   /** Keeps the last messages only, from a question on. */
   const shortened = (messages: BaseMessage[]) =>
-    trimMessages(messages, { maxTokens: 3, tokenCounter: (kept) => kept.length, strategy: "last", startOn: "human" });
+    trimMessages(messages, {
+      maxTokens: 3,
+      tokenCounter: (kept) => kept.length,
+      strategy: "last",
+      startOn: "human",
+    });
 
   it.each([
     { way: "invoke", ask: invoke },
     { way: "stream", ask: streamWhole },
-  ])("brings its result of a mixed round, without the turns before: $way", async ({ way, ask: answer }) => {
-    const trimming = driver(way, async (model, messages) => answer(model, await shortened(messages)));
-    const { ask, upstream, add } = await converse(trimming, (name) => [
-      { text: "Hello." },
-      { text: "Both.", calls: [CALLS.ask, CALLS.add(name, "call_add")] },
-      { text: "It is 5." },
-    ]);
-    await ask("hi");
-    expect((await ask("go")).map(({ text }) => text)).toEqual(["Both.", "It is 5."]);
-    expect(historyOf(upstream, 2)).toEqual([
-      "user: go",
-      `assistant: Both. [call_ask ask_user {"question":"?"}] [call_add ${add} {"a":2,"b":3}]`,
-      "tool call_ask: result of ask_user",
-      "tool call_add: 5",
-    ]);
-  });
+  ])(
+    "brings its result of a mixed round, without the turns before: $way",
+    async ({ way, ask: answer }) => {
+      const trimming = driver(way, async (model, messages) =>
+        answer(model, await shortened(messages)),
+      );
+      const { ask, upstream, add } = await converse(trimming, (name) => [
+        { text: "Hello." },
+        { text: "Both.", calls: [CALLS.ask, CALLS.add(name, "call_add")] },
+        { text: "It is 5." },
+      ]);
+      await ask("hi");
+      expect((await ask("go")).map(({ text }) => text)).toEqual(["Both.", "It is 5."]);
+      expect(historyOf(upstream, 2)).toEqual([
+        "user: go",
+        `assistant: Both. [call_ask ask_user {"question":"?"}] [call_add ${add} {"a":2,"b":3}]`,
+        "tool call_ask: result of ask_user",
+        "tool call_add: 5",
+      ]);
+    },
+  );
 
   it("brings its results in another order than the model called", async () => {
     const reversed = driver("reversed", (model, messages) => {
@@ -152,7 +192,9 @@ describe("langchain: a history that the application has changed", () => {
 describe("langchain: instructions with the time of day", () => {
   it("keep both calls of a mixed round together, though they are new in every request", async () => {
     let time = 0;
-    const timed = driver("timed", (model, messages) => model.invoke([new SystemMessage(`It is ${++time} o'clock.`), ...messages]));
+    const timed = driver("timed", (model, messages) =>
+      model.invoke([new SystemMessage(`It is ${++time} o'clock.`), ...messages]),
+    );
     const { ask, upstream, add } = await converse(timed, (name) => [
       { calls: [CALLS.add(name, "call_add"), CALLS.ask] },
       { text: "It is 5." },
@@ -169,12 +211,19 @@ describe("langchain: instructions with the time of day", () => {
 });
 
 describe("langchain: withStructuredOutput", () => {
-  const schema = { title: "sum", type: "object", properties: { sum: { type: "number" } }, required: ["sum"] };
+  const schema = {
+    title: "sum",
+    type: "object",
+    properties: { sum: { type: "number" } },
+    required: ["sum"],
+  };
   const structured = (method: "functionCalling" | "jsonSchema"): ClientDriver => ({
     name: method,
     says,
     open: (options) => async (question) => {
-      expect(await modelOf(options).withStructuredOutput(schema, { method }).invoke(question)).toEqual({ sum: 5 });
+      expect(
+        await modelOf(options).withStructuredOutput(schema, { method }).invoke(question),
+      ).toEqual({ sum: 5 });
       return [];
     },
   });
@@ -190,9 +239,15 @@ describe("langchain: withStructuredOutput", () => {
 
   it("is read from the one call that it forces", async () => {
     // OpenAI ends an answer to a named `tool_choice` with "stop".
-    const forced = { calls: [{ id: "call_1", name: "sum", arguments: '{"sum":5}' }], finishReason: "stop" };
+    const forced = {
+      calls: [{ id: "call_1", name: "sum", arguments: '{"sum":5}' }],
+      finishReason: "stop",
+    };
     const { ask, upstream } = await converse(structured("functionCalling"), () => [forced]);
     await ask("2+3?");
-    expect(upstream.requests[0]?.json()["tool_choice"]).toEqual({ type: "function", function: { name: "sum" } });
+    expect(upstream.requests[0]?.json()["tool_choice"]).toEqual({
+      type: "function",
+      function: { name: "sum" },
+    });
   });
 });

@@ -1,9 +1,19 @@
 import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
-import type { ChatCompletion, ChatCompletionMessageParam, ParsedChatCompletion } from "openai/resources/chat/completions";
+import type {
+  ChatCompletion,
+  ChatCompletionMessageParam,
+  ParsedChatCompletion,
+} from "openai/resources/chat/completions";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { converse, type ClientAnswer, type ClientDriver, type ClientOptions, type ClientTool } from "../helpers/client-driver.ts";
+import {
+  converse,
+  type ClientAnswer,
+  type ClientDriver,
+  type ClientOptions,
+  type ClientTool,
+} from "../helpers/client-driver.ts";
 import { describeToolLoop } from "../helpers/client-promises.ts";
 
 const says = { stop: "stop", calls: "tool_calls" };
@@ -11,7 +21,11 @@ const says = { stop: "stop", calls: "tool_calls" };
 function answerOf({ choices: [choice], usage }: ChatCompletion): ClientAnswer {
   const calls = (choice?.message.tool_calls ?? []).map((call) => {
     if (call.type !== "function") throw new Error(`A call of type ${call.type}`);
-    return { id: call.id, name: call.function.name, args: JSON.parse(call.function.arguments) as unknown };
+    return {
+      id: call.id,
+      name: call.function.name,
+      args: JSON.parse(call.function.arguments) as unknown,
+    };
   });
   return {
     text: choice?.message.content ?? "",
@@ -27,7 +41,8 @@ function answerOf({ choices: [choice], usage }: ChatCompletion): ClientAnswer {
   };
 }
 
-const clientOf = ({ baseURL, apiKey }: ClientOptions) => new OpenAI({ baseURL, apiKey, maxRetries: 0 });
+const clientOf = ({ baseURL, apiKey }: ClientOptions) =>
+  new OpenAI({ baseURL, apiKey, maxRetries: 0 });
 
 const runnable = ({ name, description, parameters, run }: ClientTool) => ({
   type: "function" as const,
@@ -52,7 +67,11 @@ const runToolsWhole: ClientDriver = {
     let messages: ChatCompletionMessageParam[] = [];
     return async (question) => {
       messages = [...messages, { role: "user", content: question }];
-      const runner = clientOf(options).chat.completions.runTools({ model: "gpt-test", messages, tools: options.tools.map(runnable) });
+      const runner = clientOf(options).chat.completions.runTools({
+        model: "gpt-test",
+        messages,
+        tools: options.tools.map(runnable),
+      });
       await runner.done();
       messages = runner.messages;
       return runner.allChatCompletions().map(answerOf);
@@ -80,13 +99,18 @@ const runToolsStreamed: ClientDriver = {
       messages = runner.messages;
       const answers = runner.allChatCompletions().map(answerOf);
       expect(streamed).toBe(answers.map(({ text }) => text).join(""));
-      expect((await runner.totalUsage()).total_tokens).toBe(answers.reduce((sum, { usage }) => sum + usage.total, 0));
+      expect((await runner.totalUsage()).total_tokens).toBe(
+        answers.reduce((sum, { usage }) => sum + usage.total, 0),
+      );
       return answers;
     };
   },
 };
 
-/** As an application would write it that runs its tools itself: it sends back the message that it was given. */
+/**
+ * As an application would write it that runs its tools itself: it sends back the message that it
+ * was given.
+ */
 const streamByHand: ClientDriver = {
   name: "openai: chat.completions.stream, tools run by hand",
   says,
@@ -98,14 +122,20 @@ const streamByHand: ClientDriver = {
       const answers: ClientAnswer[] = [];
       for (;;) {
         const tools = options.tools.map(definition);
-        const stream = client.chat.completions.stream({ model: "gpt-test", messages, tools, stream_options: { include_usage: true } });
+        const stream = client.chat.completions.stream({
+          model: "gpt-test",
+          messages,
+          tools,
+          stream_options: { include_usage: true },
+        });
         const completion = await stream.finalChatCompletion();
         const answer = answerOf(completion);
         answers.push(answer);
         messages.push(...completion.choices.map(({ message }) => message));
         if (answer.calls.length === 0) return answers;
         for (const { id, name, args } of answer.calls) {
-          const content = options.tools.find((tool) => tool.name === name)?.run(args) ?? "There is no such tool";
+          const content =
+            options.tools.find((tool) => tool.name === name)?.run(args) ?? "There is no such tool";
           messages.push({ role: "tool", tool_call_id: id, content });
         }
       }
@@ -133,14 +163,26 @@ const eventsOf = (events: unknown[]): ClientDriver => ({
     });
     stream.on("content.delta", ({ snapshot }) => events.push(["content.delta", snapshot]));
     stream.on("content.done", ({ content }) => events.push(["content.done", content]));
-    stream.on("tool_calls.function.arguments.delta", (event) => events.push(["arguments.delta", event.index, event.name, event.arguments]));
-    stream.on("tool_calls.function.arguments.done", (event) => events.push(["arguments.done", event.index, event.name, event.arguments]));
+    stream.on("tool_calls.function.arguments.delta", (event) =>
+      events.push(["arguments.delta", event.index, event.name, event.arguments]),
+    );
+    stream.on("tool_calls.function.arguments.done", (event) =>
+      events.push(["arguments.done", event.index, event.name, event.arguments]),
+    );
     stream.on("functionToolCall", (call) => events.push(["functionToolCall", call.name]));
     stream.on("finalContent", (content) => events.push(["finalContent", content]));
     stream.on("totalUsage", (usage) => events.push(["totalUsage", usage.total_tokens]));
     const completion = await stream.finalChatCompletion();
-    expect(await stream.totalUsage()).toMatchObject({ prompt_tokens: 300, completion_tokens: 21, total_tokens: 321 });
-    expect(completion).toMatchObject({ id: "chatcmpl-round-0", model: "gpt-test", object: "chat.completion" });
+    expect(await stream.totalUsage()).toMatchObject({
+      prompt_tokens: 300,
+      completion_tokens: 21,
+      total_tokens: 321,
+    });
+    expect(completion).toMatchObject({
+      id: "chatcmpl-round-0",
+      model: "gpt-test",
+      object: "chat.completion",
+    });
     expect(await stream.finalFunctionToolCall()).toMatchObject({ name: "read_file" });
     return [answerOf(completion)];
   },
@@ -173,8 +215,18 @@ describe("openai: the stream helper's events", () => {
       ["arguments.done", 1, "read_file", '{"path":"a.txt"}'],
     ]);
     const deltas = named("arguments.delta");
-    expect(deltas.findLast(([, index]) => index === 0)).toEqual(["arguments.delta", 0, "ask_user", ASK]);
-    expect(deltas.findLast(([, index]) => index === 1)).toEqual(["arguments.delta", 1, "read_file", '{"path":"a.txt"}']);
+    expect(deltas.findLast(([, index]) => index === 0)).toEqual([
+      "arguments.delta",
+      0,
+      "ask_user",
+      ASK,
+    ]);
+    expect(deltas.findLast(([, index]) => index === 1)).toEqual([
+      "arguments.delta",
+      1,
+      "read_file",
+      '{"path":"a.txt"}',
+    ]);
     expect(named("functionToolCall")).toEqual([
       ["functionToolCall", "ask_user"],
       ["functionToolCall", "read_file"],
@@ -195,14 +247,21 @@ interface ParseBody {
   response_format: ReturnType<typeof zodResponseFormat<typeof Sum>>;
 }
 
-type Parse = (client: OpenAI, body: ParseBody) => Promise<ParsedChatCompletion<z.infer<typeof Sum>>>;
+type Parse = (
+  client: OpenAI,
+  body: ParseBody,
+) => Promise<ParsedChatCompletion<z.infer<typeof Sum>>>;
 
 const parsing = (name: string, parse: Parse): ClientDriver => ({
   ...streamByHand,
   name,
   open: (options) => async (question) => {
     const messages = [{ role: "user" as const, content: question }];
-    const completion = await parse(clientOf(options), { model: "gpt-test", messages, response_format: zodResponseFormat(Sum, "sum") });
+    const completion = await parse(clientOf(options), {
+      model: "gpt-test",
+      messages,
+      response_format: zodResponseFormat(Sum, "sum"),
+    });
     expect(completion.choices[0]?.message.parsed).toEqual({ sum: 5 });
     return [answerOf(completion)];
   },
@@ -211,7 +270,9 @@ const parsing = (name: string, parse: Parse): ClientDriver => ({
 describe("openai: structured outputs", () => {
   it.each([
     parsing("whole", (client, body) => client.chat.completions.parse(body)),
-    parsing("streamed", (client, body) => client.chat.completions.stream(body).finalChatCompletion()),
+    parsing("streamed", (client, body) =>
+      client.chat.completions.stream(body).finalChatCompletion(),
+    ),
   ])("are parsed after a hidden round: $name", async (driver) => {
     const { ask } = await converse(driver, (add) => [
       { calls: [{ id: "call_1", name: add, arguments: '{"a":2,"b":3}' }] },

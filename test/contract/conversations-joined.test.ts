@@ -2,7 +2,16 @@
 import { describe, expect, it } from "vitest";
 import { ask, keyWithAdd, type AddingKey } from "../helpers/chat-turn.ts";
 import { proxy } from "../helpers/proxy.ts";
-import { chunk, completion, events, json, startUpstream, toolCall, usageChunk, type Answer } from "../helpers/upstream.ts";
+import {
+  chunk,
+  completion,
+  events,
+  json,
+  startUpstream,
+  toolCall,
+  usageChunk,
+  type Answer,
+} from "../helpers/upstream.ts";
 
 type Json = Record<string, unknown>;
 
@@ -14,11 +23,16 @@ const counting: Answer = (request, response) => {
   const body = request.json();
   const content = `answer to ${(body["messages"] as Json[]).length}`;
   const answer =
-    body["stream"] === true ? events(chunk({ role: "assistant", content }), chunk({}, "stop"), usageChunk()) : completion({ content });
+    body["stream"] === true
+      ? events(chunk({ role: "assistant", content }), chunk({}, "stop"), usageChunk())
+      : completion({ content });
   return answer(request, response);
 };
 
-async function plainKey(answer: Answer = counting, more: Json = {}): Promise<{ key: string; id: string }> {
+async function plainKey(
+  answer: Answer = counting,
+  more: Json = {},
+): Promise<{ key: string; id: string }> {
   const upstream = await startUpstream(answer);
   return proxy.createKey({ openaiBaseUrl: upstream.url, ...more });
 }
@@ -41,21 +55,36 @@ async function send(
 ): Promise<Reply> {
   const response = await fetch(`${proxy.url}/v1/chat/completions`, {
     method: "POST",
-    headers: { authorization: `Bearer ${key}`, "content-type": "application/json", ...more.headers },
+    headers: {
+      authorization: `Bearer ${key}`,
+      "content-type": "application/json",
+      ...more.headers,
+    },
     body: JSON.stringify(ask({ messages, ...more.body })),
   });
   const text = await response.text();
   const content = text.startsWith("data:")
     ? [...text.matchAll(/"content":"([^"]*)"/g)].map(([, part]) => part).join("")
-    : ((JSON.parse(text) as { choices?: { message: { content: string } }[] }).choices?.[0]?.message.content ?? "");
-  return { conversationId: response.headers.get("x-proxy-conversation-id") ?? "", content, status: response.status };
+    : ((JSON.parse(text) as { choices?: { message: { content: string } }[] }).choices?.[0]?.message
+        .content ?? "");
+  return {
+    conversationId: response.headers.get("x-proxy-conversation-id") ?? "",
+    content,
+    status: response.status,
+  };
 }
 
 interface Detail {
   id: string;
   turnCount: number;
   messageCount: number;
-  messages: { role: string; content: unknown; extra: Json | null; toolCalls: unknown; turnId: string }[];
+  messages: {
+    role: string;
+    content: unknown;
+    extra: Json | null;
+    toolCalls: unknown;
+    turnId: string;
+  }[];
   turns: { id: string; parentTurnId: string | null; status: string }[];
   branches: { id: string; branchOfTurnId: string }[];
   inherited: { messages: { content: unknown }[]; turns: { id: string }[] };
@@ -71,7 +100,8 @@ async function conversation(id: string, turns: number): Promise<Detail> {
   return read();
 }
 
-const contents = ({ messages }: { messages: { content: unknown }[] }) => messages.map(({ content }) => content);
+const contents = ({ messages }: { messages: { content: unknown }[] }) =>
+  messages.map(({ content }) => content);
 
 describe("turns that go on from one another", () => {
   it.each(Object.keys(keys).flatMap((way) => [false, true].map((stream) => ({ way, stream }))))(
@@ -90,7 +120,10 @@ describe("turns that go on from one another", () => {
       const detail = await conversation([...ids][0] ?? "", 5);
       expect(contents(detail)).toEqual(history.map(({ content }) => content));
       expect(detail).toMatchObject({ messageCount: 11, branches: [], inherited: { messages: [] } });
-      expect(detail.turns.map(({ parentTurnId }) => parentTurnId)).toEqual([null, ...detail.turns.slice(0, 4).map(({ id }) => id)]);
+      expect(detail.turns.map(({ parentTurnId }) => parentTurnId)).toEqual([
+        null,
+        ...detail.turns.slice(0, 4).map(({ id }) => id),
+      ]);
     },
   );
 
@@ -106,14 +139,23 @@ describe("turns that go on from one another", () => {
   });
 
   it("with a client's calls are one, the results too", async () => {
-    const tools = [{ type: "function", function: { name: "ask", parameters: { type: "object", properties: {} } } }];
+    const tools = [
+      {
+        type: "function",
+        function: { name: "ask", parameters: { type: "object", properties: {} } },
+      },
+    ];
     const key = await keyWithAdd((name) => [
       completion({ tool_calls: [toolCall("c1", "ask", {}), toolCall("s1", name, { a: 1, b: 2 })] }),
       completion({ content: "done" }),
     ]);
     const first = await send(key, [user("go")], { body: { tools } });
     const call = { role: "assistant", content: null, tool_calls: [toolCall("c1", "ask", {})] };
-    const second = await send(key, [user("go"), call, { role: "tool", tool_call_id: "c1", content: "yes" }], { body: { tools } });
+    const second = await send(
+      key,
+      [user("go"), call, { role: "tool", tool_call_id: "c1", content: "yes" }],
+      { body: { tools } },
+    );
     expect(second.conversationId).toBe(first.conversationId);
     const detail = await conversation(first.conversationId, 2);
     expect(detail.messages.filter(({ content }) => content === "go")).toHaveLength(1);
@@ -135,7 +177,9 @@ describe("turns that go on from one another", () => {
 
   it("are two conversations where two begin alike", async () => {
     const key = await plainKey();
-    const ids = [await send(key, [user("hi")]), await send(key, [user("hi")])].map(({ conversationId }) => conversationId);
+    const ids = [await send(key, [user("hi")]), await send(key, [user("hi")])].map(
+      ({ conversationId }) => conversationId,
+    );
     expect(new Set(ids).size).toBe(2);
   });
 });
@@ -147,7 +191,9 @@ describe("branches of one history", () => {
     const next = (text: string) => send(key, [user("one"), assistant(first.content), user(text)]);
     const both = await Promise.all([next("left"), next("right")]);
     const branch = both.find(({ conversationId }) => conversationId !== first.conversationId);
-    expect(both.filter(({ conversationId }) => conversationId === first.conversationId)).toHaveLength(1);
+    expect(
+      both.filter(({ conversationId }) => conversationId === first.conversationId),
+    ).toHaveLength(1);
     const root = await conversation(first.conversationId, 2);
     const other = await conversation(branch?.conversationId ?? "", 1);
     expect(other).toMatchObject({
@@ -155,7 +201,9 @@ describe("branches of one history", () => {
       inherited: { messages: [{ content: "one" }, { content: first.content }] },
     });
     expect(contents(other)).toHaveLength(2);
-    expect([...contents(root), ...contents(other)]).toEqual(expect.arrayContaining(["left", "right"]));
+    expect([...contents(root), ...contents(other)]).toEqual(
+      expect.arrayContaining(["left", "right"]),
+    );
     await expect
       .poll(async () => (await conversation(first.conversationId, 2)).branches)
       .toMatchObject([{ id: other.id, branchOfTurnId: root.turns[0]?.id }]);
@@ -174,8 +222,13 @@ describe("branches of one history", () => {
     const first = await send(key, [user("one")]);
     const [failed, tried] = [await send(key, history), await send(key, history)];
     expect([failed.status, tried.status]).toEqual([500, 200]);
-    expect([failed.conversationId, tried.conversationId]).toEqual([first.conversationId, first.conversationId]);
-    expect((await conversation(first.conversationId, 3)).turns.map(({ status }) => status)).toEqual(["completed", "failed", "completed"]);
+    expect([failed.conversationId, tried.conversationId]).toEqual([
+      first.conversationId,
+      first.conversationId,
+    ]);
+    expect((await conversation(first.conversationId, 3)).turns.map(({ status }) => status)).toEqual(
+      ["completed", "failed", "completed"],
+    );
   });
 });
 
@@ -185,9 +238,10 @@ describe("x-conversation-id", () => {
   it("names a conversation, whatever its histories are", async () => {
     const key = await plainKey();
     const name = `chat of ${crypto.randomUUID()}`;
-    const ids = [await send(key, [user("one")], named(name)), await send(key, [user("another")], named(name))].map(
-      ({ conversationId }) => conversationId,
-    );
+    const ids = [
+      await send(key, [user("one")], named(name)),
+      await send(key, [user("another")], named(name)),
+    ].map(({ conversationId }) => conversationId);
     expect(new Set(ids).size).toBe(1);
     const detail = await conversation(ids[0] ?? "", 2);
     expect(contents(detail)).toEqual(["one", "answer to 1", "another", "answer to 1"]);
@@ -201,9 +255,18 @@ describe("x-conversation-id", () => {
     const key = await plainKey();
     const name = crypto.randomUUID();
     const first = await send(key, [user("one")], named(name));
-    const second = await send(key, [user("one"), assistant(first.content), user("two")], named(name));
+    const second = await send(
+      key,
+      [user("one"), assistant(first.content), user("two")],
+      named(name),
+    );
     expect([first.conversationId, second.conversationId]).toEqual([name, name]);
-    expect(contents(await conversation(name, 2))).toEqual(["one", "answer to 1", "two", "answer to 3"]);
+    expect(contents(await conversation(name, 2))).toEqual([
+      "one",
+      "answer to 1",
+      "two",
+      "answer to 3",
+    ]);
   });
 
   it("never reaches into another key's conversation", async () => {
@@ -212,7 +275,10 @@ describe("x-conversation-id", () => {
     await conversation(first.conversationId, 1);
     await send(other, [user("intruder")], named(first.conversationId));
     await send(other, [user("intruder")], named("x"));
-    const [mine, theirs] = [await send(key, [user("a")], named("x")), await send(other, [user("b")], named("x"))];
+    const [mine, theirs] = [
+      await send(key, [user("a")], named("x")),
+      await send(other, [user("b")], named("x")),
+    ];
     expect(mine.conversationId).not.toBe(theirs.conversationId);
     await conversation(theirs.conversationId, 2);
     expect(contents(await conversation(first.conversationId, 1))).toEqual(["mine", "answer to 1"]);
@@ -228,7 +294,10 @@ describe("what is stored of a message", () => {
   const picture = Buffer.from(Array.from({ length: 900 }, (_, index) => index % 251));
   const parts = [
     { type: "text", text: "What is it?" },
-    { type: "image_url", image_url: { url: `data:image/png;base64,${picture.toString("base64")}`, detail: "low" } },
+    {
+      type: "image_url",
+      image_url: { url: `data:image/png;base64,${picture.toString("base64")}`, detail: "low" },
+    },
     { type: "image_url", image_url: { url: "https://example.com/a.png" } },
     { type: "input_audio", input_audio: { data: picture.toString("base64"), format: "wav" } },
   ];
@@ -240,18 +309,32 @@ describe("what is stored of a message", () => {
     const sha256 = createHash("sha256").update(picture).digest("hex");
     expect(detail.messages[0]?.content).toEqual([
       parts[0],
-      { type: "image_url", image_url: { url: { stored: { sha256, bytes: 900, mediaType: "image/png" } }, detail: "low" } },
+      {
+        type: "image_url",
+        image_url: {
+          url: { stored: { sha256, bytes: 900, mediaType: "image/png" } },
+          detail: "low",
+        },
+      },
       parts[2],
-      { type: "input_audio", input_audio: { data: { stored: { sha256, bytes: 900, mediaType: null } }, format: "wav" } },
+      {
+        type: "input_audio",
+        input_audio: { data: { stored: { sha256, bytes: 900, mediaType: null } }, format: "wav" },
+      },
     ]);
     expect(detail.title).toBe("What is it?");
   });
 
   it("has reasoning and refusals beside the content", async () => {
-    const key = await plainKey(completion({ content: null, refusal: "No.", reasoning_content: "Hm." }));
+    const key = await plainKey(
+      completion({ content: null, refusal: "No.", reasoning_content: "Hm." }),
+    );
     const { conversationId } = await send(key, [{ ...user("x"), name: "ann" }]);
     const { messages } = await conversation(conversationId, 1);
-    expect(messages).toMatchObject([{ extra: { name: "ann" } }, { content: "No.", extra: { refusal: "No.", reasoning_content: "Hm." } }]);
+    expect(messages).toMatchObject([
+      { extra: { name: "ann" } },
+      { content: "No.", extra: { refusal: "No.", reasoning_content: "Hm." } },
+    ]);
   });
 
   it("has no content where the key logs metadata only, and is one conversation all the same", async () => {
@@ -260,16 +343,38 @@ describe("what is stored of a message", () => {
       completion({ content: "secret answer" }),
       completion({ content: "more" }),
     ]);
-    const { data } = (await (await proxy.admin("/api-keys?limit=200")).json()) as { data: { id: string; keyPrefix: string }[] };
+    const { data } = (await (await proxy.admin("/api-keys?limit=200")).json()) as {
+      data: { id: string; keyPrefix: string }[];
+    };
     const id = data.find(({ keyPrefix }) => adding.key.startsWith(keyPrefix))?.id ?? "";
-    expect((await proxy.admin(`/api-keys/${id}`, { method: "PATCH", json: { logContent: "metadata" } })).status).toBe(200);
+    expect(
+      (await proxy.admin(`/api-keys/${id}`, { method: "PATCH", json: { logContent: "metadata" } }))
+        .status,
+    ).toBe(200);
     const first = await send(adding, [user("secret question")]);
-    const second = await send(adding, [user("secret question"), assistant(first.content), user("secret again")]);
+    const second = await send(adding, [
+      user("secret question"),
+      assistant(first.content),
+      user("secret again"),
+    ]);
     expect(second.conversationId).toBe(first.conversationId);
     const detail = await conversation(first.conversationId, 2);
     expect(JSON.stringify(detail)).not.toMatch(/secret|"a":/);
-    expect(detail.messages.map(({ role }) => role)).toEqual(["user", "assistant", "tool", "assistant", "user", "assistant"]);
-    expect(detail.messages[1]?.toolCalls).toEqual([{ id: "s1", type: "function", function: { name: adding.name } }]);
-    expect(detail).toMatchObject({ title: "", turnCount: 2, toolExecutions: [{ arguments: {}, result: null, error: null }] });
+    expect(detail.messages.map(({ role }) => role)).toEqual([
+      "user",
+      "assistant",
+      "tool",
+      "assistant",
+      "user",
+      "assistant",
+    ]);
+    expect(detail.messages[1]?.toolCalls).toEqual([
+      { id: "s1", type: "function", function: { name: adding.name } },
+    ]);
+    expect(detail).toMatchObject({
+      title: "",
+      turnCount: 2,
+      toolExecutions: [{ arguments: {}, result: null, error: null }],
+    });
   });
 });

@@ -2,23 +2,40 @@ import OpenAI from "openai";
 import { describe, expect, it } from "vitest";
 import { ask, keyWithAdd, post, streamed, whole } from "../helpers/chat-turn.ts";
 import { proxy } from "../helpers/proxy.ts";
-import { chunk, completion, events, json, sentMessages, startUpstream, toolCall, usageChunk, type Answer } from "../helpers/upstream.ts";
+import {
+  chunk,
+  completion,
+  events,
+  json,
+  sentMessages,
+  startUpstream,
+  toolCall,
+  usageChunk,
+  type Answer,
+} from "../helpers/upstream.ts";
 
 type Json = Record<string, unknown>;
 
 /** 15 tokens with each answer. */
 const hello = completion({ content: "hello" });
-const usage = (tokens: number) => ({ prompt_tokens: tokens - 1, completion_tokens: 1, total_tokens: tokens });
+const usage = (tokens: number) => ({
+  prompt_tokens: tokens - 1,
+  completion_tokens: 1,
+  total_tokens: tokens,
+});
 
 async function limitedKey(limits: Json, ...answers: Answer[]) {
   const upstream = await startUpstream(...(answers.length === 0 ? [hello] : answers));
   return { upstream, ...(await proxy.createKey({ openaiBaseUrl: upstream.url, ...limits })) };
 }
 
-const say = (key: string, more: Json = {}) => proxy.client(key).chat.completions.create({ ...ask(more), stream: false } as never);
+const say = (key: string, more: Json = {}) =>
+  proxy.client(key).chat.completions.create({ ...ask(more), stream: false } as never);
 
 /** What the official client makes of a refusal. */
-async function refused(attempt: Promise<unknown>): Promise<{ error: Json; headers: Headers; wait: number }> {
+async function refused(
+  attempt: Promise<unknown>,
+): Promise<{ error: Json; headers: Headers; wait: number }> {
   const thrown = await attempt.then(
     () => new Error("The request was let through"),
     (error: unknown) => error,
@@ -32,7 +49,10 @@ async function refused(attempt: Promise<unknown>): Promise<{ error: Json; header
   return { error: thrown.error as Json, headers, wait };
 }
 
-/** Asks until the limit is noticed: where upstream told nothing, or money is concerned, the record has to be written first. */
+/**
+ * Asks until the limit is noticed: where upstream told nothing, or money is concerned, the record
+ * has to be written first.
+ */
 async function refusedSoon(key: string): Promise<Awaited<ReturnType<typeof refused>>> {
   for (let attempt = 0; attempt < 30; attempt++) {
     const thrown = await say(key).then(
@@ -67,11 +87,17 @@ describe("a limit of requests per minute", () => {
   });
 
   it("is every endpoint's, streams' too, and each key has its own", async () => {
-    const answers = [json({ object: "list", data: [] }), events(chunk({ role: "assistant", content: "hi" }), chunk({}, "stop"))];
+    const answers = [
+      json({ object: "list", data: [] }),
+      events(chunk({ role: "assistant", content: "hi" }), chunk({}, "stop")),
+    ];
     const { key, upstream } = await limitedKey({ requestsPerMinute: 2 }, ...answers);
     const other = await proxy.createKey({ requestsPerMinute: 2, openaiBaseUrl: upstream.url });
     const stream = () =>
-      proxy.client(key).chat.completions.create({ ...(ask() as unknown as OpenAI.ChatCompletionCreateParamsStreaming), stream: true });
+      proxy.client(key).chat.completions.create({
+        ...(ask() as unknown as OpenAI.ChatCompletionCreateParamsStreaming),
+        stream: true,
+      });
     await proxy.client(key).models.list();
     for await (const part of await stream()) expect(part.id).toBe("chatcmpl-1");
     for (const attempt of [() => proxy.client(key).models.list(), () => say(key), stream])
@@ -81,7 +107,9 @@ describe("a limit of requests per minute", () => {
 
   it("holds for requests at the same time", async () => {
     const { key, upstream } = await limitedKey({ requestsPerMinute: 5 });
-    const statuses = await Promise.all(Array.from({ length: 20 }, async () => (await post(key, ask())).status));
+    const statuses = await Promise.all(
+      Array.from({ length: 20 }, async () => (await post(key, ask())).status),
+    );
     expect(statuses.filter((status) => status === 200)).toHaveLength(5);
     expect(statuses.filter((status) => status === 429)).toHaveLength(15);
     expect(upstream.requests).toHaveLength(5);
@@ -112,9 +140,13 @@ describe("a limit of requests per minute", () => {
 
 /** Changes the key whose secret this is. */
 async function limit(key: string, json: Json): Promise<void> {
-  const { data } = (await (await proxy.admin(`/api-keys?q=${key.slice(0, 16)}`)).json()) as { data: { id: string }[] };
+  const { data } = (await (await proxy.admin(`/api-keys?q=${key.slice(0, 16)}`)).json()) as {
+    data: { id: string }[];
+  };
   expect(data).toHaveLength(1);
-  expect((await proxy.admin(`/api-keys/${data[0]?.id}`, { method: "PATCH", json })).status).toBe(200);
+  expect((await proxy.admin(`/api-keys/${data[0]?.id}`, { method: "PATCH", json })).status).toBe(
+    200,
+  );
 }
 
 describe("a limit of tokens per minute", () => {
@@ -146,8 +178,15 @@ describe("a limit of tokens per minute", () => {
   });
 
   it("counts streams that do not, as soon as they are on record", async () => {
-    const silent = events(chunk({ role: "assistant", content: "hi ".repeat(40) }), chunk({}, "stop"));
-    const { key } = await limitedKey({ tokensPerMinute: 40 }, silent, completion({ content: "" }, { usage: usage(1) }));
+    const silent = events(
+      chunk({ role: "assistant", content: "hi ".repeat(40) }),
+      chunk({}, "stop"),
+    );
+    const { key } = await limitedKey(
+      { tokensPerMinute: 40 },
+      silent,
+      completion({ content: "" }, { usage: usage(1) }),
+    );
     expect(await (await post(key, ask({ stream: true }))).text()).toContain("[DONE]");
     expect((await refusedSoon(key)).error["type"]).toBe("tokens");
   });
@@ -158,21 +197,37 @@ describe("a limit of tokens per minute", () => {
       const adding = await keyWithAdd((name) => {
         const calls = [toolCall("c1", name, { a: 2, b: 3 })];
         const last = { content: "no more" };
-        if (!isStream) return [completion({ tool_calls: calls }), completion({ tool_calls: calls }), completion(last)];
+        if (!isStream)
+          return [
+            completion({ tool_calls: calls }),
+            completion({ tool_calls: calls }),
+            completion(last),
+          ];
         const round = events(
           chunk({ role: "assistant", tool_calls: calls.map((call) => ({ ...call, index: 0 })) }),
           chunk({}, "tool_calls"),
           usageChunk(),
         );
-        return [round, round, events(chunk({ role: "assistant", ...last }), chunk({}, "stop"), usageChunk())];
+        return [
+          round,
+          round,
+          events(chunk({ role: "assistant", ...last }), chunk({}, "stop"), usageChunk()),
+        ];
       });
       await limit(adding.key, { tokensPerMinute: 30 });
       const turn = await read(adding);
       expect(turn).toMatchObject({ content: "no more", finishReason: "stop" });
       expect(adding.upstream.requests).toHaveLength(3);
-      expect(adding.upstream.requests.map((request) => request.json()["tool_choice"])).toEqual([undefined, undefined, "none"]);
+      expect(adding.upstream.requests.map((request) => request.json()["tool_choice"])).toEqual([
+        undefined,
+        undefined,
+        "none",
+      ]);
       const results = sentMessages(adding.upstream, 2).filter(({ role }) => role === "tool");
-      expect(results.map(({ content }) => content)).toEqual(["5", expect.stringContaining("limit of 30 tokens per minute")]);
+      expect(results.map(({ content }) => content)).toEqual([
+        "5",
+        expect.stringContaining("limit of 30 tokens per minute"),
+      ]);
       await refused(say(adding.key));
     }
   });
@@ -180,7 +235,10 @@ describe("a limit of tokens per minute", () => {
 
 describe("a monthly budget", () => {
   /** At the price of gpt-4.1-mini, some 0.40 dollars. */
-  const costly = completion({ content: "hello" }, { model: "gpt-4.1-mini", usage: usage(1_000_000) });
+  const costly = completion(
+    { content: "hello" },
+    { model: "gpt-4.1-mini", usage: usage(1_000_000) },
+  );
 
   it("is used up by what turns cost; the refusal says when the month ends, and that trying again is no use", async () => {
     const { key, id } = await limitedKey({ monthlyBudget: 0.5 }, costly);
@@ -200,9 +258,14 @@ describe("a monthly budget", () => {
     expect(Math.abs(wait - (end - Date.now()) / 1000)).toBeLessThan(60);
     expect(headers.get("x-should-retry")).toBe("false");
     await expect
-      .poll(async () => ((await (await proxy.admin(`/api-keys/${id}`)).json()) as { spend: { month: number } }).spend.month, {
-        timeout: 10_000,
-      })
+      .poll(
+        async () =>
+          ((await (await proxy.admin(`/api-keys/${id}`)).json()) as { spend: { month: number } })
+            .spend.month,
+        {
+          timeout: 10_000,
+        },
+      )
       .toBeGreaterThan(0.79);
     await refused(say(key));
     await proxy.admin(`/api-keys/${id}`, { method: "PATCH", json: { monthlyBudget: 100 } });
@@ -211,7 +274,10 @@ describe("a monthly budget", () => {
 
   it("ends the calling of tools in the midst of a turn", async () => {
     const adding = await keyWithAdd((name) => [
-      completion({ tool_calls: [toolCall("c1", name, { a: 2, b: 3 })] }, { model: "gpt-4.1-mini", usage: usage(1_000_000) }),
+      completion(
+        { tool_calls: [toolCall("c1", name, { a: 2, b: 3 })] },
+        { model: "gpt-4.1-mini", usage: usage(1_000_000) },
+      ),
       completion({ content: "no more" }),
     ]);
     await limit(adding.key, { monthlyBudget: 0.3 });

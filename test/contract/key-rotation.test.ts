@@ -40,14 +40,28 @@ const attempt = (key: string) =>
 
 describe("a rotation", () => {
   it("gives the key a new secret, which is shown this once; the old one is accepted for a day", async () => {
-    const { key: old, updatedAt: _old, ...before } = await newKey({ name: "rotated", allowedModels: ["gpt-test"], requestsPerMinute: 100 });
+    const {
+      key: old,
+      updatedAt: _old,
+      ...before
+    } = await newKey({ name: "rotated", allowedModels: ["gpt-test"], requestsPerMinute: 100 });
     const { key, updatedAt: _new, ...after } = await rotated(before.id);
     expect(key).toMatch(/^sk-proxy-[A-Za-z0-9_-]{43}$/);
     expect(key).not.toBe(old);
-    expect(after).toEqual({ ...before, keyPrefix: key.slice(0, 16), keySuffix: key.slice(-4), previousExpiresAt: after.previousExpiresAt });
-    expect(Math.abs(Date.parse(after.previousExpiresAt ?? "") - Date.now() - 86_400_000)).toBeLessThan(60_000);
+    expect(after).toEqual({
+      ...before,
+      keyPrefix: key.slice(0, 16),
+      keySuffix: key.slice(-4),
+      previousExpiresAt: after.previousExpiresAt,
+    });
+    expect(
+      Math.abs(Date.parse(after.previousExpiresAt ?? "") - Date.now() - 86_400_000),
+    ).toBeLessThan(60_000);
     const shown = await read(before.id);
-    expect(shown).toMatchObject({ previousExpiresAt: after.previousExpiresAt, keyPrefix: after.keyPrefix });
+    expect(shown).toMatchObject({
+      previousExpiresAt: after.previousExpiresAt,
+      keyPrefix: after.keyPrefix,
+    });
     expect(JSON.stringify(shown)).not.toContain(key);
     for (const secret of [old, key]) expect(await attempt(secret)).toBe("ok");
   });
@@ -59,7 +73,10 @@ describe("a rotation", () => {
     await new Promise((resolve) => setTimeout(resolve, 2100));
     const error = await attempt(old);
     expect(error).toBeInstanceOf(OpenAI.AuthenticationError);
-    expect(error).toMatchObject({ code: "expired_api_key", message: expect.stringContaining("replaced by a new one") as string });
+    expect(error).toMatchObject({
+      code: "expired_api_key",
+      message: expect.stringContaining("replaced by a new one") as string,
+    });
     expect(await attempt(key)).toBe("ok");
     expect((await read(id)).previousExpiresAt).toBe(null);
   });
@@ -85,9 +102,11 @@ describe("a rotation", () => {
     const { id, key: old } = await newKey({ requestsPerMinute: 2 });
     const { key } = await rotated(id);
     for (const secret of [old, key]) expect(await attempt(secret)).toBe("ok");
-    for (const secret of [old, key]) expect(await attempt(secret)).toBeInstanceOf(OpenAI.RateLimitError);
+    for (const secret of [old, key])
+      expect(await attempt(secret)).toBeInstanceOf(OpenAI.RateLimitError);
     await proxy.admin(`/api-keys/${id}`, { method: "PATCH", json: { isActive: false } });
-    for (const secret of [old, key]) expect(await attempt(secret)).toBeInstanceOf(OpenAI.AuthenticationError);
+    for (const secret of [old, key])
+      expect(await attempt(secret)).toBeInstanceOf(OpenAI.AuthenticationError);
   });
 
   it("is refused for a key that is not there, and with an overlap that cannot be", async () => {
@@ -96,7 +115,9 @@ describe("a rotation", () => {
     const { id, key } = await newKey();
     for (const overlapSeconds of [-1, 2_592_001, 1.5, "1", null]) {
       const answer = await rotate(id, { overlapSeconds });
-      expect(await answer.json()).toMatchObject({ error: { code: "invalid_value", param: "overlapSeconds" } });
+      expect(await answer.json()).toMatchObject({
+        error: { code: "invalid_value", param: "overlapSeconds" },
+      });
     }
     expect(await attempt(key)).toBe("ok");
   });
@@ -108,7 +129,9 @@ describe("the last use of a key", () => {
     expect((await read(id)).lastUsedAt).toBe(null);
     const before = Date.now();
     expect((await post(key, ask())).status).toBe(200);
-    await expect.poll(async () => (await read(id)).lastUsedAt, { timeout: 10_000, interval: 200 }).not.toBe(null);
+    await expect
+      .poll(async () => (await read(id)).lastUsedAt, { timeout: 10_000, interval: 200 })
+      .not.toBe(null);
     const { lastUsedAt, updatedAt, createdAt } = await read(id);
     expect(Math.abs(Date.parse(lastUsedAt ?? "") - before)).toBeLessThan(5000);
     expect(updatedAt).toBe(createdAt);
@@ -127,19 +150,34 @@ describe("the last use of a key", () => {
 
 describe("the preview of a key's tools", () => {
   it("is what the model sees, character by character, with its tokens", async () => {
-    const parameters = { type: "object", properties: { city: { type: "string", description: "Name of the city" } }, required: ["city"] };
-    const weather = { type: "function", description: "Weather now", parameters, implementation: "return args.city;" };
+    const parameters = {
+      type: "object",
+      properties: { city: { type: "string", description: "Name of the city" } },
+      required: ["city"],
+    };
+    const weather = {
+      type: "function",
+      description: "Weather now",
+      parameters,
+      implementation: "return args.city;",
+    };
     const made = [
       await proxy.createTool({ name: "weather", ...weather }),
       await proxy.createTool({ name: "clock", ...weather, description: "" }),
     ];
     const off = await proxy.createTool({ name: "off", ...weather, isActive: false });
     const upstream = await startUpstream(completion({ content: "hi" }));
-    const { id, key } = await newKey({ openaiBaseUrl: upstream.url, toolIds: [...made, off].map((tool) => tool.id) });
+    const { id, key } = await newKey({
+      openaiBaseUrl: upstream.url,
+      toolIds: [...made, off].map((tool) => tool.id),
+    });
     expect((await post(key, ask())).status).toBe(200);
     const answer = await proxy.admin(`/api-keys/${id}/preview`);
     expect(answer.status).toBe(200);
-    const preview = (await answer.json()) as { tools: { name: string; tokens: number; text: string }[]; tokens: number };
+    const preview = (await answer.json()) as {
+      tools: { name: string; tokens: number; text: string }[];
+      tokens: number;
+    };
     const names = made.map(({ name }) => name).toSorted();
     expect(preview.tools).toEqual(
       names.map((name) => ({
@@ -150,7 +188,9 @@ describe("the preview of a key's tools", () => {
         text: expect.any(String),
       })),
     );
-    expect(`[${preview.tools.map(({ text }) => text).join(",")}]`).toBe(JSON.stringify(upstream.requests[0]?.json()["tools"]));
+    expect(`[${preview.tools.map(({ text }) => text).join(",")}]`).toBe(
+      JSON.stringify(upstream.requests[0]?.json()["tools"]),
+    );
     const sum = preview.tools.reduce((total, { tokens }) => total + tokens, 0);
     expect(preview.tools.every(({ tokens }) => tokens > 10 && tokens < 60)).toBe(true);
     expect(preview.tokens).toBeGreaterThan(sum);
@@ -159,7 +199,12 @@ describe("the preview of a key's tools", () => {
 
   it("of a key without tools is empty, and of no key a 404", async () => {
     const { id } = await newKey();
-    expect(await (await proxy.admin(`/api-keys/${id}/preview`)).json()).toEqual({ tools: [], tokens: 0 });
-    expect((await proxy.admin("/api-keys/00000000-0000-7000-8000-000000000000/preview")).status).toBe(404);
+    expect(await (await proxy.admin(`/api-keys/${id}/preview`)).json()).toEqual({
+      tools: [],
+      tokens: 0,
+    });
+    expect(
+      (await proxy.admin("/api-keys/00000000-0000-7000-8000-000000000000/preview")).status,
+    ).toBe(404);
   });
 });

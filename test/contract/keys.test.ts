@@ -17,7 +17,12 @@ describe("proxy keys", () => {
     const answer = await fetch(`${proxy.url}/v1/models`);
     expect(answer.status).toBe(401);
     expect(await answer.json()).toEqual({
-      error: { message: expect.any(String), type: "invalid_request_error", param: "authorization", code: "missing_api_key" },
+      error: {
+        message: expect.any(String),
+        type: "invalid_request_error",
+        param: "authorization",
+        code: "missing_api_key",
+      },
     });
     for (const key of ["sk-proxy-unknown", "sk-something-else"]) {
       expect(await listModels(key)).toBeInstanceOf(OpenAI.AuthenticationError);
@@ -28,36 +33,55 @@ describe("proxy keys", () => {
     const upstream = await startUpstream(json({ object: "list", data: [] }));
     const off = await proxy.createKey({ openaiBaseUrl: upstream.url });
     const deleted = await proxy.createKey({ openaiBaseUrl: upstream.url });
-    const expired = await proxy.createKey({ openaiBaseUrl: upstream.url, expiresAt: new Date(Date.now() - 1000).toISOString() });
+    const expired = await proxy.createKey({
+      openaiBaseUrl: upstream.url,
+      expiresAt: new Date(Date.now() - 1000).toISOString(),
+    });
     expect(await listModels(off.key)).toBe("ok");
     expect(await listModels(deleted.key)).toBe("ok");
-    expect((await proxy.admin(`/api-keys/${off.id}`, { method: "PATCH", json: { isActive: false } })).status).toBe(200);
+    expect(
+      (await proxy.admin(`/api-keys/${off.id}`, { method: "PATCH", json: { isActive: false } }))
+        .status,
+    ).toBe(200);
     expect((await proxy.admin(`/api-keys/${deleted.id}`, { method: "DELETE" })).status).toBe(204);
-    for (const { key } of [off, deleted, expired]) expect(await listModels(key)).toBeInstanceOf(OpenAI.AuthenticationError);
+    for (const { key } of [off, deleted, expired])
+      expect(await listModels(key)).toBeInstanceOf(OpenAI.AuthenticationError);
     await proxy.admin(`/api-keys/${off.id}`, { method: "PATCH", json: { isActive: true } });
     expect(await listModels(off.key)).toBe("ok");
   });
 
   it("use their own upstream key", async () => {
     const upstream = await startUpstream(json({ object: "list", data: [] }));
-    const { key } = await proxy.createKey({ openaiBaseUrl: upstream.url, openaiApiKey: "sk-of-this-key" });
+    const { key } = await proxy.createKey({
+      openaiBaseUrl: upstream.url,
+      openaiApiKey: "sk-of-this-key",
+    });
     expect(await listModels(key)).toBe("ok");
     expect(upstream.requests[0]?.headers["authorization"]).toBe("Bearer sk-of-this-key");
   });
 
   it("may use their allowed models only, on every endpoint that names one", async () => {
     const upstream = await startUpstream(completion({ content: "hi" }));
-    const { key } = await proxy.createKey({ openaiBaseUrl: upstream.url, allowedModels: ["small"] });
+    const { key } = await proxy.createKey({
+      openaiBaseUrl: upstream.url,
+      allowedModels: ["small"],
+    });
     const client = proxy.client(key);
     const messages = [{ role: "user" as const, content: "hi" }];
-    expect((await client.chat.completions.create({ model: "small", messages })).choices[0]?.message.content).toBe("hi");
+    expect(
+      (await client.chat.completions.create({ model: "small", messages })).choices[0]?.message
+        .content,
+    ).toBe("hi");
     const refused = await Promise.allSettled([
       client.chat.completions.create({ model: "large", messages }),
       client.embeddings.create({ model: "large", input: "x" }),
       client.audio.transcriptions.create({ model: "large", file: new File(["x"], "x.mp3") }),
     ]);
     for (const attempt of refused)
-      expect(attempt).toMatchObject({ status: "rejected", reason: expect.any(OpenAI.PermissionDeniedError) as unknown });
+      expect(attempt).toMatchObject({
+        status: "rejected",
+        reason: expect.any(OpenAI.PermissionDeniedError) as unknown,
+      });
     expect(upstream.requests).toHaveLength(1);
   });
 });
@@ -65,10 +89,17 @@ describe("proxy keys", () => {
 describe("everything else", () => {
   it("answers unknown paths with a JSON 404, and every answer names its request", async () => {
     for (const path of ["/nothing", "/api/nothing", "/api/admin/nothing"]) {
-      const answer = await (path.startsWith("/api/admin") ? proxy.admin(path) : fetch(proxy.url + path));
+      const answer = await (path.startsWith("/api/admin")
+        ? proxy.admin(path)
+        : fetch(proxy.url + path));
       expect(answer.status, path).toBe(404);
       expect(await answer.json(), path).toEqual({
-        error: { message: expect.any(String), type: "invalid_request_error", param: null, code: "not_found" },
+        error: {
+          message: expect.any(String),
+          type: "invalid_request_error",
+          param: null,
+          code: "not_found",
+        },
       });
       expect(answer.headers.get("x-proxy-request-id"), path).toMatch(/^[0-9a-f-]{36}$/);
     }
@@ -77,8 +108,15 @@ describe("everything else", () => {
   it("tells the health of each part", async () => {
     const answer = await fetch(`${proxy.url}/health`);
     expect(answer.status).toBe(200);
-    const body = (await answer.json()) as { status: string; parts: Record<string, { status: string }> };
+    const body = (await answer.json()) as {
+      status: string;
+      parts: Record<string, { status: string }>;
+    };
     expect(["ok", "degraded"]).toContain(body.status);
-    expect(body.parts).toMatchObject({ database: { status: "ok" }, upstream: { status: "ok" }, sidecar: { status: "ok" } });
+    expect(body.parts).toMatchObject({
+      database: { status: "ok" },
+      upstream: { status: "ok" },
+      sidecar: { status: "ok" },
+    });
   });
 });

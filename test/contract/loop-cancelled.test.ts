@@ -5,7 +5,10 @@ import { chunk, events, toolCall, usageChunk, type Answer } from "../helpers/ups
 
 const WORD = " on";
 
-/** Goes on until it is cancelled, because workerd learns of a client that has left when it writes to it. */
+/**
+ * Goes on until it is cancelled, because workerd learns of a client that has left when it writes to
+ * it.
+ */
 const goesOn: Answer = async (request, response) => {
   response.writeHead(200, { "content-type": "text/event-stream" });
   const send = () => response.write(`data: ${JSON.stringify(chunk({ content: WORD }))}\n\n`);
@@ -28,12 +31,19 @@ describe("a client that leaves in the midst of the second round's text", () => {
     const response = await post(adding.key, ask({ model: "gpt-4o", stream: true }));
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
     if (reader === undefined) throw new Error("The answer has no body");
-    for (let text = ""; text.split(`${WORD}"`).length <= 5; text += (await reader.read()).value ?? "");
+    for (
+      let text = "";
+      text.split(`${WORD}"`).length <= 5;
+      text += (await reader.read()).value ?? ""
+    );
     await reader.cancel();
     await adding.upstream.requests[1]?.aborted;
 
     const detail = await proxy.conversation(response.headers.get("x-proxy-conversation-id") ?? "");
-    expect(detail).toMatchObject({ status: "cancelled", turns: [{ status: "cancelled", error: null, tokensEstimated: true }] });
+    expect(detail).toMatchObject({
+      status: "cancelled",
+      turns: [{ status: "cancelled", error: null, tokensEstimated: true }],
+    });
     expect(detail.rounds).toMatchObject([
       { round: 1, status: "completed", totalTokens: 15, tokensEstimated: false },
       { round: 2, status: "cancelled", tokensEstimated: true, error: null },

@@ -1,14 +1,32 @@
 /**
- * What holds of every turn, tried on random ones. A failure prints the smallest turn that fails, its seed and its path:
- * add both to `limits`, and the same turn is tried again.
+ * What holds of every turn, tried on random ones. A failure prints the smallest turn that fails,
+ * its seed and its path: add both to `limits`, and the same turn is tried again.
  */
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import type { SeenTurn } from "../helpers/chat-turn.ts";
-import { isServerCall, randomDamage, randomMixedLegs, randomRequest, randomReturn, randomTurn } from "../helpers/random-rounds.ts";
+import {
+  isServerCall,
+  randomDamage,
+  randomMixedLegs,
+  randomRequest,
+  randomReturn,
+  randomTurn,
+} from "../helpers/random-rounds.ts";
 import type { Damage, RandomRequest, RandomReturn, RandomRound } from "../helpers/random-rounds.ts";
-import { answerOf, randomKey, readEnd, readFinished, readWhole } from "../helpers/random-rounds-client.ts";
-import { send, streamFields, withinLimit, type RandomKey } from "../helpers/random-rounds-client.ts";
+import {
+  answerOf,
+  randomKey,
+  readEnd,
+  readFinished,
+  readWhole,
+} from "../helpers/random-rounds-client.ts";
+import {
+  send,
+  streamFields,
+  withinLimit,
+  type RandomKey,
+} from "../helpers/random-rounds-client.ts";
 import { cutBytes, spellEvents, streamPayloads } from "../helpers/random-rounds-spelled.ts";
 import { writesOf, type Ending } from "../helpers/random-rounds-upstream.ts";
 import type { Answer } from "../helpers/upstream.ts";
@@ -21,20 +39,32 @@ const LIMIT_MS = 60_000;
 const limits = { numRuns: RUNS, interruptAfterTimeLimit: LIMIT_MS - 15_000 };
 
 /** Bodies without what says that a stream is wanted. */
-const unstreamed = (bodies: Json[]) => bodies.map(({ stream: _stream, stream_options: _options, ...body }) => body);
+const unstreamed = (bodies: Json[]) =>
+  bodies.map(({ stream: _stream, stream_options: _options, ...body }) => body);
 
 /** The text of all rounds, as behaviour.md (The tool loop, 8) has it. */
-function expectedText(rounds: RandomRound[], field: keyof RandomRound["texts"], wantsJson: boolean): string {
+function expectedText(
+  rounds: RandomRound[],
+  field: keyof RandomRound["texts"],
+  wantsJson: boolean,
+): string {
   return rounds.reduce((before, { texts }) => {
     const text = texts[field] ?? "";
-    return before + (before === "" || text === "" || before.endsWith("\n") || wantsJson ? "" : "\n\n") + text;
+    return (
+      before +
+      (before === "" || text === "" || before.endsWith("\n") || wantsJson ? "" : "\n\n") +
+      text
+    );
   }, "");
 }
 
 function sumOf(first: Json, second: Json): Json {
   const sum = { ...first };
   for (const [field, value] of Object.entries(second)) {
-    sum[field] = typeof value === "number" ? value + Number(sum[field] ?? 0) : sumOf((sum[field] ?? {}) as Json, value as Json);
+    sum[field] =
+      typeof value === "number"
+        ? value + Number(sum[field] ?? 0)
+        : sumOf((sum[field] ?? {}) as Json, value as Json);
   }
   return sum;
 }
@@ -59,21 +89,28 @@ function expectedTurn(rounds: RandomRound[], request: RandomRequest): Partial<Se
   };
 }
 
-it("says the same streamed and whole, whatever the model says and however its stream is cut", { timeout: LIMIT_MS }, async () => {
-  const key = await randomKey();
-  const says = async (rounds: RandomRound[], request: RandomRequest): Promise<void> => {
-    const run = key.start(({ round, streamed }) => answerOf(rounds[round], key, streamed));
-    const body = { messages: [run.message], ...request.more };
-    const [stream, whole] = await Promise.all([send(key, { ...body, ...streamFields(request) }), send(key, body)]);
-    const streamed = readFinished(stream, key, request.includeUsage);
-    const atOnce = readWhole(whole, key);
-    expect(streamed).toEqual(request.includeUsage ? atOnce : { ...atOnce, usage: null });
-    expect(atOnce).toMatchObject(expectedTurn(rounds, request));
-    expect(unstreamed(run.sent.streamed)).toEqual(unstreamed(run.sent.whole));
-    expect(run.sent.whole).toHaveLength(rounds.length);
-  };
-  await fc.assert(fc.asyncProperty(randomTurn, randomRequest, says), limits);
-});
+it(
+  "says the same streamed and whole, whatever the model says and however its stream is cut",
+  { timeout: LIMIT_MS },
+  async () => {
+    const key = await randomKey();
+    const says = async (rounds: RandomRound[], request: RandomRequest): Promise<void> => {
+      const run = key.start(({ round, streamed }) => answerOf(rounds[round], key, streamed));
+      const body = { messages: [run.message], ...request.more };
+      const [stream, whole] = await Promise.all([
+        send(key, { ...body, ...streamFields(request) }),
+        send(key, body),
+      ]);
+      const streamed = readFinished(stream, key, request.includeUsage);
+      const atOnce = readWhole(whole, key);
+      expect(streamed).toEqual(request.includeUsage ? atOnce : { ...atOnce, usage: null });
+      expect(atOnce).toMatchObject(expectedTurn(rounds, request));
+      expect(unstreamed(run.sent.streamed)).toEqual(unstreamed(run.sent.whole));
+      expect(run.sent.whole).toHaveLength(rounds.length);
+    };
+    await fc.assert(fc.asyncProperty(randomTurn, randomRequest, says), limits);
+  },
+);
 
 interface SentMessage extends Json {
   role: string;
@@ -87,18 +124,37 @@ interface Returned {
   results: Map<string, string>;
 }
 
-/** Checks the history that upstream was sent after a mixed round: it goes on from what the model had seen before. */
-function checkHistory(sent: SentMessage[], { before, round, results }: Returned, key: RandomKey): void {
+/**
+ * Checks the history that upstream was sent after a mixed round: it goes on from what the model had
+ * seen before.
+ */
+function checkHistory(
+  sent: SentMessage[],
+  { before, round, results }: Returned,
+  key: RandomKey,
+): void {
   expect(sent.slice(0, before.length)).toEqual(before);
   const [answer, ...after] = sent.slice(before.length);
-  expect(answer).toMatchObject({ role: "assistant", ...(round.texts.content === null ? {} : { content: round.texts.content }) });
+  expect(answer).toMatchObject({
+    role: "assistant",
+    ...(round.texts.content === null ? {} : { content: round.texts.content }),
+  });
   expect(answer?.tool_calls).toEqual(
-    round.calls.map(({ id, tool, arguments: args }) => ({ id, type: "function", function: { name: key.nameOf(tool), arguments: args } })),
+    round.calls.map(({ id, tool, arguments: args }) => ({
+      id,
+      type: "function",
+      function: { name: key.nameOf(tool), arguments: args },
+    })),
   );
   const own = after.slice(0, round.calls.length);
   expect(own.every(({ role }) => role === "tool")).toBe(true);
   expect(new Map(own.map(({ tool_call_id: id, content }) => [id, content]))).toEqual(
-    new Map(round.calls.map((call) => [call.id, isServerCall(call) ? JSON.stringify(JSON.parse(call.arguments)) : results.get(call.id)])),
+    new Map(
+      round.calls.map((call) => [
+        call.id,
+        isServerCall(call) ? JSON.stringify(JSON.parse(call.arguments)) : results.get(call.id),
+      ]),
+    ),
   );
   expect(after.slice(round.calls.length).filter(({ role }) => role === "tool")).toEqual([]);
 }
@@ -109,31 +165,53 @@ function sentBack({ content, calls }: SeenTurn, { respelled }: RandomReturn): Js
   return {
     role: "assistant",
     content: content === "" ? null : respelled ? [{ type: "text", text: content }] : content,
-    tool_calls: calls.map(({ id, name, arguments: text }) => ({ id, type: "function", function: { name, arguments: anew(text) } })),
+    tool_calls: calls.map(({ id, name, arguments: text }) => ({
+      id,
+      type: "function",
+      function: { name, arguments: anew(text) },
+    })),
   };
 }
 
 /** Results in the order of a request. */
 function inOrder(results: Map<string, string>, { order }: RandomReturn, request: number): Json[] {
-  const placed = [...results].map(([id, content], index) => ({ id, content, place: order[(index + request) % order.length] ?? 0 }));
-  return placed.toSorted((one, other) => one.place - other.place).map(({ id, content }) => ({ role: "tool", tool_call_id: id, content }));
+  const placed = [...results].map(([id, content], index) => ({
+    id,
+    content,
+    place: order[(index + request) % order.length] ?? 0,
+  }));
+  return placed
+    .toSorted((one, other) => one.place - other.place)
+    .map(({ id, content }) => ({ role: "tool", tool_call_id: id, content }));
 }
 
 /** Goes through a turn with mixed rounds as a client does, and gives the text that ends it. */
-async function comeBack(key: RandomKey, legs: RandomRound[][], back: RandomReturn): Promise<string> {
+async function comeBack(
+  key: RandomKey,
+  legs: RandomRound[][],
+  back: RandomReturn,
+): Promise<string> {
   const rounds = legs.flat();
-  const done = rounds
-    .slice(-1)
-    .map((round): RandomRound => ({ ...round, texts: { ...round.texts, content: "Done." }, calls: [], finishReason: "stop" }));
+  const done = rounds.slice(-1).map((round): RandomRound => ({
+    ...round,
+    texts: { ...round.texts, content: "Done." },
+    calls: [],
+    finishReason: "stop",
+  }));
   const script = [...rounds, ...done, ...done];
   const sent: SentMessage[][] = [];
-  const run = key.start(({ messages, streamed }) => answerOf(script[sent.push(messages as SentMessage[]) - 1], key, streamed));
+  const run = key.start(({ messages, streamed }) =>
+    answerOf(script[sent.push(messages as SentMessage[]) - 1], key, streamed),
+  );
   const shown: { answer: Json; returned: Returned }[] = [];
   let requests = 0;
   const asks = async (more: Json[]): Promise<SeenTurn> => {
     const from = sent.length;
     const stream = back.streamed[requests++ % 2] ?? false;
-    const history = shown.flatMap(({ answer, returned }) => [answer, ...inOrder(returned.results, back, requests)]);
+    const history = shown.flatMap(({ answer, returned }) => [
+      answer,
+      ...inOrder(returned.results, back, requests),
+    ]);
     const reply = await send(key, { messages: [run.message, ...history, ...more], stream });
     const seen = stream ? readFinished(reply, key, false) : readWhole(reply, key);
     const last = shown.at(-1);
@@ -144,7 +222,10 @@ async function comeBack(key: RandomKey, legs: RandomRound[][], back: RandomRetur
     const seen = await asks([]);
     expect(seen.calls).toEqual(expectedCalls(round));
     const results = new Map(seen.calls.map(({ id }) => [id, `${back.result} of ${id}`]));
-    shown.push({ answer: sentBack(seen, back), returned: { before: sent.at(-1) ?? [], round, results } });
+    shown.push({
+      answer: sentBack(seen, back),
+      returned: { before: sent.at(-1) ?? [], round, results },
+    });
   }
   const more = back.goesOn ? [{ role: "user", content: "And?" }] : [];
   const { content } = await asks(more);
@@ -152,15 +233,24 @@ async function comeBack(key: RandomKey, legs: RandomRound[][], back: RandomRetur
   return content;
 }
 
-it("shows the model one history when a client comes back from mixed rounds, its results in any order", { timeout: LIMIT_MS }, async () => {
-  const key = await randomKey();
-  const comesBack = async (legs: RandomRound[][], back: RandomReturn): Promise<void> => {
-    expect(await comeBack(key, legs, back)).toBe("Done.");
-  };
-  await fc.assert(fc.asyncProperty(randomMixedLegs, randomReturn, comesBack), limits);
-});
+it(
+  "shows the model one history when a client comes back from mixed rounds, its results in any order",
+  { timeout: LIMIT_MS },
+  async () => {
+    const key = await randomKey();
+    const comesBack = async (legs: RandomRound[][], back: RandomReturn): Promise<void> => {
+      expect(await comeBack(key, legs, back)).toBe("Done.");
+    };
+    await fc.assert(fc.asyncProperty(randomMixedLegs, randomReturn, comesBack), limits);
+  },
+);
 
-const failure = { message: "The model is overloaded", type: "server_error", param: null, code: "overloaded" };
+const failure = {
+  message: "The model is overloaded",
+  type: "server_error",
+  param: null,
+  code: "overloaded",
+};
 
 /** A stream with damage. `complete`: the model's whole answer is in it all the same. */
 interface Damaged {
@@ -169,19 +259,32 @@ interface Damaged {
   byteCount: number;
 }
 
-function damaged(round: RandomRound | undefined, key: RandomKey, { kind, at, ending }: Damage): Damaged {
+function damaged(
+  round: RandomRound | undefined,
+  key: RandomKey,
+  { kind, at, ending }: Damage,
+): Damaged {
   if (round === undefined) throw new Error("No round to damage");
   const payloads = streamPayloads(round, key.nameOf);
   const place = at % (payloads.length + 1);
   const isError = kind === "an error";
-  const events = spellEvents(isError ? payloads.toSpliced(place, 0, JSON.stringify({ error: failure })) : payloads, round.spelling);
+  const events = spellEvents(
+    isError ? payloads.toSpliced(place, 0, JSON.stringify({ error: failure })) : payloads,
+    round.spelling,
+  );
   const bytes = new TextEncoder().encode(events.join(""));
   const kept = isError ? bytes : bytes.subarray(0, Math.round((bytes.length * at) / 65_535));
   const hasEnd = round.spelling.done !== "no" && place === payloads.length;
   // The blank line after the last event may be missing: everything was said.
-  const complete = isError ? hasEnd : kept.length >= bytes.length - 2 * round.spelling.lineEnd.length;
+  const complete = isError
+    ? hasEnd
+    : kept.length >= bytes.length - 2 * round.spelling.lineEnd.length;
   const left: Ending = isError ? ending : "breaks";
-  return { answer: writesOf(cutBytes(kept, round.spelling), left), complete, byteCount: kept.length };
+  return {
+    answer: writesOf(cutBytes(kept, round.spelling), left),
+    complete,
+    byteCount: kept.length,
+  };
 }
 
 /** A turn that was damaged on its way, and what the client got of it. */
@@ -204,20 +307,40 @@ function checkBroken({ complete, isError, expected, end }: DamagedTurn): void {
   expect(end.error).toMatchObject(isError ? failure : {});
 }
 
-it("ends a stream well, and its exchange with upstream, when that breaks off or tells of an error", { timeout: LIMIT_MS }, async () => {
-  const key = await randomKey();
-  const breaks = async (rounds: RandomRound[], request: RandomRequest, damage: Damage): Promise<void> => {
-    const place = damage.round % rounds.length;
-    const part = damaged(rounds[place], key, damage);
-    const run = key.start(({ round }) => (round === place ? part.answer : answerOf(rounds[round], key, true)));
-    const reply = await send(key, { messages: [run.message], ...request.more, ...streamFields(request) });
-    // Where nothing has come yet, a status can still say so.
-    expect(reply.status, reply.text).toBe(place === 0 && part.byteCount === 0 ? 502 : 200);
-    const end = readEnd(reply, key, request.includeUsage);
-    const check = end.error === null ? checkFinished : checkBroken;
-    check({ ...part, end, isError: damage.kind === "an error", expected: expectedTurn(rounds, request) });
-    const exchange = run.exchanges[place] ?? Promise.reject(new Error("The round was not asked for"));
-    await withinLimit(exchange, { limitMs: 3000, what: "the exchange with upstream" });
-  };
-  await fc.assert(fc.asyncProperty(randomTurn, randomRequest, randomDamage, breaks), limits);
-});
+it(
+  "ends a stream well, and its exchange with upstream, when that breaks off or tells of an error",
+  { timeout: LIMIT_MS },
+  async () => {
+    const key = await randomKey();
+    const breaks = async (
+      rounds: RandomRound[],
+      request: RandomRequest,
+      damage: Damage,
+    ): Promise<void> => {
+      const place = damage.round % rounds.length;
+      const part = damaged(rounds[place], key, damage);
+      const run = key.start(({ round }) =>
+        round === place ? part.answer : answerOf(rounds[round], key, true),
+      );
+      const reply = await send(key, {
+        messages: [run.message],
+        ...request.more,
+        ...streamFields(request),
+      });
+      // Where nothing has come yet, a status can still say so.
+      expect(reply.status, reply.text).toBe(place === 0 && part.byteCount === 0 ? 502 : 200);
+      const end = readEnd(reply, key, request.includeUsage);
+      const check = end.error === null ? checkFinished : checkBroken;
+      check({
+        ...part,
+        end,
+        isError: damage.kind === "an error",
+        expected: expectedTurn(rounds, request),
+      });
+      const exchange =
+        run.exchanges[place] ?? Promise.reject(new Error("The round was not asked for"));
+      await withinLimit(exchange, { limitMs: 3000, what: "the exchange with upstream" });
+    };
+    await fc.assert(fc.asyncProperty(randomTurn, randomRequest, randomDamage, breaks), limits);
+  },
+);

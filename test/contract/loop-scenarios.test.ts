@@ -19,8 +19,11 @@ const GROUPS = {
 };
 
 describe.each(Object.entries(GROUPS))("%s", (_group, scenarios) => {
-  it.each(scenarios.map((scenario) => [scenario.title, scenario] as const))("%s, streamed and whole", async (_title, scenario) => {
-    const sent = await playScenario(scenario);
-    expect(sent.streamed, "what upstream is sent").toEqual(sent.whole);
-  });
+  it.each(scenarios.map((scenario) => [scenario.title, scenario] as const))(
+    "%s, streamed and whole",
+    async (_title, scenario) => {
+      const sent = await playScenario(scenario);
+      expect(sent.streamed, "what upstream is sent").toEqual(sent.whole);
+    },
+  );
 });

@@ -2,13 +2,26 @@
 import { describe, expect, it } from "vitest";
 import { ADD, CLIENTS } from "../helpers/mcp-clients.ts";
 import { proxy } from "../helpers/proxy.ts";
-import { chunk, completion, events, json, startUpstream, toolCall, usageChunk, type Answer } from "../helpers/upstream.ts";
+import {
+  chunk,
+  completion,
+  events,
+  json,
+  startUpstream,
+  toolCall,
+  usageChunk,
+  type Answer,
+} from "../helpers/upstream.ts";
 
 /** A key with the tool `add`, whose upstream follows the script. */
 async function addingKey(...script: Answer[]) {
   const tool = await proxy.createTool(ADD);
   const upstream = await startUpstream(...script);
-  return { tool, upstream, ...(await proxy.createKey({ toolIds: [tool.id], openaiBaseUrl: upstream.url })) };
+  return {
+    tool,
+    upstream,
+    ...(await proxy.createKey({ toolIds: [tool.id], openaiBaseUrl: upstream.url })),
+  };
 }
 
 describe.each(CLIENTS)("%s", (_name, connect) => {
@@ -25,7 +38,11 @@ describe.each(CLIENTS)("%s", (_name, connect) => {
     const { key } = await proxy.createKey({ openaiBaseUrl: upstream.url });
     const client = await connect(key);
     await client.tools();
-    const result = await client.call("chat", { prompt: "Capital of France?", temperature: 0.5, seed: 7 });
+    const result = await client.call("chat", {
+      prompt: "Capital of France?",
+      temperature: 0.5,
+      seed: 7,
+    });
     expect(result).toMatchObject({
       content: [{ type: "text", text: "Paris." }],
       structuredContent: {
@@ -81,7 +98,10 @@ describe.each(CLIENTS)("%s", (_name, connect) => {
       content: [{ text: "One, two" }],
       structuredContent: { finish_reason: "stop", usage: { total_tokens: 15 } },
     });
-    expect(upstream.requests[0]?.json()).toMatchObject({ stream: true, stream_options: { include_usage: true } });
+    expect(upstream.requests[0]?.json()).toMatchObject({
+      stream: true,
+      stream_options: { include_usage: true },
+    });
   });
 
   it("cancels a call, and upstream is cancelled with it", async () => {
@@ -89,7 +109,9 @@ describe.each(CLIENTS)("%s", (_name, connect) => {
     const { key } = await proxy.createKey({ openaiBaseUrl: upstream.url });
     const client = await connect(key);
     const cancel = new AbortController();
-    const call = client.call("chat", { prompt: "Think." }, { signal: cancel.signal }).catch((error: Error) => error);
+    const call = client
+      .call("chat", { prompt: "Think." }, { signal: cancel.signal })
+      .catch((error: Error) => error);
     await expect.poll(() => upstream.requests.length).toBe(1);
     const startedAt = Date.now();
     cancel.abort();
@@ -100,15 +122,24 @@ describe.each(CLIENTS)("%s", (_name, connect) => {
 
   it("runs the key's tool, and the model runs it inside chat", async () => {
     const { key, tool, upstream } = await addingKey(
-      (...parts) => completion({ tool_calls: [toolCall("c1", tool.name, { a: 2, b: 3 })] })(...parts),
+      (...parts) =>
+        completion({ tool_calls: [toolCall("c1", tool.name, { a: 2, b: 3 })] })(...parts),
       completion({ content: "It is 5." }),
     );
     const client = await connect(key);
-    expect(await client.call(tool.name, { a: 40, b: 2 })).toMatchObject({ content: [{ type: "text", text: "42" }] });
+    expect(await client.call(tool.name, { a: 40, b: 2 })).toMatchObject({
+      content: [{ type: "text", text: "42" }],
+    });
     const wrong = await client.call(tool.name, { a: "x" });
-    expect(wrong).toMatchObject({ isError: true, content: [{ text: expect.stringContaining("do not fit") }] });
+    expect(wrong).toMatchObject({
+      isError: true,
+      content: [{ text: expect.stringContaining("do not fit") }],
+    });
     const result = await client.call("chat", { prompt: "2+3?" });
-    expect(result).toMatchObject({ content: [{ text: "It is 5." }], structuredContent: { usage: { total_tokens: 30 } } });
+    expect(result).toMatchObject({
+      content: [{ text: "It is 5." }],
+      structuredContent: { usage: { total_tokens: 30 } },
+    });
     expect(upstream.requests).toHaveLength(2);
   });
 
@@ -141,7 +172,10 @@ describe.each(CLIENTS)("%s", (_name, connect) => {
       usage: { prompt_tokens: 2, total_tokens: 2 },
       cached: false,
     });
-    expect(upstream.requests.map(({ method, url }) => `${method} ${url}`)).toEqual(["GET /v1/models", "POST /v1/embeddings"]);
+    expect(upstream.requests.map(({ method, url }) => `${method} ${url}`)).toEqual([
+      "GET /v1/models",
+      "POST /v1/embeddings",
+    ]);
     expect(upstream.requests[1]?.json()).toEqual({
       model: "text-embedding-3-small",
       input: ["a", "b"],
@@ -158,12 +192,20 @@ describe.each(CLIENTS)("%s", (_name, connect) => {
       message: expect.stringContaining("Unknown tool: nothing"),
     });
     expect(await client.call("chat", { messages: "hello" })).toMatchObject({ isError: true });
-    expect(await client.call("chat", {})).toMatchObject({ isError: true, content: [{ text: "Give a prompt, or messages." }] });
+    expect(await client.call("chat", {})).toMatchObject({
+      isError: true,
+      content: [{ text: "Give a prompt, or messages." }],
+    });
   });
 
   it("gets what upstream says of a failure as the result's error", async () => {
     const upstream = await startUpstream(
-      json({ error: { message: "The model is overloaded.", type: "server_error", code: "overloaded" } }, 503),
+      json(
+        {
+          error: { message: "The model is overloaded.", type: "server_error", code: "overloaded" },
+        },
+        503,
+      ),
     );
     const { key } = await proxy.createKey({ openaiBaseUrl: upstream.url });
     expect(await (await connect(key)).call("chat", { prompt: "hello" })).toMatchObject({
@@ -189,7 +231,11 @@ it("gets the text of a stream that a model with tools answers", async () => {
   const seen: string[] = [];
   const connect = CLIENTS[2]?.[1];
   if (connect === undefined) throw new Error("There is no third client");
-  const result = await (await connect(key)).call("chat", { prompt: "2+3?" }, { onprogress: ({ message = "" }) => seen.push(message) });
+  const result = await (
+    await connect(key)
+  ).call("chat", { prompt: "2+3?" }, { onprogress: ({ message = "" }) => seen.push(message) });
   expect(seen.join("")).toBe("It is 5.");
-  expect(result).toMatchObject({ structuredContent: { text: "It is 5.", usage: { total_tokens: 30 } } });
+  expect(result).toMatchObject({
+    structuredContent: { text: "It is 5.", usage: { total_tokens: 30 } },
+  });
 });

@@ -1,13 +1,17 @@
 /**
- * The protocol's own suite, all scenarios of both eras. What the router does not have is listed here with the reason; a
- * check that fails beside these, and one of these that passes, fails the test.
+ * The protocol's own suite, all scenarios of both eras. What the router does not have is listed
+ * here with the reason; a check that fails beside these, and one of these that passes, fails the
+ * test.
  */
 import { expect, it } from "vitest";
 import { failuresOf, runConformance, startFront } from "../helpers/mcp-conformance.ts";
 import { startRemote, tool } from "../helpers/remote-mcp.ts";
 import { proxy } from "../helpers/proxy.ts";
 
-/** Tools with the names that the suite looks for. The key has them, so that they show what becomes of an operator's tools. */
+/**
+ * Tools with the names that the suite looks for. The key has them, so that they show what becomes
+ * of an operator's tools.
+ */
 const FIXTURES = [
   {
     name: "test_simple_text",
@@ -24,7 +28,13 @@ const FIXTURES = [
     parameters: {
       $schema: "https://json-schema.org/draft/2020-12/schema",
       type: "object",
-      $defs: { address: { $anchor: "addressDef", type: "object", properties: { street: { type: "string" }, city: { type: "string" } } } },
+      $defs: {
+        address: {
+          $anchor: "addressDef",
+          type: "object",
+          properties: { street: { type: "string" }, city: { type: "string" } },
+        },
+      },
       properties: {
         name: { type: "string" },
         address: { $ref: "#/$defs/address" },
@@ -55,17 +65,23 @@ const FIXTURES = [
   },
 ];
 
-const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
+const PIXEL =
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==";
 const SILENCE = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
 
 const IMAGE = { type: "image", data: PIXEL, mimeType: "image/png" };
-const embedded = (uri: string, mimeType: string, text: string) => ({ type: "resource", resource: { uri, mimeType, text } });
+const embedded = (uri: string, mimeType: string, text: string) => ({
+  type: "resource",
+  resource: { uri, mimeType, text },
+});
 
 /** Content of tools that an MCP server of the operator's has. */
 const CONTENT: Record<string, Record<string, unknown>[]> = {
   test_image_content: [IMAGE],
   test_audio_content: [{ type: "audio", data: SILENCE, mimeType: "audio/wav" }],
-  test_embedded_resource: [embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")],
+  test_embedded_resource: [
+    embedded("test://embedded-resource", "text/plain", "This is an embedded resource content."),
+  ],
   test_multiple_content_types: [
     { type: "text", text: "Multiple content types test:" },
     IMAGE,
@@ -116,7 +132,8 @@ const EXCEPTIONS: { reason: string; checks: Record<string, string[]> }[] = [
     },
   },
   {
-    reason: "The router asks nothing of its clients: no sampling, elicitation, roots or further input",
+    reason:
+      "The router asks nothing of its clients: no sampling, elicitation, roots or further input",
     checks: {
       "elicitation-sep1034-defaults": ["elicitation-sep1034-general"],
       "elicitation-sep1330-enums": ["elicitation-sep1330-general"],
@@ -142,27 +159,41 @@ const EXCEPTIONS: { reason: string; checks: Record<string, string[]> }[] = [
   },
 ];
 
-/** On workerd the platform alone decides which host names reach the Worker: a foreign one cannot. See mcp-http.test.ts. */
+/**
+ * On workerd the platform alone decides which host names reach the Worker: a foreign one cannot.
+ * See mcp-http.test.ts.
+ */
 const WORKERD_EXCEPTIONS = { "dns-rebinding-protection": ["localhost-host-rebinding-rejected"] };
 
-it("conforms to the protocol in both eras, but for what it does not have", { timeout: 120_000 }, async () => {
-  const toolIds: string[] = [];
-  for (const fixture of [...FIXTURES.map((one) => ({ ...one, type: "function" })), ...(await mcpTools())]) {
-    const answer = await proxy.admin("/tools", { json: { ...fixture, description: "A tool of the conformance suite" } });
-    expect(answer.status, JSON.stringify(fixture)).toBe(201);
-    toolIds.push(((await answer.json()) as { id: string }).id);
-  }
-  const { key } = await proxy.createKey({ toolIds });
-  const checked = await runConformance(await startFront(key), ["--suite", "all"]);
-  // An extension, which the SDK does not have either; a server without it fails all of its scenarios.
-  for (const scenario of checked.keys()) if (scenario.startsWith("tasks-")) checked.delete(scenario);
-  expect(checked.size).toBeGreaterThan(50);
-  const expected = Object.assign(
-    {},
-    ...EXCEPTIONS.map(({ checks }) => checks),
-    proxy.target === "workerd" ? WORKERD_EXCEPTIONS : {},
-  ) as object;
-  expect(failuresOf(checked)).toEqual(expected);
-  const passed = [...checked.values()].flat().filter(({ status }) => status === "SUCCESS");
-  expect(passed.length).toBeGreaterThan(110);
-});
+it(
+  "conforms to the protocol in both eras, but for what it does not have",
+  { timeout: 120_000 },
+  async () => {
+    const toolIds: string[] = [];
+    for (const fixture of [
+      ...FIXTURES.map((one) => ({ ...one, type: "function" })),
+      ...(await mcpTools()),
+    ]) {
+      const answer = await proxy.admin("/tools", {
+        json: { ...fixture, description: "A tool of the conformance suite" },
+      });
+      expect(answer.status, JSON.stringify(fixture)).toBe(201);
+      toolIds.push(((await answer.json()) as { id: string }).id);
+    }
+    const { key } = await proxy.createKey({ toolIds });
+    const checked = await runConformance(await startFront(key), ["--suite", "all"]);
+    // An extension, which the SDK does not have either; a server without it fails all of its
+    // scenarios.
+    for (const scenario of checked.keys())
+      if (scenario.startsWith("tasks-")) checked.delete(scenario);
+    expect(checked.size).toBeGreaterThan(50);
+    const expected = Object.assign(
+      {},
+      ...EXCEPTIONS.map(({ checks }) => checks),
+      proxy.target === "workerd" ? WORKERD_EXCEPTIONS : {},
+    ) as object;
+    expect(failuresOf(checked)).toEqual(expected);
+    const passed = [...checked.values()].flat().filter(({ status }) => status === "SUCCESS");
+    expect(passed.length).toBeGreaterThan(110);
+  },
+);

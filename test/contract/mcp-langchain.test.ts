@@ -11,7 +11,9 @@ import { completion, sentMessages, startUpstream, toolCall } from "../helpers/up
 
 async function toolsOf(key: string) {
   const headers = { Authorization: `Bearer ${key}` };
-  const client = new MultiServerMCPClient({ mcpServers: { openai: { transport: "http", url: `${proxy.url}/mcp`, headers } } });
+  const client = new MultiServerMCPClient({
+    mcpServers: { openai: { transport: "http", url: `${proxy.url}/mcp`, headers } },
+  });
   onTestFinished(() => client.close());
   return client.getTools();
 }
@@ -40,11 +42,18 @@ it("are used by an agent of LangGraph", async () => {
   const { key } = await proxy.createKey({ toolIds: [tool.id] });
   const agentKey = await proxy.createKey({ openaiBaseUrl: upstream.url });
   const agent = createReactAgent({
-    llm: new ChatOpenAI({ model: "gpt-test", apiKey: agentKey.key, configuration: { baseURL: `${proxy.url}/v1` } }),
+    llm: new ChatOpenAI({
+      model: "gpt-test",
+      apiKey: agentKey.key,
+      configuration: { baseURL: `${proxy.url}/v1` },
+    }),
     tools: await toolsOf(key),
     checkpointer: new MemorySaver(),
   });
-  const { messages } = await agent.invoke({ messages: [new HumanMessage("40+2?")] }, { configurable: { thread_id: "1" } });
+  const { messages } = await agent.invoke(
+    { messages: [new HumanMessage("40+2?")] },
+    { configurable: { thread_id: "1" } },
+  );
   expect(messages.at(-1)?.text).toBe("It is 42.");
   expect(JSON.stringify(sentMessages(upstream, 1).at(-1))).toContain("42");
 });

@@ -25,7 +25,17 @@ it("are listed and called", { timeout: 180_000 }, async () => {
     ["chat", { prompt: "Capital of France?" }],
   ];
   const wanted = PACKAGES.flatMap((name) => ["--with", name]);
-  const args = ["run", "--quiet", "--no-project", ...wanted, "python", SCRIPT, `${proxy.url}/mcp`, key, JSON.stringify(calls)];
+  const args = [
+    "run",
+    "--quiet",
+    "--no-project",
+    ...wanted,
+    "python",
+    SCRIPT,
+    `${proxy.url}/mcp`,
+    key,
+    JSON.stringify(calls),
+  ];
   const { stdout } = await promisify(execFile)("uv", args);
   const seen = JSON.parse(stdout) as Seen;
   expect(seen.tools.map(([name]) => name)).toEqual(["chat", "list_models", "embed", tool.name]);

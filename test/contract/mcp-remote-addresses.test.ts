@@ -8,16 +8,25 @@ const TOKEN = "Bearer a-token-that-nobody-may-see";
 
 /** A place that answers every request with a redirect. */
 const redirecting = (to: (url: URL) => string, status = 307) =>
-  serve(async (request) => new Response(null, { status, headers: { location: to(new URL(request.url)) } }));
+  serve(
+    async (request) =>
+      new Response(null, { status, headers: { location: to(new URL(request.url)) } }),
+  );
 
 describe("a redirect of a remote server", () => {
   it("is followed within its origin, with the credentials", async () => {
     const server = await startRemote("both", ECHO, TOKEN);
     const moved = await serve(async (request) => {
       const url = new URL(request.url);
-      if (url.pathname === "/mcp") return new Response(null, { status: 308, headers: { location: "/here" } });
+      if (url.pathname === "/mcp")
+        return new Response(null, { status: 308, headers: { location: "/here" } });
       const { method, headers, signal } = request;
-      return fetch(server.url, { method, headers, body: method === "POST" ? await request.text() : null, signal });
+      return fetch(server.url, {
+        method,
+        headers,
+        body: method === "POST" ? await request.text() : null,
+        signal,
+      });
     });
     const key = await keyWith(moved.url, { mcpHeaders: { authorization: TOKEN } });
     expect(await key.say()).toBe('echo: {"n":1}');
@@ -26,9 +35,14 @@ describe("a redirect of a remote server", () => {
   it("is followed to another origin, without the credentials", async () => {
     const server = await startRemote("both", ECHO);
     const moved = await redirecting(() => server.url);
-    const key = await keyWith(moved.url, { mcpHeaders: { authorization: TOKEN, "x-key": "another secret" } });
+    const key = await keyWith(moved.url, {
+      mcpHeaders: { authorization: TOKEN, "x-key": "another secret" },
+    });
     expect(await key.say()).toBe('echo: {"n":1}');
-    expect(moved.heard[0]?.headers).toMatchObject({ authorization: TOKEN, "x-key": "another secret" });
+    expect(moved.heard[0]?.headers).toMatchObject({
+      authorization: TOKEN,
+      "x-key": "another secret",
+    });
     for (const { headers } of server.heard) {
       expect(headers).not.toHaveProperty("authorization");
       expect(headers).not.toHaveProperty("x-key");
@@ -40,9 +54,14 @@ describe("a redirect of a remote server", () => {
     const server = await startRemote("both", ECHO);
     const other = await redirecting(() => first.url.replace("/mcp", "/back"));
     const first = await serve(async (request) => {
-      if (new URL(request.url).pathname === "/mcp") return new Response(null, { status: 307, headers: { location: other.url } });
+      if (new URL(request.url).pathname === "/mcp")
+        return new Response(null, { status: 307, headers: { location: other.url } });
       const { method, headers } = request;
-      return fetch(server.url, { method, headers, body: method === "POST" ? await request.text() : null });
+      return fetch(server.url, {
+        method,
+        headers,
+        body: method === "POST" ? await request.text() : null,
+      });
     });
     const key = await keyWith(first.url, { mcpHeaders: { authorization: TOKEN } });
     expect(await key.say()).toBe('echo: {"n":1}');
@@ -84,13 +103,21 @@ describe("an address that the policy refuses", () => {
     "https://[fd00::1]/mcp",
     "https://metadata.google.internal/",
     "http://mcp.example/mcp",
-  ])("%s can be neither stored nor asked, and the answer names the variable that allows it", async (mcpServerUrl) => {
-    const stored = await proxy.admin("/tools", { json: { name: `t_${crypto.randomUUID().slice(0, 8)}`, type: "mcp", mcpServerUrl } });
-    const { error } = (await stored.json()) as { error: { message: string } };
-    expect([stored.status, error]).toMatchObject([400, { code: "invalid_value", param: "mcpServerUrl" }]);
-    expect(error.message).toContain("MCP_ALLOWED_PRIVATE_HOSTS");
-    const { status, body } = await discovered({ mcpServerUrl });
-    expect(status).toBe(502);
-    expect(body.error.message).toContain("MCP_ALLOWED_PRIVATE_HOSTS");
-  });
+  ])(
+    "%s can be neither stored nor asked, and the answer names the variable that allows it",
+    async (mcpServerUrl) => {
+      const stored = await proxy.admin("/tools", {
+        json: { name: `t_${crypto.randomUUID().slice(0, 8)}`, type: "mcp", mcpServerUrl },
+      });
+      const { error } = (await stored.json()) as { error: { message: string } };
+      expect([stored.status, error]).toMatchObject([
+        400,
+        { code: "invalid_value", param: "mcpServerUrl" },
+      ]);
+      expect(error.message).toContain("MCP_ALLOWED_PRIVATE_HOSTS");
+      const { status, body } = await discovered({ mcpServerUrl });
+      expect(status).toBe(502);
+      expect(body.error.message).toContain("MCP_ALLOWED_PRIVATE_HOSTS");
+    },
+  );
 });

@@ -15,14 +15,25 @@ import { chunk, completion, startUpstream, usageChunk, type Answer } from "../he
 const SCRIPT = join(import.meta.dirname, "../../scripts/mcp-stdio.ts");
 const INFO = { name: "a test", version: "1" };
 
-const environment = (key: string, url = proxy.url) => ({ OPENAI_PROXY_URL: url, OPENAI_PROXY_KEY: key, PATH: process.env["PATH"] ?? "" });
+const environment = (key: string, url = proxy.url) => ({
+  OPENAI_PROXY_URL: url,
+  OPENAI_PROXY_KEY: key,
+  PATH: process.env["PATH"] ?? "",
+});
 
-/** Clients forget who listens for progress as soon as they have read the result: what comes with it in one piece, they lose. */
+/**
+ * Clients forget who listens for progress as soon as they have read the result: what comes with it
+ * in one piece, they lose.
+ */
 const saysSlowly =
   (...texts: string[]): Answer =>
   async (_request, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
-    for (const payload of [...texts.map((content) => chunk({ content })), chunk({}, "stop"), usageChunk()]) {
+    for (const payload of [
+      ...texts.map((content) => chunk({ content })),
+      chunk({}, "stop"),
+      usageChunk(),
+    ]) {
       response.write(`data: ${JSON.stringify(payload)}\n\n`);
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
@@ -39,7 +50,8 @@ function start(env: Record<string, string>, args: string[] = []) {
   const exited = once(child, "exit").then(([code]) => code as number | null);
   const lines = () => output.text.split("\n").slice(0, -1);
   return {
-    write: (line: unknown) => child.stdin.write(`${typeof line === "string" ? line : JSON.stringify(line)}\n`),
+    write: (line: unknown) =>
+      child.stdin.write(`${typeof line === "string" ? line : JSON.stringify(line)}\n`),
     child,
     output,
     exited,
@@ -60,7 +72,9 @@ describe.each([
     "SDK 2, 2026-07-28",
     async (env: Record<string, string>) => {
       const client = new Client(INFO, { versionNegotiation: { mode: { pin: "2026-07-28" } } });
-      await client.connect(new StdioClientTransport({ command: process.execPath, args: [SCRIPT], env }));
+      await client.connect(
+        new StdioClientTransport({ command: process.execPath, args: [SCRIPT], env }),
+      );
       return client;
     },
   ],
@@ -68,20 +82,31 @@ describe.each([
   it("lists and calls, is told the text as it streams, and cancels", async () => {
     const header = {
       ...ADD,
-      parameters: { ...ADD.parameters, properties: { ...ADD.parameters.properties, a: { type: "integer", "x-mcp-header": "A" } } },
+      parameters: {
+        ...ADD.parameters,
+        properties: { ...ADD.parameters.properties, a: { type: "integer", "x-mcp-header": "A" } },
+      },
     };
     const tool = await proxy.createTool(header);
     const upstream = await startUpstream(saysSlowly("One\u2028", "two ☃"), () => {});
     const { key } = await proxy.createKey({ openaiBaseUrl: upstream.url, toolIds: [tool.id] });
     const client = await connect(environment(key));
     onTestFinished(() => client.close());
-    expect(await client.callTool({ name: tool.name, arguments: { a: 40, b: 2 } })).toMatchObject({ content: [{ text: "42" }] });
+    expect(await client.callTool({ name: tool.name, arguments: { a: 40, b: 2 } })).toMatchObject({
+      content: [{ text: "42" }],
+    });
     expect((await client.listTools()).tools.map(({ name }) => name)).toContain(tool.name);
     const seen: string[] = [];
     const call = { name: "chat", arguments: { prompt: "Count." } };
-    const options = { onprogress: ({ message: text = "" }: { message?: string | undefined }) => void seen.push(text) };
+    const options = {
+      onprogress: ({ message: text = "" }: { message?: string | undefined }) =>
+        void seen.push(text),
+    };
     // The older client takes a schema in the place between.
-    const ask = (more: object) => (client instanceof Client ? client.callTool(call, more) : client.callTool(call, undefined, more));
+    const ask = (more: object) =>
+      client instanceof Client
+        ? client.callTool(call, more)
+        : client.callTool(call, undefined, more);
     expect(await ask(options)).toMatchObject({ content: [{ text: "One\u2028two ☃" }] });
     expect(seen.join("")).toBe("One\u2028two ☃");
     const cancel = new AbortController();
@@ -119,8 +144,12 @@ it("writes JSON-RPC alone to stdout, whatever it is sent", async () => {
   ])
     write(line);
   await expect.poll(() => lines().length, { timeout: 5000 }).toBe(4);
-  const answers = lines().map((line) => JSON.parse(line) as { id: unknown; error?: { code: number } });
-  expect(answers.filter(({ id }) => id === null).map(({ error }) => error?.code)).toEqual([-32700, -32700]);
+  const answers = lines().map(
+    (line) => JSON.parse(line) as { id: unknown; error?: { code: number } },
+  );
+  expect(answers.filter(({ id }) => id === null).map(({ error }) => error?.code)).toEqual([
+    -32700, -32700,
+  ]);
   expect(answers.find(({ id }) => id === "p")).toMatchObject({ result: {} });
   expect(answers.find(({ id }) => id === 2)).toMatchObject({ error: { code: -32601 } });
   child.stdin.end();
@@ -130,7 +159,10 @@ it("writes JSON-RPC alone to stdout, whatever it is sent", async () => {
 it("answers with what is wrong where the key is, or the proxy is away", async () => {
   const cases = [
     [environment("sk-proxy-nobody"), /not known here/],
-    [environment("sk-proxy-nobody", "http://127.0.0.1:9"), /The proxy at http:\/\/127\.0\.0\.1:9\/mcp cannot be used: .+/],
+    [
+      environment("sk-proxy-nobody", "http://127.0.0.1:9"),
+      /The proxy at http:\/\/127\.0\.0\.1:9\/mcp cannot be used: .+/,
+    ],
   ] as const;
   for (const [env, expected] of cases) {
     const { write, lines, output } = start(env);
@@ -147,11 +179,18 @@ it("answers with what is wrong where the key is, or the proxy is away", async ()
 
 it.each([
   ["no key", { env: environment(""), args: [] }, /set OPENAI_PROXY_KEY/],
-  ["no URL", { env: environment("k", "localhost:3000"), args: [] }, /OPENAI_PROXY_URL is "localhost:3000"/],
+  [
+    "no URL",
+    { env: environment("k", "localhost:3000"), args: [] },
+    /OPENAI_PROXY_URL is "localhost:3000"/,
+  ],
   ["another command", { env: environment("k"), args: ["serve"] }, /the one command is mcp/],
-])("says on stderr what is missing, and exits with 2: %s", async (_name, { env, args }, expected) => {
-  const { exited, output } = start(env, args);
-  expect(await exited).toBe(2);
-  expect(output.errors).toMatch(expected);
-  expect(output.text).toBe("");
-});
+])(
+  "says on stderr what is missing, and exits with 2: %s",
+  async (_name, { env, args }, expected) => {
+    const { exited, output } = start(env, args);
+    expect(await exited).toBe(2);
+    expect(output.errors).toMatch(expected);
+    expect(output.text).toBe("");
+  },
+);

@@ -1,21 +1,40 @@
 /** Answers that are none: errors in odd places, pages, and nothing at all. */
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { ask, keyWithAdd, payloadsOf, post, streamed, whole, type AddingKey } from "../helpers/chat-turn.ts";
+import {
+  ask,
+  keyWithAdd,
+  payloadsOf,
+  post,
+  streamed,
+  whole,
+  type AddingKey,
+} from "../helpers/chat-turn.ts";
 import { proxy } from "../helpers/proxy.ts";
 import { chunk, completion, events, json, toolCall, type Answer } from "../helpers/upstream.ts";
 
 type Json = Record<string, unknown>;
 
-const overloaded = { message: "The model is overloaded", type: "server_error", param: null, code: "overloaded" };
+const overloaded = {
+  message: "The model is overloaded",
+  type: "server_error",
+  param: null,
+  code: "overloaded",
+};
 const half = chunk({ role: "assistant", content: "half" });
 const body =
   (text: string | Uint8Array, contentType?: string, status = 200): Answer =>
   (_request, response) =>
-    void response.writeHead(status, contentType === undefined ? {} : { "content-type": contentType }).end(text);
+    void response
+      .writeHead(status, contentType === undefined ? {} : { "content-type": contentType })
+      .end(text);
 const callRound = (name: string): Answer =>
   events(
-    chunk({ role: "assistant", content: "half", tool_calls: [{ index: 0, id: "c1", function: { name, arguments: '{"a":2,"b":3}' } }] }),
+    chunk({
+      role: "assistant",
+      content: "half",
+      tool_calls: [{ index: 0, id: "c1", function: { name, arguments: '{"a":2,"b":3}' } }],
+    }),
     chunk({}, "tool_calls"),
   );
 
@@ -25,7 +44,11 @@ const officially = ({ key }: AddingKey) => proxy.client(key);
 /** What the official client throws for a stream. */
 async function streamFailure(key: AddingKey): Promise<unknown> {
   const read = async () => {
-    const parts = await officially(key).chat.completions.create({ model: "gpt-test", messages, stream: true });
+    const parts = await officially(key).chat.completions.create({
+      model: "gpt-test",
+      messages,
+      stream: true,
+    });
     for await (const part of parts) expect(part.object).toBe("chat.completion.chunk");
     throw new Error("the stream ended as if all were well");
   };
@@ -49,7 +72,9 @@ async function errorEvent(key: AddingKey): Promise<Json> {
   expect(text).not.toContain(key.name);
   const payloads = payloadsOf(text).map((payload) => JSON.parse(payload) as Json);
   expect(payloads.slice(0, -1).every((payload) => Array.isArray(payload["choices"]))).toBe(true);
-  const conversation = await proxy.conversation(response.headers.get("x-proxy-conversation-id") ?? "");
+  const conversation = await proxy.conversation(
+    response.headers.get("x-proxy-conversation-id") ?? "",
+  );
   expect(conversation.status).toBe("failed");
   return payloads.at(-1) ?? {};
 }
@@ -58,16 +83,27 @@ describe("errors inside a 200", () => {
   it.each([
     ["an object", { error: overloaded }, overloaded.message],
     ["a text", { error: "out of memory" }, "out of memory"],
-    ["an object beside a choice", { ...chunk({ content: "" }, "error"), error: overloaded }, overloaded.message],
+    [
+      "an object beside a choice",
+      { ...chunk({ content: "" }, "error"), error: overloaded },
+      overloaded.message,
+    ],
     ["an object beside empty choices", { choices: [], error: overloaded }, overloaded.message],
-    ["an object that says it is one", { object: "error", message: "too long", type: "BadRequestError", code: 400 }, "too long"],
-  ])("are told in a stream, and by the official client, when they are %s", async (_title, error, message) => {
-    for (const before of [[], [half]]) {
-      const key = await keyWithAdd(() => [events(...before, error)]);
-      expect((await errorEvent(key))["error"]).toMatchObject({ message });
-      expect(String(await streamFailure(key))).toContain(message);
-    }
-  });
+    [
+      "an object that says it is one",
+      { object: "error", message: "too long", type: "BadRequestError", code: 400 },
+      "too long",
+    ],
+  ])(
+    "are told in a stream, and by the official client, when they are %s",
+    async (_title, error, message) => {
+      for (const before of [[], [half]]) {
+        const key = await keyWithAdd(() => [events(...before, error)]);
+        expect((await errorEvent(key))["error"]).toMatchObject({ message });
+        expect(String(await streamFailure(key))).toContain(message);
+      }
+    },
+  );
 
   it("are told in a later round too", async () => {
     const key = await keyWithAdd((name) => [
@@ -92,10 +128,16 @@ describe("errors inside a 200", () => {
       json(error),
     ]);
     const first = await post(key.key, ask());
-    expect([first.status, first.headers.get("x-request-id"), await first.json()]).toEqual([200, "req_1", error]);
+    expect([first.status, first.headers.get("x-request-id"), await first.json()]).toEqual([
+      200,
+      "req_1",
+      error,
+    ]);
     const second = await post(key.key, ask());
     expect([second.status, await second.json()]).toEqual([200, error]);
-    const conversation = await proxy.conversation(second.headers.get("x-proxy-conversation-id") ?? "");
+    const conversation = await proxy.conversation(
+      second.headers.get("x-proxy-conversation-id") ?? "",
+    );
     expect(conversation.status).toBe("failed");
   });
 
@@ -112,7 +154,9 @@ describe("errors inside a 200", () => {
   });
 
   it("do not lie in `error: null`", async () => {
-    const key = await keyWithAdd(() => [events({ ...chunk({ content: "ok" }), error: null }, { ...chunk({}, "stop"), error: null })]);
+    const key = await keyWithAdd(() => [
+      events({ ...chunk({ content: "ok" }), error: null }, { ...chunk({}, "stop"), error: null }),
+    ]);
     expect((await streamed(key)).content).toBe("ok");
     const atOnce = await keyWithAdd(() => [completion({ content: "ok" }, { error: null })]);
     expect((await whole(atOnce)).content).toBe("ok");
@@ -126,16 +170,25 @@ describe("errors with a status", () => {
     const key = await keyWithAdd(() => [body(page, "text/html", 502)]);
     for (const more of [{ stream: true }, {}]) {
       const response = await post(key.key, ask(more));
-      expect([response.status, response.headers.get("content-type"), await response.text()]).toEqual([502, "text/html", page]);
+      expect([
+        response.status,
+        response.headers.get("content-type"),
+        await response.text(),
+      ]).toEqual([502, "text/html", page]);
     }
     expect(await streamFailure(key)).toMatchObject({ status: 502 });
     expect(await wholeFailure(key)).toMatchObject({ status: 502 });
   });
 
   it("pass as they are though they are called a stream of events", async () => {
-    const key = await keyWithAdd(() => [body(`data: ${JSON.stringify({ error: overloaded })}\n\n`, "text/event-stream", 503)]);
+    const key = await keyWithAdd(() => [
+      body(`data: ${JSON.stringify({ error: overloaded })}\n\n`, "text/event-stream", 503),
+    ]);
     const response = await post(key.key, ask({ stream: true }));
-    expect([response.status, await response.text()]).toEqual([503, `data: ${JSON.stringify({ error: overloaded })}\n\n`]);
+    expect([response.status, await response.text()]).toEqual([
+      503,
+      `data: ${JSON.stringify({ error: overloaded })}\n\n`,
+    ]);
   });
 
   it("keep upstream's error object as an event in a later round of a stream", async () => {
@@ -145,12 +198,16 @@ describe("errors with a status", () => {
 
   it("are an event that says so where a later round's answer is a page", async () => {
     const key = await keyWithAdd((name) => [callRound(name), body(page, "text/html", 502)]);
-    expect((await errorEvent(key))["error"]).toMatchObject({ code: "upstream_invalid_response", message: expect.stringContaining("502") });
+    expect((await errorEvent(key))["error"]).toMatchObject({
+      code: "upstream_invalid_response",
+      message: expect.stringContaining("502"),
+    });
   });
 
   it("pass with an empty body", async () => {
     const key = await keyWithAdd(() => [body("", undefined, 401)]);
-    for (const more of [{ stream: true }, {}]) expect((await post(key.key, ask(more))).status).toBe(401);
+    for (const more of [{ stream: true }, {}])
+      expect((await post(key.key, ask(more))).status).toBe(401);
   });
 });
 
@@ -164,8 +221,14 @@ describe("a 200 that is no answer", () => {
   ])("is a 502 that says so: %s", async (_title, text) => {
     for (const contentType of ["application/json", "text/html", undefined]) {
       const key = await keyWithAdd(() => [body(text, contentType)]);
-      expect(await wholeFailure(key)).toMatchObject({ status: 502, code: "upstream_invalid_response" });
-      expect(await streamFailure(key)).toMatchObject({ status: 502, code: "upstream_invalid_response" });
+      expect(await wholeFailure(key)).toMatchObject({
+        status: 502,
+        code: "upstream_invalid_response",
+      });
+      expect(await streamFailure(key)).toMatchObject({
+        status: 502,
+        code: "upstream_invalid_response",
+      });
     }
   });
 
@@ -173,9 +236,18 @@ describe("a 200 that is no answer", () => {
     ["an empty body", ""],
     ["comments alone", ": ping\n\n: ping\n\n"],
     ["[DONE] alone", "data: [DONE]\n\n"],
-    ["usage alone", `data: ${JSON.stringify({ id: "x", choices: [], usage: {} })}\n\ndata: [DONE]\n\n`],
-    ["a chunk that is no JSON", `data: ${JSON.stringify(half)}\n\ndata: {"choices":[{"delta":{"content":"o\n\ndata: [DONE]\n\n`],
-    ["a last chunk that is cut off", `data: ${JSON.stringify(half)}\n\ndata: {"choices":[{"delta":{"con`],
+    [
+      "usage alone",
+      `data: ${JSON.stringify({ id: "x", choices: [], usage: {} })}\n\ndata: [DONE]\n\n`,
+    ],
+    [
+      "a chunk that is no JSON",
+      `data: ${JSON.stringify(half)}\n\ndata: {"choices":[{"delta":{"content":"o\n\ndata: [DONE]\n\n`,
+    ],
+    [
+      "a last chunk that is cut off",
+      `data: ${JSON.stringify(half)}\n\ndata: {"choices":[{"delta":{"con`,
+    ],
     ["JSON that is no completion", '{"detail":"nothing here"}'],
     ["a page", "<!doctype html><title>Log in</title>"],
   ])("is an error event where it calls itself a stream: %s", async (_title, text) => {
@@ -185,7 +257,9 @@ describe("a 200 that is no answer", () => {
   });
 
   it("is upstream's own error where JSON calls itself a stream", async () => {
-    const key = await keyWithAdd(() => [body(JSON.stringify({ error: overloaded }), "text/event-stream")]);
+    const key = await keyWithAdd(() => [
+      body(JSON.stringify({ error: overloaded }), "text/event-stream"),
+    ]);
     expect(await errorEvent(key)).toEqual({ error: overloaded });
   });
 });
@@ -194,12 +268,20 @@ describe("answers in an encoding that nobody asked for", () => {
   const compressed =
     (text: string, contentType: string): Answer =>
     (_request, response) =>
-      void response.writeHead(200, { "content-type": contentType, "content-encoding": "gzip" }).end(gzipSync(text));
+      void response
+        .writeHead(200, { "content-type": contentType, "content-encoding": "gzip" })
+        .end(gzipSync(text));
 
   it("are read all the same, streamed and whole", async () => {
     const text = `data: ${JSON.stringify(half)}\n\ndata: [DONE]\n\n`;
-    expect((await streamed(await keyWithAdd(() => [compressed(text, "text/event-stream")]))).content).toBe("half");
-    const answer = JSON.stringify({ choices: [{ index: 0, message: { role: "assistant", content: "ok" }, finish_reason: "stop" }] });
-    expect((await whole(await keyWithAdd(() => [compressed(answer, "application/json")]))).content).toBe("ok");
+    expect(
+      (await streamed(await keyWithAdd(() => [compressed(text, "text/event-stream")]))).content,
+    ).toBe("half");
+    const answer = JSON.stringify({
+      choices: [{ index: 0, message: { role: "assistant", content: "ok" }, finish_reason: "stop" }],
+    });
+    expect(
+      (await whole(await keyWithAdd(() => [compressed(answer, "application/json")]))).content,
+    ).toBe("ok");
   });
 });

@@ -1,49 +1,95 @@
 /** Members of chunks and messages that are missing, repeated, or more than OpenAI's. */
 import { describe, expect, it } from "vitest";
 import { ask, keyWithAdd, post, readStream, streamed, whole } from "../helpers/chat-turn.ts";
-import { chunk, completion, events, json, sentMessages, toolCall, usageChunk, type Answer } from "../helpers/upstream.ts";
+import {
+  chunk,
+  completion,
+  events,
+  json,
+  sentMessages,
+  toolCall,
+  usageChunk,
+  type Answer,
+} from "../helpers/upstream.ts";
 
 type Json = Record<string, unknown>;
 
-const counts = (prompt: number, answer: number) => ({ prompt_tokens: prompt, completion_tokens: answer, total_tokens: prompt + answer });
+const counts = (prompt: number, answer: number) => ({
+  prompt_tokens: prompt,
+  completion_tokens: answer,
+  total_tokens: prompt + answer,
+});
 const asksUsage = { stream_options: { include_usage: true } };
 const callDelta = (name: string) => ({
-  tool_calls: [{ index: 0, id: "c1", type: "function", function: { name, arguments: '{"a":2,"b":3}' } }],
+  tool_calls: [
+    { index: 0, id: "c1", type: "function", function: { name, arguments: '{"a":2,"b":3}' } },
+  ],
 });
 const callRound = (name: string, ...before: Json[]): Answer =>
-  events(chunk({ role: "assistant", content: null }), ...before, chunk(callDelta(name)), chunk({}, "tool_calls"), usageChunk());
+  events(
+    chunk({ role: "assistant", content: null }),
+    ...before,
+    chunk(callDelta(name)),
+    chunk({}, "tool_calls"),
+    usageChunk(),
+  );
 const textRound = (...chunks: Json[]): Answer => events(...chunks, usageChunk());
-const without = (one: Json, ...names: string[]) => Object.fromEntries(Object.entries(one).filter(([name]) => !names.includes(name)));
+const without = (one: Json, ...names: string[]) =>
+  Object.fromEntries(Object.entries(one).filter(([name]) => !names.includes(name)));
 const choiceOf = (one: Json | undefined) => ((one?.["choices"] ?? []) as Json[])[0] ?? {};
 
 describe("usage that is odd", () => {
   it("counts a round once, though usage grows in every chunk", async () => {
-    const growing = (delta: Json, tokens: number, reason: string | null = null) => chunk(delta, reason, { usage: counts(10, tokens) });
+    const growing = (delta: Json, tokens: number, reason: string | null = null) =>
+      chunk(delta, reason, { usage: counts(10, tokens) });
     const key = await keyWithAdd((name) => [
-      events(growing({ role: "assistant" }, 0), growing({ content: "a" }, 1), growing(callDelta(name), 4), growing({}, 5, "tool_calls")),
+      events(
+        growing({ role: "assistant" }, 0),
+        growing({ content: "a" }, 1),
+        growing(callDelta(name), 4),
+        growing({}, 5, "tool_calls"),
+      ),
       events(growing({ content: "b" }, 1), growing({ content: "c" }, 2), growing({}, 3, "stop"), {
         ...chunk({}),
         choices: [],
         usage: null,
       }),
     ]);
-    expect(await streamed(key, asksUsage)).toMatchObject({ content: "a\n\nbc", usage: counts(20, 8) });
+    expect(await streamed(key, asksUsage)).toMatchObject({
+      content: "a\n\nbc",
+      usage: counts(20, 8),
+    });
     expect((await streamed(key)).usage).toBeNull();
   });
 
   it.each([
     ["without choices", (one: Json) => without(one, "choices")],
     ["with choices null", (one: Json) => ({ ...one, choices: null })],
-    ["without id, model and created", (one: Json) => without(one, "id", "model", "created", "object")],
-    ["with a choice whose delta is empty", (one: Json) => ({ ...one, choices: [{ index: 0, delta: {}, finish_reason: null }] })],
+    [
+      "without id, model and created",
+      (one: Json) => without(one, "id", "model", "created", "object"),
+    ],
+    [
+      "with a choice whose delta is empty",
+      (one: Json) => ({ ...one, choices: [{ index: 0, delta: {}, finish_reason: null }] }),
+    ],
     ["with a choice that has no delta", (one: Json) => ({ ...one, choices: [{ index: 0 }] })],
     [
       "with a choice that finishes again",
-      (one: Json) => ({ ...one, choices: [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: "stop" }] }),
+      (one: Json) => ({
+        ...one,
+        choices: [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: "stop" }],
+      }),
     ],
   ])("reads a usage chunk %s", async (_title, odd) => {
-    const key = await keyWithAdd(() => [events(chunk({ role: "assistant", content: "ok" }), chunk({}, "stop"), odd(usageChunk()))]);
-    expect(await streamed(key, asksUsage)).toMatchObject({ content: "ok", finishReason: "stop", usage: counts(10, 5) });
+    const key = await keyWithAdd(() => [
+      events(chunk({ role: "assistant", content: "ok" }), chunk({}, "stop"), odd(usageChunk())),
+    ]);
+    expect(await streamed(key, asksUsage)).toMatchObject({
+      content: "ok",
+      finishReason: "stop",
+      usage: counts(10, 5),
+    });
     expect(await streamed(key)).toMatchObject({ content: "ok", finishReason: "stop", usage: null });
   });
 
@@ -62,8 +108,14 @@ describe("usage that is odd", () => {
       ...more,
     });
     const key = await keyWithAdd((name) => [
-      completion({ tool_calls: [toolCall("c1", name, { a: 1, b: 1 })] }, { usage: usage(2, { completion_tokens_details: null }) }),
-      completion({ content: "ok" }, { usage: usage(3, { completion_tokens_details: { reasoning_tokens: 4 }, tier: "x" }) }),
+      completion(
+        { tool_calls: [toolCall("c1", name, { a: 1, b: 1 })] },
+        { usage: usage(2, { completion_tokens_details: null }) },
+      ),
+      completion(
+        { content: "ok" },
+        { usage: usage(3, { completion_tokens_details: { reasoning_tokens: 4 }, tier: "x" }) },
+      ),
     ]);
     expect((await whole(key)).usage).toEqual({
       ...counts(20, 10),
@@ -84,7 +136,12 @@ describe("chunks that are odd", () => {
         chunk({ role: "assistant", content: "" }),
         chunk(callDelta(name)),
         chunk({}, "tool_calls"),
-        { ...chunk({}), choices: [{ index: 0, finish_reason: null, content_filter_offsets: { check_offset: 44 } }] },
+        {
+          ...chunk({}),
+          choices: [
+            { index: 0, finish_reason: null, content_filter_offsets: { check_offset: 44 } },
+          ],
+        },
       ),
       textRound(chunk({ role: "assistant", content: "ok" }), chunk({}, "stop")),
     ]);
@@ -129,33 +186,76 @@ describe("chunks that are odd", () => {
   });
 
   it.each([
-    ["a new id and time in every chunk", (one: Json, index: number) => ({ ...one, id: `id-${index}`, created: index })],
-    ["no id, model, time and object at all", (one: Json) => without(one, "id", "model", "created", "object")],
-    ["the id in the last chunks only", (one: Json, index: number) => (index > 1 ? one : without(one, "id", "created", "model"))],
-    ["empty and null heads", (one: Json) => ({ ...one, id: "", model: null, object: "chat.completion", system_fingerprint: null })],
-    ["no index in a choice", (one: Json) => ({ ...one, choices: [without(choiceOf(one), "index")] })],
+    [
+      "a new id and time in every chunk",
+      (one: Json, index: number) => ({ ...one, id: `id-${index}`, created: index }),
+    ],
+    [
+      "no id, model, time and object at all",
+      (one: Json) => without(one, "id", "model", "created", "object"),
+    ],
+    [
+      "the id in the last chunks only",
+      (one: Json, index: number) => (index > 1 ? one : without(one, "id", "created", "model")),
+    ],
+    [
+      "empty and null heads",
+      (one: Json) => ({
+        ...one,
+        id: "",
+        model: null,
+        object: "chat.completion",
+        system_fingerprint: null,
+      }),
+    ],
+    [
+      "no index in a choice",
+      (one: Json) => ({ ...one, choices: [without(choiceOf(one), "index")] }),
+    ],
     [
       "an empty finish_reason in every chunk",
-      (one: Json) => ({ ...one, choices: [{ ...choiceOf(one), finish_reason: choiceOf(one)["finish_reason"] ?? "" }] }),
+      (one: Json) => ({
+        ...one,
+        choices: [{ ...choiceOf(one), finish_reason: choiceOf(one)["finish_reason"] ?? "" }],
+      }),
     ],
     [
       "no finish_reason in other chunks",
       (one: Json) => ({
         ...one,
-        choices: [choiceOf(one)["finish_reason"] === null ? without(choiceOf(one), "finish_reason") : choiceOf(one)],
+        choices: [
+          choiceOf(one)["finish_reason"] === null
+            ? without(choiceOf(one), "finish_reason")
+            : choiceOf(one),
+        ],
       }),
     ],
   ])("gives one valid head where upstream has %s", async (_title, odd) => {
     const round = (...chunks: Json[]) => events(...chunks.map(odd));
     const key = await keyWithAdd((name) => [
-      round(chunk({ role: "assistant", content: "a" }), chunk({ content: "b" }), chunk(callDelta(name)), chunk({}, "tool_calls")),
-      round(chunk({ role: "assistant", content: "c" }), chunk({ content: "d" }), chunk({ content: "e" }), chunk({}, "stop")),
+      round(
+        chunk({ role: "assistant", content: "a" }),
+        chunk({ content: "b" }),
+        chunk(callDelta(name)),
+        chunk({}, "tool_calls"),
+      ),
+      round(
+        chunk({ role: "assistant", content: "c" }),
+        chunk({ content: "d" }),
+        chunk({ content: "e" }),
+        chunk({}, "stop"),
+      ),
     ]);
-    expect(await streamed(key, asksUsage)).toMatchObject({ content: "ab\n\ncde", finishReason: "stop" });
+    expect(await streamed(key, asksUsage)).toMatchObject({
+      content: "ab\n\ncde",
+      finishReason: "stop",
+    });
   });
 
   it("reads finish_reason in the chunk of the last text", async () => {
-    const key = await keyWithAdd(() => [events(chunk({ role: "assistant", content: "o" }), chunk({ content: "k" }, "length"))]);
+    const key = await keyWithAdd(() => [
+      events(chunk({ role: "assistant", content: "o" }), chunk({ content: "k" }, "length")),
+    ]);
     expect(await streamed(key)).toMatchObject({ content: "ok", finishReason: "length" });
   });
 
@@ -163,7 +263,12 @@ describe("chunks that are odd", () => {
     const halves = [chunk({ content: "sun \ud83c" }), chunk({ content: "\udf24 shines" })];
     const key = await keyWithAdd((name) => [
       callRound(name, ...halves),
-      textRound(chunk({ role: "assistant", content: "" }), ...halves, chunk({ content: "\ud83c" }), chunk({}, "stop")),
+      textRound(
+        chunk({ role: "assistant", content: "" }),
+        ...halves,
+        chunk({ content: "\ud83c" }),
+        chunk({}, "stop"),
+      ),
     ]);
     expect((await streamed(key)).content).toBe("sun 🌤 shines\n\nsun 🌤 shines\ud83c");
     expect(sentMessages(key.upstream, 1)[1]?.content).toBe("sun 🌤 shines");
@@ -174,7 +279,10 @@ describe("chunks that are odd", () => {
     const key = await keyWithAdd((name) => [
       callRound(name),
       events(
-        chunk({ role: "assistant", content: "ok", x_delta: { deep: [1] } }, null, { x_chunk: 1, service_tier: "flex" }),
+        chunk({ role: "assistant", content: "ok", x_delta: { deep: [1] } }, null, {
+          x_chunk: 1,
+          service_tier: "flex",
+        }),
         { ...end, choices: [{ ...choiceOf(end), stop_reason: 7 }] },
         { ...usageChunk(), x_usage_chunk: 3 },
       ),
@@ -202,25 +310,45 @@ describe("requests that are odd", () => {
     { tools: [] },
     { tool_choice: null, response_format: { type: "text" } },
   ])("runs the loop with %j", async (more) => {
-    const key = await keyWithAdd((name) => [callRound(name), textRound(chunk({ role: "assistant", content: "ok" }), chunk({}, "stop"))]);
+    const key = await keyWithAdd((name) => [
+      callRound(name),
+      textRound(chunk({ role: "assistant", content: "ok" }), chunk({}, "stop")),
+    ]);
     const response = await post(key.key, ask({ stream: true, ...more }));
     expect(readStream(await response.text(), key.name)).toMatchObject({ content: "ok" });
   });
 
-  const failing = { implementation: "throw new Error('no luck');", parameters: { type: "object", properties: {} } };
-  const threeCalls = (name: string) => completion({ tool_calls: ["c1", "c2", "c3"].map((id) => toolCall(id, name, {})) });
+  const failing = {
+    implementation: "throw new Error('no luck');",
+    parameters: { type: "object", properties: {} },
+  };
+  const threeCalls = (name: string) =>
+    completion({ tool_calls: ["c1", "c2", "c3"].map((id) => toolCall(id, name, {})) });
 
   it("takes tool_choice and parallel_tool_calls away with the last tool, as they would then be refused", async () => {
-    const key = await keyWithAdd((name) => [threeCalls(name), completion({ content: "ok" })], failing);
-    expect(await whole(key, { tool_choice: "auto", parallel_tool_calls: false })).toMatchObject({ content: "ok" });
+    const key = await keyWithAdd(
+      (name) => [threeCalls(name), completion({ content: "ok" })],
+      failing,
+    );
+    expect(await whole(key, { tool_choice: "auto", parallel_tool_calls: false })).toMatchObject({
+      content: "ok",
+    });
     const sent = key.upstream.requests[1]?.json();
-    expect(["tools", "tool_choice", "parallel_tool_calls"].filter((member) => member in (sent as Json))).toEqual([]);
+    expect(
+      ["tools", "tool_choice", "parallel_tool_calls"].filter((member) => member in (sent as Json)),
+    ).toEqual([]);
   });
 
   it("asks again with tools that may not be called where upstream refuses a history of calls without tools", async () => {
     const message = "Requests which include tool_use blocks must define tools";
-    const refused = json({ error: { message, type: "invalid_request_error", param: "tools", code: null } }, 400);
-    const key = await keyWithAdd((name) => [threeCalls(name), refused, completion({ content: "ok" })], failing);
+    const refused = json(
+      { error: { message, type: "invalid_request_error", param: "tools", code: null } },
+      400,
+    );
+    const key = await keyWithAdd(
+      (name) => [threeCalls(name), refused, completion({ content: "ok" })],
+      failing,
+    );
     expect(await whole(key, { parallel_tool_calls: false })).toMatchObject({ content: "ok" });
     expect(key.upstream.requests[2]?.json()).toMatchObject({
       tool_choice: "none",
@@ -229,6 +357,9 @@ describe("requests that are odd", () => {
     });
     const hopeless = await keyWithAdd((name) => [threeCalls(name), refused, refused], failing);
     const response = await post(hopeless.key, ask());
-    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining(message)]);
+    expect([response.status, await response.text()]).toEqual([
+      400,
+      expect.stringContaining(message),
+    ]);
   });
 });

@@ -3,15 +3,31 @@ import { describe, expect, it } from "vitest";
 import { keyWithAdd, streamed, whole } from "../helpers/chat-turn.ts";
 import { specFaults } from "../helpers/openai-spec.ts";
 import { proxy } from "../helpers/proxy.ts";
-import { chunk, completion, events, sentMessages, toolCall, usageChunk, type Answer } from "../helpers/upstream.ts";
+import {
+  chunk,
+  completion,
+  events,
+  sentMessages,
+  toolCall,
+  usageChunk,
+  type Answer,
+} from "../helpers/upstream.ts";
 
 type Json = Record<string, unknown>;
 
 const callDelta = (name: string) => ({
-  tool_calls: [{ index: 0, id: "c1", type: "function", function: { name, arguments: '{"a":2,"b":3}' } }],
+  tool_calls: [
+    { index: 0, id: "c1", type: "function", function: { name, arguments: '{"a":2,"b":3}' } },
+  ],
 });
 const callRound = (name: string, ...before: Json[]): Answer =>
-  events(chunk({ role: "assistant", content: null }), ...before, chunk(callDelta(name)), chunk({}, "tool_calls"), usageChunk());
+  events(
+    chunk({ role: "assistant", content: null }),
+    ...before,
+    chunk(callDelta(name)),
+    chunk({}, "tool_calls"),
+    usageChunk(),
+  );
 const textRound = (...chunks: Json[]): Answer => events(...chunks, usageChunk());
 const choiceOf = (one: Json | undefined) => ((one?.["choices"] ?? []) as Json[])[0] ?? {};
 
@@ -32,7 +48,10 @@ describe("text that is not content alone", () => {
       ),
     ]);
     const { chunks } = await streamed(key);
-    const seen = chunks.flatMap((one) => (choiceOf(one)["logprobs"] as { content: { token: string }[] } | null)?.content ?? []);
+    const seen = chunks.flatMap(
+      (one) =>
+        (choiceOf(one)["logprobs"] as { content: { token: string }[] } | null)?.content ?? [],
+    );
     expect(seen.map(({ token }) => token)).toEqual(["Let", "o", "k"]);
 
     const answer = (message: Json, reason: string, ...tokens: string[]) => ({
@@ -46,24 +65,45 @@ describe("text that is not content alone", () => {
       ],
     });
     const atOnce = await keyWithAdd((name) => [
-      completion({}, answer({ content: "Let", tool_calls: [toolCall("c1", name, { a: 1, b: 1 })] }, "tool_calls", "Let")),
+      completion(
+        {},
+        answer(
+          { content: "Let", tool_calls: [toolCall("c1", name, { a: 1, b: 1 })] },
+          "tool_calls",
+          "Let",
+        ),
+      ),
       completion({}, answer({ content: "ok" }, "stop", "o", "k")),
     ]);
     const { completion: seenWhole } = await whole(atOnce);
-    expect(choiceOf(seenWhole)["logprobs"]).toEqual({ content: ["Let", "o", "k"].map(logprob), refusal: null });
+    expect(choiceOf(seenWhole)["logprobs"]).toEqual({
+      content: ["Let", "o", "k"].map(logprob),
+      refusal: null,
+    });
     expect(specFaults("CreateChatCompletionResponse", seenWhole)).toEqual([]);
   });
 
   it("gives a refusal, streamed and whole", async () => {
     const inStream = await keyWithAdd((name) => [
       callRound(name),
-      textRound(chunk({ role: "assistant", refusal: "" }), chunk({ refusal: "I can" }), chunk({ refusal: "not." }), chunk({}, "stop")),
+      textRound(
+        chunk({ role: "assistant", refusal: "" }),
+        chunk({ refusal: "I can" }),
+        chunk({ refusal: "not." }),
+        chunk({}, "stop"),
+      ),
     ]);
-    expect(await streamed(inStream)).toMatchObject({ content: "", refusal: "I cannot.", finishReason: "stop" });
-    const stream = proxy.client((await keyWithAdd(() => [events(chunk({ refusal: "No." }, "stop"))])).key).chat.completions.stream({
-      model: "gpt-test",
-      messages: [{ role: "user", content: "go" }],
+    expect(await streamed(inStream)).toMatchObject({
+      content: "",
+      refusal: "I cannot.",
+      finishReason: "stop",
     });
+    const stream = proxy
+      .client((await keyWithAdd(() => [events(chunk({ refusal: "No." }, "stop"))])).key)
+      .chat.completions.stream({
+        model: "gpt-test",
+        messages: [{ role: "user", content: "go" }],
+      });
     expect((await stream.finalMessage()).refusal).toBe("No.");
     const atOnce = await keyWithAdd((name) => [
       completion({ tool_calls: [toolCall("c1", name, { a: 1, b: 1 })] }),
@@ -83,17 +123,30 @@ describe("text that is not content alone", () => {
     ];
     const inStream = await keyWithAdd((name) => [
       callRound(name, ...thoughts),
-      textRound(chunk({ role: "assistant", reasoning_content: "Done" }), chunk({ content: "ok" }), chunk({}, "stop")),
+      textRound(
+        chunk({ role: "assistant", reasoning_content: "Done" }),
+        chunk({ content: "ok" }),
+        chunk({}, "stop"),
+      ),
     ]);
-    expect(await streamed(inStream)).toMatchObject({ content: "ok", reasoning: "Two\n and three\n\nDone" });
+    expect(await streamed(inStream)).toMatchObject({
+      content: "ok",
+      reasoning: "Two\n and three\n\nDone",
+    });
     const message = (name: string) => ({
       content: null,
       reasoning_content: "Two\n and three",
       reasoning_details: details,
       tool_calls: [toolCall("c1", name, { a: 2, b: 3 })],
     });
-    const atOnce = await keyWithAdd((name) => [completion(message(name)), completion({ content: "ok", reasoning_content: "Done" })]);
-    expect(await whole(atOnce)).toMatchObject({ content: "ok", reasoning: "Two\n and three\n\nDone" });
+    const atOnce = await keyWithAdd((name) => [
+      completion(message(name)),
+      completion({ content: "ok", reasoning_content: "Done" }),
+    ]);
+    expect(await whole(atOnce)).toMatchObject({
+      content: "ok",
+      reasoning: "Two\n and three\n\nDone",
+    });
     for (const { upstream } of [inStream, atOnce]) {
       expect(sentMessages(upstream, 1)[1]).toMatchObject({
         content: null,
@@ -107,7 +160,11 @@ describe("text that is not content alone", () => {
     const parts = (...texts: string[]) => texts.map((text) => ({ type: "text", text }));
     const inStream = await keyWithAdd((name) => [
       callRound(name, chunk({ content: "Let me " }), chunk({ content: parts("add", ".") })),
-      textRound(chunk({ role: "assistant", content: parts("It ") }), chunk({ content: parts("is 5.") }), chunk({}, "stop")),
+      textRound(
+        chunk({ role: "assistant", content: parts("It ") }),
+        chunk({ content: parts("is 5.") }),
+        chunk({}, "stop"),
+      ),
     ]);
     expect((await streamed(inStream)).content).toBe("Let me add.\n\nIt is 5.");
     const atOnce = await keyWithAdd((name) => [
@@ -125,7 +182,10 @@ describe("text that is not content alone", () => {
       completion({ content: "Let me add.", tool_calls: [toolCall("c1", name, { a: 2, b: 3 })] }),
       completion({ content: answer }),
     ]);
-    expect((await whole(key)).message["content"]).toEqual([{ type: "text", text: "Let me add." }, ...answer]);
+    expect((await whole(key)).message["content"]).toEqual([
+      { type: "text", text: "Let me add." },
+      ...answer,
+    ]);
   });
 
   it("keeps unknown members of a whole answer", async () => {

@@ -9,12 +9,16 @@ describe("the record", () => {
       name: "echo",
       type: "function",
       parameters: { type: "object", properties: { text: { type: "string" } } },
-      implementation: "console.log(args.text); if (args.fail) throw new Error(args.text); return args.text;",
+      implementation:
+        "console.log(args.text); if (args.fail) throw new Error(args.text); return args.text;",
     });
     const upstream = await startUpstream(
       completion({
         content: odd,
-        tool_calls: [toolCall("call_1", echo.name, { text: odd }), toolCall("call_\u0000\ud83c", echo.name, { text: odd, fail: true })],
+        tool_calls: [
+          toolCall("call_1", echo.name, { text: odd }),
+          toolCall("call_\u0000\ud83c", echo.name, { text: odd, fail: true }),
+        ],
       }),
       completion({ content: odd }, { model: odd }),
     );
@@ -23,8 +27,14 @@ describe("the record", () => {
       .client(key)
       .chat.completions.create({ model: odd, messages: [{ role: "user", content: odd }] })
       .withResponse();
-    const conversation = await proxy.conversation(response.headers.get("x-proxy-conversation-id") ?? "");
-    expect(conversation).toMatchObject({ status: "completed", title: "ab\ufffdc", toolExecutionCount: 2 });
+    const conversation = await proxy.conversation(
+      response.headers.get("x-proxy-conversation-id") ?? "",
+    );
+    expect(conversation).toMatchObject({
+      status: "completed",
+      title: "ab\ufffdc",
+      toolExecutionCount: 2,
+    });
     expect(conversation.messages[0]?.content).toBe(odd);
     expect(conversation.messages.at(-1)?.content).toBe(`${odd}\n\n${odd}`);
     expect(conversation.toolExecutions.filter(({ error }) => error === null)).toHaveLength(1);
@@ -35,12 +45,16 @@ describe("the record", () => {
     const { key, id } = await proxy.createKey({ openaiBaseUrl: upstream.url, name: "counted" });
     const ids: string[] = [];
     for (const content of ["first", "second"]) {
-      const asked = proxy.client(key).chat.completions.create({ model: "gpt-test", messages: [{ role: "user", content }] });
+      const asked = proxy
+        .client(key)
+        .chat.completions.create({ model: "gpt-test", messages: [{ role: "user", content }] });
       const { response } = await asked.withResponse();
       ids.push(response.headers.get("x-proxy-conversation-id") ?? "");
     }
     for (const conversation of ids) await proxy.conversation(conversation);
-    const list = (await (await proxy.admin(`/conversations?apiKeyId=${id}`)).json()) as { data: Record<string, unknown>[] };
+    const list = (await (await proxy.admin(`/conversations?apiKeyId=${id}`)).json()) as {
+      data: Record<string, unknown>[];
+    };
     expect(list.data.map((row) => row["id"])).toEqual(ids.toReversed());
     expect(list.data[0]).toMatchObject({
       apiKeyName: "counted",

@@ -10,7 +10,9 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 async function callingKey(tool: { id: string; name: string }, args: Record<string, unknown> = {}) {
   const upstream = await startUpstream((request, response) => {
     const messages = request.json()["messages"] as { role: string; content: string }[];
-    const calls = Array.from({ length: Number(messages[0]?.content) }, (_, index) => toolCall(`call_${index}`, tool.name, args));
+    const calls = Array.from({ length: Number(messages[0]?.content) }, (_, index) =>
+      toolCall(`call_${index}`, tool.name, args),
+    );
     const isAnswered = messages.some(({ role }) => role === "tool");
     return completion(isAnswered ? { content: "Done." } : { tool_calls: calls })(request, response);
   });
@@ -18,7 +20,10 @@ async function callingKey(tool: { id: string; name: string }, args: Record<strin
   const ask = async (calls: number, signal?: AbortSignal) =>
     proxy
       .client(key)
-      .chat.completions.create({ model: "gpt-test", messages: [{ role: "user", content: String(calls) }] }, { signal: signal ?? null });
+      .chat.completions.create(
+        { model: "gpt-test", messages: [{ role: "user", content: String(calls) }] },
+        { signal: signal ?? null },
+      );
   return { upstream, ask };
 }
 
@@ -40,7 +45,9 @@ describe("a tool's maxConcurrency", () => {
     const [one, other] = [await callingKey(tool), await callingKey(tool)];
     await Promise.all([one.ask(5), one.ask(5), other.ask(5)]);
     expect(tool.server.running.most).toBe(2);
-    expect([...results(one.upstream), ...results(other.upstream)]).toEqual(Array.from({ length: 15 }, () => "done"));
+    expect([...results(one.upstream), ...results(other.upstream)]).toEqual(
+      Array.from({ length: 15 }, () => "done"),
+    );
   });
 
   it("can be changed while the proxy runs", async () => {
@@ -48,16 +55,27 @@ describe("a tool's maxConcurrency", () => {
     const { ask } = await callingKey(tool);
     await ask(3);
     expect(tool.server.running.most).toBe(1);
-    expect((await proxy.admin(`/tools/${tool.id}`, { method: "PATCH", json: { maxConcurrency: 3 } })).status).toBe(200);
+    expect(
+      (await proxy.admin(`/tools/${tool.id}`, { method: "PATCH", json: { maxConcurrency: 3 } }))
+        .status,
+    ).toBe(200);
     await ask(3);
     expect(tool.server.running.most).toBe(3);
   });
 
   it("holds for functions", async () => {
-    const implementation = "const start = Date.now(); while (Date.now() < start + 60); return [start, Date.now()];";
-    const fields = { name: "busy", type: "function", parameters: { type: "object", properties: {} }, implementation };
+    const implementation =
+      "const start = Date.now(); while (Date.now() < start + 60); return [start, Date.now()];";
+    const fields = {
+      name: "busy",
+      type: "function",
+      parameters: { type: "object", properties: {} },
+      implementation,
+    };
     const spans = async (maxConcurrency: number | null) => {
-      const { upstream, ask } = await callingKey(await proxy.createTool({ ...fields, maxConcurrency }));
+      const { upstream, ask } = await callingKey(
+        await proxy.createTool({ ...fields, maxConcurrency }),
+      );
       await Promise.all([ask(3), ask(3)]);
       return results(upstream)
         .map((text) => JSON.parse(text) as [number, number])
@@ -65,7 +83,8 @@ describe("a tool's maxConcurrency", () => {
     };
     const limited = await spans(1);
     expect(limited).toHaveLength(6);
-    for (const [index, [start]] of limited.entries()) expect(start).toBeGreaterThanOrEqual(limited[index - 1]?.[1] ?? 0);
+    for (const [index, [start]] of limited.entries())
+      expect(start).toBeGreaterThanOrEqual(limited[index - 1]?.[1] ?? 0);
   });
 
   it("gives each key its turn, however many calls another one has", async () => {
@@ -79,7 +98,10 @@ describe("a tool's maxConcurrency", () => {
       },
       { maxConcurrency: 1 },
     );
-    const [greedy, modest] = [await callingKey(tool, { who: "greedy" }), await callingKey(tool, { who: "modest" })];
+    const [greedy, modest] = [
+      await callingKey(tool, { who: "greedy" }),
+      await callingKey(tool, { who: "modest" }),
+    ];
     const many = greedy.ask(8);
     await expect.poll(() => order.length, { interval: 5 }).toBeGreaterThan(0);
     await modest.ask(1);
@@ -89,20 +111,26 @@ describe("a tool's maxConcurrency", () => {
   });
 
   it("beyond 64 waiting calls a tool is busy, and who waits too long is told so; it is no fault of the tool", async () => {
-    const tool = await mcpTool("stuck", () => pause(20_000), { maxConcurrency: 1, timeoutMs: 2500 });
+    const tool = await mcpTool("stuck", () => pause(20_000), {
+      maxConcurrency: 1,
+      timeoutMs: 2500,
+    });
     const { upstream, ask } = await callingKey(tool);
     const startedAt = Date.now();
     await Promise.all(Array.from({ length: 10 }, () => ask(8)));
     expect(Date.now() - startedAt).toBeLessThan(8000);
     const told = results(upstream);
     expect(told).toHaveLength(80);
-    const isFull = (text: string) => text.includes("is busy: 64 calls are waiting for it. It was not run; try again in a moment.");
-    const hasWaited = (text: string) => text.includes("was busy with other calls for 2.5 s, its time limit. It was not run");
+    const isFull = (text: string) =>
+      text.includes("is busy: 64 calls are waiting for it. It was not run; try again in a moment.");
+    const hasWaited = (text: string) =>
+      text.includes("was busy with other calls for 2.5 s, its time limit. It was not run");
     expect(told.filter(isFull).length).toBeGreaterThanOrEqual(15);
     expect(told.filter(hasWaited).length).toBeGreaterThanOrEqual(55);
     for (const text of told) expect(text).toContain(tool.name.slice(0, 5));
     // Three failures withdraw a tool; being busy is none.
-    for (const request of upstream.requests) expect(request.json()["tools"], "the tool is offered").toHaveLength(1);
+    for (const request of upstream.requests)
+      expect(request.json()["tools"], "the tool is offered").toHaveLength(1);
   });
 
   it("counts waiting under the tool's time limit", async () => {
@@ -111,7 +139,9 @@ describe("a tool's maxConcurrency", () => {
     await ask(2);
     const [first, second] = results(upstream);
     expect(first).toBe("done");
-    expect(second).toMatch(/^Error: .*longer than 0\.\d+ s.* Before that it had waited 0\.\d s of its 1 s for other calls to end\.$/);
+    expect(second).toMatch(
+      /^Error: .*longer than 0\.\d+ s.* Before that it had waited 0\.\d s of its 1 s for other calls to end\.$/,
+    );
   });
 
   it("a client that goes while it waits leaves its place to the next", async () => {
@@ -138,7 +168,9 @@ describe("a tool's maxConcurrency", () => {
     await pause(100);
     held.resolve();
     await Promise.all([first, third]);
-    expect(results(upstream).filter((text) => text === "(no content)").length).toBeGreaterThanOrEqual(2);
+    expect(
+      results(upstream).filter((text) => text === "(no content)").length,
+    ).toBeGreaterThanOrEqual(2);
     // On workerd a client that leaves before the first byte is not noticed: its calls may be run.
     expect(calls).toBeLessThanOrEqual(proxy.target === "workerd" ? 10 : 2);
   });

@@ -38,11 +38,16 @@ async function send(headers: Record<string, string>): Promise<Response> {
 }
 
 it("tells the operator's page of each tool as it runs, in the stream of the answer", async () => {
-  const text = await (await send({ "x-proxy-tool-events": "1", cookie: await sessionCookie() })).text();
+  const text = await (
+    await send({ "x-proxy-tool-events": "1", cookie: await sessionCookie() })
+  ).text();
   const told = [...text.matchAll(/^event: proxy\.tool_execution\ndata: (.*)$/gm)].map(
     ([, data = ""]) => JSON.parse(data) as { id: string; status: string },
   );
-  expect(told.filter(({ status }) => status === "running").map(({ id }) => id)).toEqual(["c1", "c2"]);
+  expect(told.filter(({ status }) => status === "running").map(({ id }) => id)).toEqual([
+    "c1",
+    "c2",
+  ]);
   expect(told).toEqual(
     expect.arrayContaining([
       expect.objectContaining({
@@ -53,7 +58,11 @@ it("tells the operator's page of each tool as it runs, in the stream of the answ
         result: "42",
         durationMs: expect.any(Number),
       }),
-      expect.objectContaining({ id: "c2", status: "failed", result: expect.stringContaining("Error") }),
+      expect.objectContaining({
+        id: "c2",
+        status: "failed",
+        result: expect.stringContaining("Error"),
+      }),
     ]),
   );
   expect(text.lastIndexOf("proxy.tool_execution")).toBeLessThan(text.indexOf('"done"'));
@@ -63,7 +72,12 @@ it("tells the operator's page of each tool as it runs, in the stream of the answ
 it("refuses to tell anybody else, and says nothing where nobody asked", async () => {
   for (const headers of [{}, { cookie: "admin_session=x" }]) {
     const refused = await send({ "x-proxy-tool-events": "1", ...headers });
-    expect([refused.status, ((await refused.json()) as { error: { code: string } }).error.code]).toEqual([401, "admin_session_required"]);
+    expect([
+      refused.status,
+      ((await refused.json()) as { error: { code: string } }).error.code,
+    ]).toEqual([401, "admin_session_required"]);
   }
-  expect(await (await send({ cookie: await sessionCookie() })).text()).not.toContain("tool_execution");
+  expect(await (await send({ cookie: await sessionCookie() })).text()).not.toContain(
+    "tool_execution",
+  );
 });

@@ -1,7 +1,20 @@
-/** What becomes of images of tools in later rounds and turns, where upstream refuses them, and on record. */
+/**
+ * What becomes of images of tools in later rounds and turns, where upstream refuses them, and on
+ * record.
+ */
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { conversation, dataUrl, gives, image, looks, roles, sent, shown, text } from "../helpers/looking-model.ts";
+import {
+  conversation,
+  dataUrl,
+  gives,
+  image,
+  looks,
+  roles,
+  sent,
+  shown,
+  text,
+} from "../helpers/looking-model.ts";
 import { largePng, PNG } from "../helpers/media-server.ts";
 import { proxy } from "../helpers/proxy.ts";
 import { completion, json, toolCall, type Answer } from "../helpers/upstream.ts";
@@ -18,50 +31,72 @@ const blind =
   };
 
 describe("an upstream that refuses images", () => {
-  it.each([false, true])("is asked again without them, and from then on without asking (stream: %s)", async (stream) => {
-    const tools: string[] = [];
-    const answers: Answer[] = [];
-    const { tool, upstream, ask } = await conversation(gives(image()), () => [blind(answers)]);
-    tools.push(tool.name);
-    answers.push(...looks("call_1")(tool.name).slice(0, 2), ...looks("call_2")(tool.name).slice(0, 2));
-    const model = `gpt-4o-${crypto.randomUUID()}`;
-    const { body, id } = await ask("Look.", { model, stream });
-    expect(body).toContain("I see.");
-    expect(upstream.requests).toHaveLength(3);
-    expect(roles(sent(upstream, 2))).toEqual(["user", "assistant", "tool"]);
-    const { messages } = await proxy.conversation(id);
-    expect(messages.map(({ role }) => role)).toEqual(["user", "assistant", "tool", "assistant"]);
-    if (stream) return;
-    await ask("Look again.", { model });
-    expect(upstream.requests.slice(3).map((request) => request.body.includes("image_url"))).toEqual([false, false]);
-  });
+  it.each([false, true])(
+    "is asked again without them, and from then on without asking (stream: %s)",
+    async (stream) => {
+      const tools: string[] = [];
+      const answers: Answer[] = [];
+      const { tool, upstream, ask } = await conversation(gives(image()), () => [blind(answers)]);
+      tools.push(tool.name);
+      answers.push(
+        ...looks("call_1")(tool.name).slice(0, 2),
+        ...looks("call_2")(tool.name).slice(0, 2),
+      );
+      const model = `gpt-4o-${crypto.randomUUID()}`;
+      const { body, id } = await ask("Look.", { model, stream });
+      expect(body).toContain("I see.");
+      expect(upstream.requests).toHaveLength(3);
+      expect(roles(sent(upstream, 2))).toEqual(["user", "assistant", "tool"]);
+      const { messages } = await proxy.conversation(id);
+      expect(messages.map(({ role }) => role)).toEqual(["user", "assistant", "tool", "assistant"]);
+      if (stream) return;
+      await ask("Look again.", { model });
+      expect(
+        upstream.requests.slice(3).map((request) => request.body.includes("image_url")),
+      ).toEqual([false, false]);
+    },
+  );
 
-  it.each([false, true])("that took them before does not end a conversation (stream: %s)", async (stream) => {
-    const answers: Answer[] = [];
-    let isBlind = false;
-    const { tool, upstream, ask } = await conversation(gives(image()), () => [
-      (request, response) => (isBlind ? blind(answers) : (answers.shift() ?? blind([])))(request, response),
-    ]);
-    answers.push(...looks("call_1")(tool.name));
-    const model = `gpt-4o-${crypto.randomUUID()}`;
-    await ask("Look.", { model });
-    isBlind = true;
-    expect((await ask("And now?", { model, stream })).body).toContain("Still.");
-    const [refused, taken] = [sent(upstream, 2), sent(upstream, 3)];
-    expect(roles(refused)).toEqual(["user", "assistant", "tool", "user", "assistant", "user"]);
-    expect(roles(taken)).toEqual(["user", "assistant", "tool", "assistant", "user"]);
-  });
+  it.each([false, true])(
+    "that took them before does not end a conversation (stream: %s)",
+    async (stream) => {
+      const answers: Answer[] = [];
+      let isBlind = false;
+      const { tool, upstream, ask } = await conversation(gives(image()), () => [
+        (request, response) =>
+          (isBlind ? blind(answers) : (answers.shift() ?? blind([])))(request, response),
+      ]);
+      answers.push(...looks("call_1")(tool.name));
+      const model = `gpt-4o-${crypto.randomUUID()}`;
+      await ask("Look.", { model });
+      isBlind = true;
+      expect((await ask("And now?", { model, stream })).body).toContain("Still.");
+      const [refused, taken] = [sent(upstream, 2), sent(upstream, 3)];
+      expect(roles(refused)).toEqual(["user", "assistant", "tool", "user", "assistant", "user"]);
+      expect(roles(taken)).toEqual(["user", "assistant", "tool", "assistant", "user"]);
+    },
+  );
 
   it("because one is broken is shown the next one all the same", async () => {
     const answers: Answer[] = [];
     const { tool, upstream, ask } = await conversation(gives(image()), () => [
       blind(answers, refusal("The image could not be read.", "invalid_image_format")),
     ]);
-    answers.push(...looks("call_1")(tool.name).slice(0, 2), ...looks("call_2")(tool.name).slice(0, 2));
+    answers.push(
+      ...looks("call_1")(tool.name).slice(0, 2),
+      ...looks("call_2")(tool.name).slice(0, 2),
+    );
     const model = `gpt-4o-${crypto.randomUUID()}`;
     await ask("Look.", { model });
     await ask("Look again.", { model });
-    expect(upstream.requests.map((request) => request.body.includes("image_url"))).toEqual([false, true, false, false, true, false]);
+    expect(upstream.requests.map((request) => request.body.includes("image_url"))).toEqual([
+      false,
+      true,
+      false,
+      false,
+      true,
+      false,
+    ]);
   });
 
   it("for another reason is not asked a third time, and its own error comes back", async () => {
@@ -102,7 +137,10 @@ describe("images in the memory of a conversation", () => {
   });
 
   it("do not come back where they are large: the model is told what it saw", async () => {
-    const { upstream, ask } = await conversation(gives(image(largePng(1_000_000))), looks("call_1"));
+    const { upstream, ask } = await conversation(
+      gives(image(largePng(1_000_000))),
+      looks("call_1"),
+    );
     await ask("Look.");
     await ask("And now?");
     const third = sent(upstream, 2);
@@ -114,7 +152,10 @@ describe("images in the memory of a conversation", () => {
   });
 
   it("of a round with calls of the client's own are shown after all of its results", async () => {
-    const own = { type: "function", function: { name: "ask_user", parameters: { type: "object", properties: {} } } };
+    const own = {
+      type: "function",
+      function: { name: "ask_user", parameters: { type: "object", properties: {} } },
+    };
     const { upstream, ask } = await conversation(gives(image(largePng(1_000_000))), (name) => [
       completion({ tool_calls: [toolCall("call_1", name, {}), toolCall("own_1", "ask_user", {})] }),
       completion({ content: "Good." }),
@@ -123,7 +164,13 @@ describe("images in the memory of a conversation", () => {
     await ask("Look.", { tools: [own] });
     await ask([{ role: "tool", tool_call_id: "own_1", content: "yes" }], { tools: [own] });
     const second = sent(upstream, 1);
-    expect(second.map(({ role, tool_call_id: id }) => id ?? role)).toEqual(["user", "assistant", "call_1", "own_1", "user"]);
+    expect(second.map(({ role, tool_call_id: id }) => id ?? role)).toEqual([
+      "user",
+      "assistant",
+      "call_1",
+      "own_1",
+      "user",
+    ]);
     expect(shown(second[4])).toContain(dataUrl(largePng(1_000_000)));
     await ask("And now?", { tools: [own] });
     const history = ["user", "assistant", "call_1", "own_1", "user", "assistant", "user"];
@@ -133,7 +180,10 @@ describe("images in the memory of a conversation", () => {
 
 describe("the record of what tools showed", () => {
   it("has each image by type, size and hash, and not its bytes", async () => {
-    const { ask } = await conversation(gives(text("a chart"), image(largePng(3000))), looks("call_1"));
+    const { ask } = await conversation(
+      gives(text("a chart"), image(largePng(3000))),
+      looks("call_1"),
+    );
     const { id } = await ask("Look.");
     const detail = await proxy.conversation(id);
     expect(detail.messages.map(({ role, hidden, round }) => [role, hidden, round])).toEqual([
@@ -144,7 +194,11 @@ describe("the record of what tools showed", () => {
       ["assistant", false, 2],
     ]);
     const bytes = Buffer.from(largePng(3000), "base64");
-    const stored = { sha256: createHash("sha256").update(bytes).digest("hex"), bytes: bytes.byteLength, mediaType: "image/png" };
+    const stored = {
+      sha256: createHash("sha256").update(bytes).digest("hex"),
+      bytes: bytes.byteLength,
+      mediaType: "image/png",
+    };
     expect(detail.messages[3]?.content).toEqual([
       { type: "text", text: expect.stringContaining("call_1: image 2: image/png, 3.1 kB") },
       { type: "image_url", image_url: { url: { stored } } },

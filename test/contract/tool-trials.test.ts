@@ -7,16 +7,37 @@ describe("discovering an MCP server's tools", () => {
   it("lists them as they can be imported", async () => {
     const answer = await proxy.admin("/tools/discover", { json: { mcpServerCommand: EVERYTHING } });
     const body = (await answer.json()) as {
-      tools: { name: string; suggestedName: string; description: string; parameters: Record<string, unknown> }[];
+      tools: {
+        name: string;
+        suggestedName: string;
+        description: string;
+        parameters: Record<string, unknown>;
+      }[];
     };
     expect(answer.status, JSON.stringify(body)).toBe(200);
     const echo = body.tools.find(({ name }) => name === "echo");
-    expect(echo).toMatchObject({ description: expect.any(String) as unknown, parameters: { type: "object", properties: { message: {} } } });
+    expect(echo).toMatchObject({
+      description: expect.any(String) as unknown,
+      parameters: { type: "object", properties: { message: {} } },
+    });
     expect(echo?.suggestedName).toBe("server-everything__echo");
     const { suggestedName: name = "", ...described } = echo ?? {};
-    const tool = await proxy.createTool({ ...described, name, type: "mcp", mcpToolName: "echo", mcpServerCommand: EVERYTHING });
-    const tried = await proxy.admin(`/tools/${tool.id}/try`, { json: { arguments: { message: "héllo" } } });
-    expect(await tried.json()).toEqual({ result: "Echo: héllo", error: null, logs: [], durationMs: expect.any(Number) as unknown });
+    const tool = await proxy.createTool({
+      ...described,
+      name,
+      type: "mcp",
+      mcpToolName: "echo",
+      mcpServerCommand: EVERYTHING,
+    });
+    const tried = await proxy.admin(`/tools/${tool.id}/try`, {
+      json: { arguments: { message: "héllo" } },
+    });
+    expect(await tried.json()).toEqual({
+      result: "Echo: héllo",
+      error: null,
+      logs: [],
+      durationMs: expect.any(Number) as unknown,
+    });
   });
 
   it("says why a server cannot be asked", async () => {
@@ -46,15 +67,20 @@ describe("trying a tool", () => {
       name: "sum",
       type: "function",
       parameters: { type: "object", properties: { a: { type: "number" } }, required: ["a"] },
-      implementation: "console.log('got', args.a); if (args.a < 0) throw new RangeError('too small'); return args.a + 1;",
+      implementation:
+        "console.log('got', args.a); if (args.a < 0) throw new RangeError('too small'); return args.a + 1;",
     });
-    const attempt = async (args: unknown) => (await proxy.admin(`/tools/${tool.id}/try`, { json: { arguments: args } })).json();
+    const attempt = async (args: unknown) =>
+      (await proxy.admin(`/tools/${tool.id}/try`, { json: { arguments: args } })).json();
     expect(await attempt({ a: 1 })).toMatchObject({ result: "2", error: null, logs: ["got 1"] });
     expect(await attempt({ a: -1 })).toMatchObject({
       result: null,
       error: expect.stringContaining("too small") as unknown,
       logs: ["got -1"],
     });
-    expect(await attempt({ a: "x" })).toMatchObject({ result: null, error: expect.stringContaining("#/a") as unknown });
+    expect(await attempt({ a: "x" })).toMatchObject({
+      result: null,
+      error: expect.stringContaining("#/a") as unknown,
+    });
   });
 });

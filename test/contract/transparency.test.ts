@@ -7,8 +7,14 @@ import { json, startUpstream, type Answer } from "../helpers/upstream.ts";
 async function plainKey(...answers: Answer[]) {
   const upstream = await startUpstream(...answers);
   const { key } = await proxy.createKey({ openaiBaseUrl: upstream.url });
-  const send = (path: string, init: Omit<RequestInit, "headers"> & { headers?: Record<string, string> } = {}) =>
-    fetch(`${proxy.url}${path}`, { ...init, headers: { authorization: `Bearer ${key}`, ...init.headers } });
+  const send = (
+    path: string,
+    init: Omit<RequestInit, "headers"> & { headers?: Record<string, string> } = {},
+  ) =>
+    fetch(`${proxy.url}${path}`, {
+      ...init,
+      headers: { authorization: `Bearer ${key}`, ...init.headers },
+    });
   return { upstream, key, send };
 }
 
@@ -40,7 +46,11 @@ describe("a key without tools", () => {
     expect(await response.text()).toBe(given);
     expect(upstream.requests[0]?.body.toString()).toBe(sent);
     const headers = upstream.requests[0]?.headers ?? {};
-    expect(headers).toMatchObject({ authorization: "Bearer sk-upstream-default", "x-custom": "kept", "content-type": "application/json" });
+    expect(headers).toMatchObject({
+      authorization: "Bearer sk-upstream-default",
+      "x-custom": "kept",
+      "content-type": "application/json",
+    });
     expect(headers["cookie"]).toBeUndefined();
     expect(Object.fromEntries(response.headers)).toMatchObject({
       "x-request-id": "req_1",
@@ -49,7 +59,9 @@ describe("a key without tools", () => {
     });
     expect(response.headers.get("set-cookie")).toBeNull();
     expect(response.headers.get("x-proxy-request-id")).toMatch(/^[0-9a-f-]{36}$/);
-    const conversation = await proxy.conversation(response.headers.get("x-proxy-conversation-id") ?? "");
+    const conversation = await proxy.conversation(
+      response.headers.get("x-proxy-conversation-id") ?? "",
+    );
     expect(conversation.messages.map(({ role, content }) => ({ role, content }))).toEqual([
       { role: "user", content: "é\u{1F600}" },
       { role: "assistant", content: "hé" },
@@ -85,27 +97,33 @@ describe("a key without tools", () => {
       if (parts.slice(0, next.length).join("").length === text.length) next.at(-1)?.();
     }
     expect(text).toBe(parts.join(""));
-    const conversation = await proxy.conversation(response.headers.get("x-proxy-conversation-id") ?? "");
+    const conversation = await proxy.conversation(
+      response.headers.get("x-proxy-conversation-id") ?? "",
+    );
     expect(conversation).toMatchObject({ status: "completed", totalTokens: 5 });
     expect(conversation.messages.at(-1)).toMatchObject({ role: "assistant", content: "Grüß" });
   });
 
-  it.each(["GET", "POST", "PUT", "PATCH", "DELETE"])("passes %s with its query and its body", async (method) => {
-    const { upstream, send } = await plainKey(json({ object: "thing" }, 201));
-    const query = "?include[]=a&include[]=b&x=%20%2F&api-version=2025-01-01";
-    const response = await send(`/v1/things/th_1/parts${query}`, {
-      method,
-      ...(method === "GET" ? {} : { headers: JSON_TYPE, body: '{"a":1}' }),
-    });
-    expect(response.status).toBe(201);
-    expect(await response.json()).toEqual({ object: "thing" });
-    expect(upstream.requests[0]).toMatchObject({ method, url: `/v1/things/th_1/parts${query}` });
-    expect(upstream.requests[0]?.body.toString()).toBe(method === "GET" ? "" : '{"a":1}');
-  });
+  it.each(["GET", "POST", "PUT", "PATCH", "DELETE"])(
+    "passes %s with its query and its body",
+    async (method) => {
+      const { upstream, send } = await plainKey(json({ object: "thing" }, 201));
+      const query = "?include[]=a&include[]=b&x=%20%2F&api-version=2025-01-01";
+      const response = await send(`/v1/things/th_1/parts${query}`, {
+        method,
+        ...(method === "GET" ? {} : { headers: JSON_TYPE, body: '{"a":1}' }),
+      });
+      expect(response.status).toBe(201);
+      expect(await response.json()).toEqual({ object: "thing" });
+      expect(upstream.requests[0]).toMatchObject({ method, url: `/v1/things/th_1/parts${query}` });
+      expect(upstream.requests[0]?.body.toString()).toBe(method === "GET" ? "" : '{"a":1}');
+    },
+  );
 
   it("passes HEAD, and a 204 without a body", async () => {
     const { upstream, send } = await plainKey(
-      (_request, response) => void response.writeHead(200, { ...JSON_TYPE, "content-length": "17" }).end(),
+      (_request, response) =>
+        void response.writeHead(200, { ...JSON_TYPE, "content-length": "17" }).end(),
       (_request, response) => void response.writeHead(204).end(),
       (_request, response) => void response.writeHead(200).end(),
     );
@@ -114,7 +132,11 @@ describe("a key without tools", () => {
     const deleted = await send("/v1/files/file_1", { method: "DELETE" });
     expect([deleted.status, await deleted.text()]).toEqual([204, ""]);
     const empty = await send("/v1/things", { method: "POST", headers: JSON_TYPE, body: "{}" });
-    expect([empty.status, await empty.text(), empty.headers.get("content-type")]).toEqual([200, "", null]);
+    expect([empty.status, await empty.text(), empty.headers.get("content-type")]).toEqual([
+      200,
+      "",
+      null,
+    ]);
     expect(upstream.requests.map(({ method }) => method)).toEqual(["HEAD", "DELETE", "POST"]);
   });
 
@@ -122,7 +144,8 @@ describe("a key without tools", () => {
     const file = randomBytes(300_000);
     const answer = randomBytes(400_000);
     const { upstream, send } = await plainKey(
-      (_request, response) => void response.writeHead(200, { "content-type": "audio/mpeg" }).end(answer),
+      (_request, response) =>
+        void response.writeHead(200, { "content-type": "audio/mpeg" }).end(answer),
     );
     const form = new FormData();
     form.set("purpose", "assistants");
@@ -141,24 +164,38 @@ describe("a key without tools", () => {
 
   it("gives a compressed answer so that a client reads what upstream wrote", async () => {
     const { send } = await plainKey(
-      (_request, response) => void response.writeHead(200, { ...JSON_TYPE, "content-encoding": "gzip" }).end(gzipSync('{"a":"b"}')),
+      (_request, response) =>
+        void response
+          .writeHead(200, { ...JSON_TYPE, "content-encoding": "gzip" })
+          .end(gzipSync('{"a":"b"}')),
     );
     expect(await (await send("/v1/models")).json()).toEqual({ a: "b" });
   });
 
   it("passes an error with its status, its body and its headers", async () => {
     const { send } = await plainKey(
-      json({ error: { message: "no", type: "x", param: null, code: "y" } }, 418, { "retry-after": "3", "x-should-retry": "false" }),
+      json({ error: { message: "no", type: "x", param: null, code: "y" } }, 418, {
+        "retry-after": "3",
+        "x-should-retry": "false",
+      }),
     );
-    const response = await send("/v1/embeddings", { method: "POST", headers: JSON_TYPE, body: "{}" });
+    const response = await send("/v1/embeddings", {
+      method: "POST",
+      headers: JSON_TYPE,
+      body: "{}",
+    });
     expect(response.status).toBe(418);
-    expect(await response.json()).toEqual({ error: { message: "no", type: "x", param: null, code: "y" } });
+    expect(await response.json()).toEqual({
+      error: { message: "no", type: "x", param: null, code: "y" },
+    });
     expect(response.headers.get("retry-after")).toBe("3");
     expect(response.headers.get("x-should-retry")).toBe("false");
   });
 
   it("follows no redirect for the client", async () => {
-    const { send } = await plainKey((_request, response) => void response.writeHead(302, { location: "/elsewhere" }).end());
+    const { send } = await plainKey(
+      (_request, response) => void response.writeHead(302, { location: "/elsewhere" }).end(),
+    );
     const response = await send("/v1/files/f/content", { redirect: "manual" });
     expect([response.status, response.headers.get("location")]).toEqual([302, "/elsewhere"]);
   });
@@ -171,7 +208,8 @@ describe("a key without tools", () => {
       await gate.promise;
       response.end("1} ");
     });
-    // Not compressed: `wrangler dev` holds a compressed JSON answer back until it is whole. Deployed workerd does not.
+    // Not compressed: `wrangler dev` holds a compressed JSON answer back until it is whole.
+    // Deployed workerd does not.
     const response = await send("/v1/models", { headers: { "accept-encoding": "identity" } });
     const reader = response.body?.getReader();
     expect(new TextDecoder().decode((await reader?.read())?.value)).toBe('{"first":');
@@ -187,7 +225,12 @@ describe("a key without tools", () => {
       .catch((thrown: unknown) => thrown);
     expect(failure).toMatchObject({
       status: 502,
-      error: { message: expect.any(String), type: "server_error", param: null, code: "upstream_unreachable" },
+      error: {
+        message: expect.any(String),
+        type: "server_error",
+        param: null,
+        code: "upstream_unreachable",
+      },
     });
   });
 
@@ -203,6 +246,10 @@ describe("a key without tools", () => {
     expect(preflight.status).toBe(204);
     expect(preflight.headers.get("access-control-allow-headers")).toContain("authorization");
     const { send } = await plainKey(json({ data: [] }));
-    expect((await send("/v1/models", { headers: { origin: "https://app.example" } })).headers.get("access-control-allow-origin")).toBe("*");
+    expect(
+      (await send("/v1/models", { headers: { origin: "https://app.example" } })).headers.get(
+        "access-control-allow-origin",
+      ),
+    ).toBe("*");
   });
 });

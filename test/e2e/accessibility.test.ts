@@ -17,28 +17,55 @@ const SCREENS = {
   "on a phone by night": { colorScheme: "dark", viewport: { width: 400, height: 800 } },
 } as const;
 
-const described = (description: string, inputSchema: McpTool["inputSchema"]): McpTool => ({ name: "search", description, inputSchema });
+const described = (description: string, inputSchema: McpTool["inputSchema"]): McpTool => ({
+  name: "search",
+  description,
+  inputSchema,
+});
 
-/** Tools of MCP servers: one that its server changed, one that it does not have any more, and one of a process. */
-async function makeDrifted(name: string): Promise<{ changed: string; gone: string; started: string }> {
-  const before = described("Finds tickets.", { type: "object", properties: { query: { type: "string" } } });
-  const after = described("Finds tickets, the newest first.", { type: "object", properties: { query: { type: "string", minLength: 3 } } });
+/**
+ * Tools of MCP servers: one that its server changed, one that it does not have any more, and one of
+ * a process.
+ */
+async function makeDrifted(
+  name: string,
+): Promise<{ changed: string; gone: string; started: string }> {
+  const before = described("Finds tickets.", {
+    type: "object",
+    properties: { query: { type: "string" } },
+  });
+  const after = described("Finds tickets, the newest first.", {
+    type: "object",
+    properties: { query: { type: "string", minLength: 3 } },
+  });
   const server = await startChangingServer([after, { ...before, name: "close" }]);
   onTestFinished(() => server.close());
   const make = async (mcpToolName: string, fields: Record<string, unknown>) => {
     const { description, inputSchema: parameters } = before;
-    const tool = { name: `${name}_${mcpToolName}`, type: "mcp", description, parameters, mcpToolName, ...fields };
+    const tool = {
+      name: `${name}_${mcpToolName}`,
+      type: "mcp",
+      description,
+      parameters,
+      mcpToolName,
+      ...fields,
+    };
     return (await adminCall<{ id: string }>(operator.url, "/tools", tool)).id;
   };
   const remote = { mcpServerUrl: server.url, mcpHeaders: { "X-Api-Key": "a key" } };
   const [changed, gone] = [await make("search", remote), await make("lost", remote)];
   for (const id of [changed, gone]) await adminCall(operator.url, `/tools/${id}/check`, {});
-  const started = await make("echo", { mcpServerCommand: "npx @modelcontextprotocol/server-everything" });
+  const started = await make("echo", {
+    mcpServerCommand: "npx @modelcontextprotocol/server-everything",
+  });
   await adminCall(operator.url, `/tools/${started}/try`, { arguments: {} });
   return { changed, gone, started };
 }
 
-/** Addresses of all views, with something to be seen there; each with what is there when it is ready. */
+/**
+ * Addresses of all views, with something to be seen there; each with what is there when it is
+ * ready.
+ */
 async function viewsWithData(): Promise<Record<string, string>> {
   const name = `axe_${crypto.randomUUID().slice(0, 8)}`;
   const { key, keyId, toolId } = await makeWeather(operator.url, name);
@@ -79,12 +106,17 @@ const OPENED: Record<string, (page: Page) => Promise<void>> = {
 };
 
 async function seriousFaults(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]).analyze();
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"])
+    .analyze();
   const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  return serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+  return serious.map(
+    ({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`,
+  );
 }
 
-const excess = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+const excess = (page: Page) =>
+  page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
 for (const [name, screen] of Object.entries(SCREENS)) {
   it(`Every view can be used by everybody ${name}`, async () => {

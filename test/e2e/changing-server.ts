@@ -3,7 +3,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
-import { CallToolRequestSchema, ListToolsRequestSchema, type Tool } from "@modelcontextprotocol/sdk/types.js";
+import {
+  CallToolRequestSchema,
+  ListToolsRequestSchema,
+  type Tool,
+} from "@modelcontextprotocol/sdk/types.js";
 
 /** A running server. */
 export interface ChangingServer {
@@ -15,10 +19,19 @@ export interface ChangingServer {
   close(): void;
 }
 
-async function answer(tools: Tool[], request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const server = new Server({ name: "changing", version: "1.0.0" }, { capabilities: { tools: {} } });
+async function answer(
+  tools: Tool[],
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const server = new Server(
+    { name: "changing", version: "1.0.0" },
+    { capabilities: { tools: {} } },
+  );
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools }));
-  server.setRequestHandler(CallToolRequestSchema, ({ params }) => ({ content: [{ type: "text", text: `${params.name} was called` }] }));
+  server.setRequestHandler(CallToolRequestSchema, ({ params }) => ({
+    content: [{ type: "text", text: `${params.name} was called` }],
+  }));
   const transport = new StreamableHTTPServerTransport({});
   response.once("close", () => void server.close());
   await server.connect(transport);
@@ -40,5 +53,8 @@ export async function startChangingServer(tools: Tool[], token = ""): Promise<Ch
     server.closeAllConnections();
     server.close();
   };
-  return Object.assign(changing, { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`, close });
+  return Object.assign(changing, {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`,
+    close,
+  });
 }

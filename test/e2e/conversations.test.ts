@@ -44,7 +44,8 @@ it("What an application asked is found by a word, and read as a chat", async () 
   const card = page.locator("details.tool-card");
   await card.locator("summary").click();
   const text = await card.innerText();
-  for (const part of [toolName, '"city": "Oslo"', '"rain": "6 mm"', "asked for Oslo"]) expect(text).toContain(part);
+  for (const part of [toolName, '"city": "Oslo"', '"rain": "6 mm"', "asked for Oslo"])
+    expect(text).toContain(part);
 });
 
 it("A timeline shows rounds and tools in their order, and to scale", async () => {
@@ -52,8 +53,13 @@ it("A timeline shows rounds and tools in their order, and to scale", async () =>
   const page = await operator.signIn(`/conversations/${conversationId}`);
   const timeline = page.getByRole("region", { name: "Timeline" });
   await timeline.waitFor();
-  expect(await timeline.locator(".step-name").allInnerTexts()).toEqual(["Round 1", toolName, "Round 2"]);
-  const lefts = () => timeline.locator(".step-bar").evaluateAll((bars) => bars.map((bar) => bar.style.left));
+  expect(await timeline.locator(".step-name").allInnerTexts()).toEqual([
+    "Round 1",
+    toolName,
+    "Round 2",
+  ]);
+  const lefts = () =>
+    timeline.locator(".step-bar").evaluateAll((bars) => bars.map((bar) => bar.style.left));
   expect((await lefts()).map((left) => Math.round(Number.parseFloat(left)))).toEqual([0, 33, 67]);
   await timeline.getByRole("radio", { name: "Time" }).click();
   await expect.poll(lefts).not.toContain("33.3333%");
@@ -85,7 +91,9 @@ it("Filters are in the address, rows are walked with j and k, and Enter opens on
   await talk("walker2", "Second question of three");
   const { keyId } = await talk("walker3", "Third question of three");
   const page = await operator.signIn("/conversations?q=question+of+three");
-  await expect.poll(() => titles(page)).toEqual(["Third question of three", "Second question of three", "First question of three"]);
+  await expect
+    .poll(() => titles(page))
+    .toEqual(["Third question of three", "Second question of three", "First question of three"]);
   for (const key of ["j", "j", "j", "k"]) await page.keyboard.press(key);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { level: 1, name: "Second question of three" }).waitFor();
@@ -113,11 +121,16 @@ it("What is filtered is exported as JSON lines, each a whole conversation", asyn
   const { conversationId } = await talk("exporter", "Take me with you");
   const page = await operator.signIn("/conversations?q=Take+me+with+you");
   await page.getByRole("link", { name: "Take me with you" }).waitFor();
-  const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Export" }).click()]);
+  const [download] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("link", { name: "Export" }).click(),
+  ]);
   const lines = readFileSync(await download.path(), "utf8")
     .trim()
     .split("\n");
-  const exported = lines.map((line) => JSON.parse(line) as { id: string; messages: { content: unknown }[] });
+  const exported = lines.map(
+    (line) => JSON.parse(line) as { id: string; messages: { content: unknown }[] },
+  );
   expect(exported.map(({ id }) => id)).toEqual([conversationId]);
   expect(JSON.stringify(exported[0]?.messages)).toContain("jacket");
 });

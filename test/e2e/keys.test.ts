@@ -20,7 +20,11 @@ it("A new key is shown once, with code that uses it, and works", async () => {
   await page.getByRole("button", { name: "Create key" }).click();
   const key = (await page.getByLabel("API key", { exact: true }).innerText()).trim();
   expect(key).toMatch(/^sk-proxy-/);
-  for (const [language, part] of Object.entries({ curl: "chat/completions", Node: "baseURL", Python: "base_url" })) {
+  for (const [language, part] of Object.entries({
+    curl: "chat/completions",
+    Node: "baseURL",
+    Python: "base_url",
+  })) {
     await page.getByRole("radio", { name: language }).click();
     const code = await page.getByLabel(`${language} code`, { exact: true }).innerText();
     expect(code).toContain(key);
@@ -29,7 +33,10 @@ it("A new key is shown once, with code that uses it, and works", async () => {
   await page.getByRole("button", { name: "Copy API key" }).click();
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(key);
   const client = new OpenAI({ baseURL: `${operator.url}/v1`, apiKey: key, maxRetries: 0 });
-  const { choices } = await client.chat.completions.create({ model: "gpt-test", messages: [{ role: "user", content: "Hello" }] });
+  const { choices } = await client.chat.completions.create({
+    model: "gpt-test",
+    messages: [{ role: "user", content: "Hello" }],
+  });
   expect(choices[0]?.message.content).toBe("hi");
   await page.getByRole("button", { name: "I have copied it" }).click();
   const row = page.getByRole("row", { name: /mobile app/ });
@@ -39,7 +46,8 @@ it("A new key is shown once, with code that uses it, and works", async () => {
 });
 
 it("Keys are found by name and sorted by column, in an address that can be shared", async () => {
-  for (const name of ["Zebra crossing", "Aardvark den"]) await adminCall(operator.url, "/api-keys", { name });
+  for (const name of ["Zebra crossing", "Aardvark den"])
+    await adminCall(operator.url, "/api-keys", { name });
   const page = await operator.signIn("/keys");
   const names = () => textsOf(page, "tbody .row-link");
   await page.getByRole("button", { name: "Name" }).click();
@@ -55,7 +63,9 @@ it("Keys are found by name and sorted by column, in an address that can be share
 });
 
 it("Limits of a key are changed in its settings", async () => {
-  const { id } = await adminCall<{ id: string }>(operator.url, "/api-keys", { name: "to be limited" });
+  const { id } = await adminCall<{ id: string }>(operator.url, "/api-keys", {
+    name: "to be limited",
+  });
   const page = await operator.signIn("/keys");
   await page.getByRole("link", { name: "to be limited", exact: true }).click();
   await page.getByLabel("Tokens per minute").fill("9000");
@@ -90,7 +100,10 @@ it("Tools are given by toggles, beside exactly what the model then sees and what
 
 it("A rotated key goes on beside its successor for as long as was chosen", async () => {
   const upstream = await startUpstream(completion({ content: "hi" }));
-  const { key: old } = await adminCall<{ key: string }>(operator.url, "/api-keys", { name: "rotated", openaiBaseUrl: upstream.url });
+  const { key: old } = await adminCall<{ key: string }>(operator.url, "/api-keys", {
+    name: "rotated",
+    openaiBaseUrl: upstream.url,
+  });
   const page = await operator.signIn("/keys?q=rotated");
   await page.getByRole("button", { name: "Actions for rotated" }).click();
   await page.getByRole("menuitem", { name: "Rotate…" }).click();
@@ -105,10 +118,15 @@ it("A rotated key goes on beside its successor for as long as was chosen", async
 
 it("A key is switched off at once, and deleted only after a question", async () => {
   const upstream = await startUpstream(completion({ content: "hi" }));
-  const { key } = await adminCall<{ key: string }>(operator.url, "/api-keys", { name: "short-lived", openaiBaseUrl: upstream.url });
+  const { key } = await adminCall<{ key: string }>(operator.url, "/api-keys", {
+    name: "short-lived",
+    openaiBaseUrl: upstream.url,
+  });
   const page = await operator.signIn("/keys?q=short-lived");
   await page.getByRole("switch", { name: "short-lived is on" }).click();
-  await expect.poll(async () => (await chat(operator.url, key)).status, { timeout: 6000 }).toBe(401);
+  await expect
+    .poll(async () => (await chat(operator.url, key)).status, { timeout: 6000 })
+    .toBe(401);
   await page.getByRole("button", { name: "Actions for short-lived" }).click();
   await page.getByRole("menuitem", { name: "Delete…" }).click();
   await page.getByRole("button", { name: "Cancel" }).click();

@@ -20,9 +20,15 @@ async function connect(name: string) {
   const client = new Client({ name: "a client for tests", version: "1.0.0" });
   onTestFinished(() => client.close());
   await client.connect(
-    new StreamableHTTPClientTransport(new URL(`${operator.url}/mcp`), { requestInit: { headers: { authorization: `Bearer ${key}` } } }),
+    new StreamableHTTPClientTransport(new URL(`${operator.url}/mcp`), {
+      requestInit: { headers: { authorization: `Bearer ${key}` } },
+    }),
   );
-  return { upstream, ask: (prompt: string) => client.callTool({ name: "chat", arguments: { prompt, temperature: 0 } }) };
+  return {
+    upstream,
+    ask: (prompt: string) =>
+      client.callTool({ name: "chat", arguments: { prompt, temperature: 0 } }),
+  };
 }
 
 it("An answer that came from the cache says so", async () => {
@@ -31,7 +37,8 @@ it("An answer that came from the cache says so", async () => {
   await conversationTitled(operator.url, "How many months are there?");
   await ask("How many months are there?");
   expect(upstream.requests).toHaveLength(1);
-  const written = async () => (await adminCall<{ data: unknown[] }>(operator.url, "/conversations?q=months")).data;
+  const written = async () =>
+    (await adminCall<{ data: unknown[] }>(operator.url, "/conversations?q=months")).data;
   await expect.poll(written, { timeout: 15_000 }).toHaveLength(2);
   const page = await operator.signIn("/conversations?q=months");
   await page.getByRole("link", { name: "How many months are there?" }).first().click();
@@ -47,7 +54,11 @@ it("Conversations of MCP clients are told from those of other applications", asy
   await ask("Asked by an MCP client");
   await conversationTitled(operator.url, "Asked by an MCP client");
   const { key } = await makeWeather(operator.url, "application");
-  await askOfficially({ url: operator.url, key }, { messages: [{ role: "user", content: "Asked by an application" }] }, true);
+  await askOfficially(
+    { url: operator.url, key },
+    { messages: [{ role: "user", content: "Asked by an application" }] },
+    true,
+  );
   await conversationTitled(operator.url, "Asked by an application");
   const page = await operator.signIn("/conversations?q=Asked+by+an");
   await expect.poll(() => textsOf(page, "tbody .row-link")).toHaveLength(2);

@@ -1,4 +1,7 @@
-/** The MCP servers that the proxy starts: for whom they run, how they do, and how they are started again. */
+/**
+ * The MCP servers that the proxy starts: for whom they run, how they do, and how they are started
+ * again.
+ */
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import type { Page } from "playwright-core";
 import { expect, it, onTestFinished } from "vitest";
@@ -11,22 +14,42 @@ const COMMAND = "npx @modelcontextprotocol/server-everything";
 
 /** The tool `echo` of the server. */
 function makeEcho(name: string, fields: Record<string, unknown> = {}): Promise<{ id: string }> {
-  const parameters = { type: "object", properties: { message: { type: "string" } }, required: ["message"] };
-  return adminCall(operator.url, "/tools", { name, type: "mcp", parameters, mcpServerCommand: COMMAND, mcpToolName: "echo", ...fields });
+  const parameters = {
+    type: "object",
+    properties: { message: { type: "string" } },
+    required: ["message"],
+  };
+  return adminCall(operator.url, "/tools", {
+    name,
+    type: "mcp",
+    parameters,
+    mcpServerCommand: COMMAND,
+    mcpToolName: "echo",
+    ...fields,
+  });
 }
 
 /** Calls a tool as an MCP client with a new key of this name. */
 async function callWithKey(keyName: string, tool: { id: string; name: string }): Promise<void> {
-  const { key } = await adminCall<{ key: string }>(operator.url, "/api-keys", { name: keyName, toolIds: [tool.id] });
+  const { key } = await adminCall<{ key: string }>(operator.url, "/api-keys", {
+    name: keyName,
+    toolIds: [tool.id],
+  });
   const client = new Client({ name: "a client for tests", version: "1.0.0" });
   onTestFinished(() => client.close());
   const requestInit = { headers: { authorization: `Bearer ${key}` } };
-  await client.connect(new StreamableHTTPClientTransport(new URL(`${operator.url}/mcp`), { requestInit }));
-  const { content } = await client.callTool({ name: tool.name, arguments: { message: "hello" } }, { timeout: 60_000 });
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(`${operator.url}/mcp`), { requestInit }),
+  );
+  const { content } = await client.callTool(
+    { name: tool.name, arguments: { message: "hello" } },
+    { timeout: 60_000 },
+  );
   expect(JSON.stringify(content)).toContain("hello");
 }
 
-const processFor = (page: Page, name: string) => page.getByRole("region", { name: `Process for ${name}` });
+const processFor = (page: Page, name: string) =>
+  page.getByRole("region", { name: `Process for ${name}` });
 
 async function pidOf(page: Page, name: string): Promise<string | undefined> {
   const text = await processFor(page, name).innerText();
@@ -36,7 +59,9 @@ async function pidOf(page: Page, name: string): Promise<string | undefined> {
 it("With no server there is a sentence about when one appears", async () => {
   const page = await operator.signIn("/tools?view=servers");
   await page.getByRole("heading", { name: "No server runs" }).waitFor();
-  expect(await page.locator("main .empty").innerText()).toMatch(/appears here as soon as[\s\S]*Import tools of a server/);
+  expect(await page.locator("main .empty").innerText()).toMatch(
+    /appears here as soon as[\s\S]*Import tools of a server/,
+  );
 });
 
 it("A server that nobody has used yet is there with its tools, and can be started", async () => {
@@ -66,18 +91,25 @@ it("Each key has a process of its own, and one can be restarted without the othe
   const before = [await pidOf(page, "first application"), await pidOf(page, "second application")];
   expect(before.every((pid) => pid !== undefined)).toBe(true);
   await first.getByRole("button", { name: /Restart/ }).click();
-  await expect.poll(() => pidOf(page, "first application"), { timeout: 30_000 }).not.toBe(before[0]);
+  await expect
+    .poll(() => pidOf(page, "first application"), { timeout: 30_000 })
+    .not.toBe(before[0]);
   await first.getByText("running").waitFor();
   expect(await pidOf(page, "second application")).toBe(before[1]);
   await server.getByRole("button", { name: "Restart all" }).click();
-  await expect.poll(() => pidOf(page, "second application"), { timeout: 30_000 }).not.toBe(before[1]);
+  await expect
+    .poll(() => pidOf(page, "second application"), { timeout: 30_000 })
+    .not.toBe(before[1]);
   await first.getByRole("link", { name: "first application" }).click();
   await page.getByRole("dialog", { name: "first application" }).waitFor();
 });
 
 it("A shared server has one process for all keys", async () => {
   const command = `${COMMAND} stdio`;
-  const { id } = await makeEcho("shared_echo", { mcpServerCommand: command, mcpIsolation: "shared" });
+  const { id } = await makeEcho("shared_echo", {
+    mcpServerCommand: command,
+    mcpIsolation: "shared",
+  });
   await callWithKey("third application", { id, name: "shared_echo" });
   await callWithKey("fourth application", { id, name: "shared_echo" });
   const page = await operator.signIn("/tools?view=servers");

@@ -35,14 +35,17 @@ async function snippetFor(page: Page, client: string): Promise<string> {
   return text;
 }
 
-async function toolNames(transport: StdioClientTransport | StreamableHTTPClientTransport): Promise<string[]> {
+async function toolNames(
+  transport: StdioClientTransport | StreamableHTTPClientTransport,
+): Promise<string[]> {
   const client = new Client({ name: "a client for tests", version: "1.0.0" });
   onTestFinished(() => client.close());
   await client.connect(transport);
   return (await client.listTools()).tools.map(({ name }) => name);
 }
 
-const remote = ({ url, headers }: RemoteServer) => toolNames(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
+const remote = ({ url, headers }: RemoteServer) =>
+  toolNames(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
 
 it("A new key comes with the settings of each MCP client, and they work", async () => {
   const upstream = await startUpstream(completion({ content: "Hello from the model" }));
@@ -61,9 +64,13 @@ it("A new key comes with the settings of each MCP client, and they work", async 
   const { command, args, env } = claude.mcpServers["openai-proxy"];
   expect(command).toBe("node");
   const script = args.map((arg) => arg.replace("/path/to/openai-proxy-server", ROOT));
-  expect(await toolNames(new StdioClientTransport({ command: process.execPath, args: script, env }))).toContain("chat");
+  expect(
+    await toolNames(new StdioClientTransport({ command: process.execPath, args: script, env })),
+  ).toContain("chat");
 
-  const cursor = JSON.parse(await snippetFor(page, "Cursor")) as { mcpServers: Named<RemoteServer> };
+  const cursor = JSON.parse(await snippetFor(page, "Cursor")) as {
+    mcpServers: Named<RemoteServer>;
+  };
   expect(await remote(cursor.mcpServers["openai-proxy"])).toContain("chat");
 
   const code = JSON.parse(await snippetFor(page, "VS Code")) as { servers: Named<RemoteServer> };
@@ -71,10 +78,13 @@ it("A new key comes with the settings of each MCP client, and they work", async 
   expect(await remote(code.servers["openai-proxy"])).toContain("chat");
 
   const python = await snippetFor(page, "LangGraph");
-  for (const part of [`"${operator.url}/mcp"`, `"Bearer ${key}"`, '"streamable_http"']) expect(python).toContain(part);
+  for (const part of [`"${operator.url}/mcp"`, `"Bearer ${key}"`, '"streamable_http"'])
+    expect(python).toContain(part);
 
   const typescript = await snippetFor(page, "TypeScript SDK");
-  const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", typescript], { cwd: ROOT });
+  const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", typescript], {
+    cwd: ROOT,
+  });
   expect(stdout).toContain("'chat'");
   expect(stdout).toContain("Hello from the model");
 }, 60_000);
@@ -83,7 +93,9 @@ it("A key that is there has the same settings, with a place for what is not know
   const { keyId } = await makeWeather(operator.url, "connected");
   const page = await operator.signIn(`/keys?key=${keyId}&tab=connect`);
   await page.getByRole("radio", { name: "MCP client" }).click();
-  const cursor = JSON.parse(await snippetFor(page, "Cursor")) as { mcpServers: Named<RemoteServer> };
+  const cursor = JSON.parse(await snippetFor(page, "Cursor")) as {
+    mcpServers: Named<RemoteServer>;
+  };
   expect(cursor.mcpServers["openai-proxy"]).toEqual({
     url: `${operator.url}/mcp`,
     headers: { Authorization: "Bearer YOUR_PROXY_KEY" },

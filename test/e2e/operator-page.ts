@@ -3,14 +3,23 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from "playwright-core";
+import {
+  chromium,
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  type Page,
+} from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { ADMIN_PASSWORD, startNodeProxy, type StartedProcess } from "../helpers/start-target.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"];
-/** Chromium's own words for an answer that the page expects, such as 401 for a wrong password, or 502 for an MCP server that is not there. */
+/**
+ * Chromium's own words for an answer that the page expects, such as 401 for a wrong password, or
+ * 502 for an MCP server that is not there.
+ */
 const EXPECTED = /^Failed to load resource: the server responded with a status of (?:4\d\d|502)/;
 const START_LIMIT_MS = 120_000;
 
@@ -26,15 +35,20 @@ export interface Operator {
 /** What the page must never do: print an error, throw one, or ask another host. */
 function watch(page: Page, url: string, faults: string[]): void {
   page.on("console", (message) => {
-    if (message.type() === "error" && !EXPECTED.test(message.text())) faults.push(`console: ${message.text()}`);
+    if (message.type() === "error" && !EXPECTED.test(message.text()))
+      faults.push(`console: ${message.text()}`);
   });
   page.on("pageerror", (error) => faults.push(`thrown: ${error.message}`));
   page.on("request", (request) => {
-    if (!/^(?:data|blob):/.test(request.url()) && new URL(request.url()).origin !== url) faults.push(`asked: ${request.url()}`);
+    if (!/^(?:data|blob):/.test(request.url()) && new URL(request.url()).origin !== url)
+      faults.push(`asked: ${request.url()}`);
   });
 }
 
-/** Starts a proxy and a browser before the tests of a file, and ends them after. @param env variables of the proxy */
+/**
+ * Starts a proxy and a browser before the tests of a file, and ends them after.
+ * @param env variables of the proxy
+ */
 export function startOperator(env: Record<string, string> = {}): Operator {
   const directory = mkdtempSync(join(tmpdir(), "proxy-e2e-"));
   const contexts: BrowserContext[] = [];
@@ -43,7 +57,10 @@ export function startOperator(env: Record<string, string> = {}): Operator {
   let browser: Browser;
   beforeAll(async () => {
     // As it is shipped: vitest's own NODE_ENV would make it a page with React for development.
-    execFileSync(process.execPath, ["scripts/build-page-when-stale.ts"], { cwd: ROOT, env: { ...process.env, NODE_ENV: "production" } });
+    execFileSync(process.execPath, ["scripts/build-page-when-stale.ts"], {
+      cwd: ROOT,
+      env: { ...process.env, NODE_ENV: "production" },
+    });
     [proxy, browser] = await Promise.all([
       startNodeProxy({ DATA_DIR: directory, ...env }),
       chromium.launch({ executablePath: CHROMIUM, args: FLAGS }),
@@ -63,7 +80,11 @@ export function startOperator(env: Record<string, string> = {}): Operator {
       return proxy.captured;
     },
     open: async (options = {}) => {
-      const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, baseURL: operator.url, ...options });
+      const context = await browser.newContext({
+        viewport: { width: 1280, height: 800 },
+        baseURL: operator.url,
+        ...options,
+      });
       contexts.push(context);
       await context.grantPermissions(["clipboard-read", "clipboard-write"]);
       const page = await context.newPage();
@@ -83,4 +104,5 @@ export function startOperator(env: Record<string, string> = {}): Operator {
 }
 
 /** The texts of a list of elements, as people see them. */
-export const textsOf = (page: Page, selector: string): Promise<string[]> => page.locator(selector).allInnerTexts();
+export const textsOf = (page: Page, selector: string): Promise<string[]> =>
+  page.locator(selector).allInnerTexts();

@@ -19,7 +19,8 @@ it("Requests, errors, cost, latency and tokens are there at a glance, with chart
   const tiles = page.locator(".tiles");
   await tiles.waitFor();
   const text = await tiles.innerText();
-  for (const name of ["Requests", "Errors", "Cost", "Tokens", "Latency", "First token"]) expect(text).toContain(name);
+  for (const name of ["Requests", "Errors", "Cost", "Tokens", "Latency", "First token"])
+    expect(text).toContain(name);
   await expect.poll(() => page.locator("figure canvas").count()).toBe(4);
   await page.getByRole("row", { name: new RegExp(toolName) }).waitFor();
   await page

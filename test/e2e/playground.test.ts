@@ -28,7 +28,8 @@ it("A chat with a key's tools shows the answer and what the tools did", async ()
 });
 
 it("A tool is seen while it runs, and what it answered before the model does", async () => {
-  const implementation = "const end = Date.now() + 2500; while (Date.now() < end); return 'it rains';";
+  const implementation =
+    "const end = Date.now() + 2500; while (Date.now() < end); return 'it rains';";
   const fields = {
     name: "slow_weather",
     description: "",
@@ -38,7 +39,13 @@ it("A tool is seen while it runs, and what it answered before the model does", a
   };
   const tool = await adminCall<{ id: string }>(operator.url, "/tools", fields);
   const upstream = await startUpstream(
-    events(chunk({ role: "assistant", tool_calls: [{ index: 0, ...toolCall("c1", "slow_weather", {}) }] }), chunk({}, "tool_calls")),
+    events(
+      chunk({
+        role: "assistant",
+        tool_calls: [{ index: 0, ...toolCall("c1", "slow_weather", {}) }],
+      }),
+      chunk({}, "tool_calls"),
+    ),
     events(chunk({ role: "assistant", content: "Take an umbrella." }), chunk({}, "stop")),
   );
   const { key } = await adminCall<{ key: string }>(operator.url, "/api-keys", {
@@ -60,11 +67,16 @@ it("A tool is seen while it runs, and what it answered before the model does", a
 it("An answer streams in, and stops when it is told to", async () => {
   const slow: Answer = async (request, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
-    response.write(`data: ${JSON.stringify(chunk({ role: "assistant", content: "The beginning of" }))}\n\n`);
+    response.write(
+      `data: ${JSON.stringify(chunk({ role: "assistant", content: "The beginning of" }))}\n\n`,
+    );
     await request.aborted;
   };
   const upstream = await startUpstream(slow);
-  const { key } = await adminCall<{ key: string }>(operator.url, "/api-keys", { name: "stopper", openaiBaseUrl: upstream.url });
+  const { key } = await adminCall<{ key: string }>(operator.url, "/api-keys", {
+    name: "stopper",
+    openaiBaseUrl: upstream.url,
+  });
   const page = await operator.signIn("/playground");
   await page.getByLabel("Key", { exact: true }).fill(key);
   await page.getByLabel("Message", { exact: true }).fill("Tell me everything");

@@ -17,7 +17,9 @@ it("Who signs in is where they wanted to go, with a session that scripts cannot 
   const page = await operator.signIn("/keys");
   await page.getByRole("heading", { level: 1, name: "Keys" }).waitFor();
   expect(await page.evaluate(() => document.cookie)).toBe("");
-  expect(await page.evaluate(() => JSON.stringify(Object.entries(localStorage)))).not.toContain("eyJ");
+  expect(await page.evaluate(() => JSON.stringify(Object.entries(localStorage)))).not.toContain(
+    "eyJ",
+  );
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByLabel("Admin password").waitFor();
   await page.goto("/tools");
@@ -28,7 +30,14 @@ it("Keys lead everywhere: g and a letter to a view, ? to the list of keys", asyn
   const page = await operator.signIn();
   const heading = (name: string) => page.getByRole("heading", { level: 1, name }).waitFor();
   await heading("Overview");
-  const rooms = { k: "Keys", t: "Tools", c: "Conversations", p: "Playground", s: "Settings", o: "Overview" };
+  const rooms = {
+    k: "Keys",
+    t: "Tools",
+    c: "Conversations",
+    p: "Playground",
+    s: "Settings",
+    o: "Overview",
+  };
   for (const [key, name] of Object.entries(rooms)) {
     await page.keyboard.press("g");
     await page.keyboard.press(key);
@@ -41,9 +50,11 @@ it("Keys lead everywhere: g and a letter to a view, ? to the list of keys", asyn
   await page.keyboard.press("c");
   await heading("Conversations");
   await page.keyboard.press("/");
-  expect(await page.getByRole("searchbox", { name: "Search conversations" }).evaluate((field) => field === document.activeElement)).toBe(
-    true,
-  );
+  expect(
+    await page
+      .getByRole("searchbox", { name: "Search conversations" })
+      .evaluate((field) => field === document.activeElement),
+  ).toBe(true);
   await page.keyboard.type("gk?");
   expect(new URL(page.url()).pathname).toBe("/conversations");
 });

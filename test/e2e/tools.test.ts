@@ -18,9 +18,17 @@ it("A function is written, tried with a form made from its schema, mended and tr
   await page.getByRole("link", { name: "New tool" }).click();
   await page.getByLabel("Name", { exact: true }).fill("greet");
   await page.getByLabel("Description").fill("Greets somebody.");
-  const schema = { type: "object", properties: { who: { type: "string" }, loud: { type: "boolean" } }, required: ["who"] };
+  const schema = {
+    type: "object",
+    properties: { who: { type: "string" }, loud: { type: "boolean" } },
+    required: ["who"],
+  };
   await write(page, "Parameters", JSON.stringify(schema));
-  await write(page, "Implementation", 'console.log("greeting");\nreturn "Hello " + args.who + (args.loud ? "!" : "");');
+  await write(
+    page,
+    "Implementation",
+    'console.log("greeting");\nreturn "Hello " + args.who + (args.loud ? "!" : "");',
+  );
   await page.getByLabel("who *").fill("Kari");
   await page.getByLabel("loud").selectOption("true");
   await page.getByRole("button", { name: "Save and run" }).click();
@@ -50,20 +58,30 @@ it("What does not parse is shown in its place, and refused with a reason", async
 
 it("Two tools of an npx server are found, picked and imported, and run", async () => {
   const page = await operator.signIn("/tools?import=1");
-  await page.getByLabel("Command", { exact: true }).fill("npx @modelcontextprotocol/server-everything");
+  await page
+    .getByLabel("Command", { exact: true })
+    .fill("npx @modelcontextprotocol/server-everything");
   await page.getByRole("button", { name: "Find its tools" }).click();
   await page.getByRole("radio", { name: "As at the server" }).check({ timeout: 60_000 });
   await page.getByRole("checkbox", { name: /^echo / }).check();
   await page.getByRole("checkbox", { name: /^get-sum / }).check();
   await page.getByRole("button", { name: "Import 2 tools" }).click();
   await page.getByRole("row", { name: /echo/ }).waitFor();
-  const { data } = await adminCall<{ data: { name: string; mcpServerCommand: string | null }[] }>(operator.url, "/tools?limit=200");
-  const imported = data.filter(({ mcpServerCommand }) => mcpServerCommand === "npx @modelcontextprotocol/server-everything");
+  const { data } = await adminCall<{ data: { name: string; mcpServerCommand: string | null }[] }>(
+    operator.url,
+    "/tools?limit=200",
+  );
+  const imported = data.filter(
+    ({ mcpServerCommand }) => mcpServerCommand === "npx @modelcontextprotocol/server-everything",
+  );
   expect(imported.map(({ name }) => name).toSorted()).toEqual(["echo", "get-sum"]);
   await page.getByRole("row", { name: /echo/ }).getByRole("link").click();
   await page.getByLabel("message *").fill("hello there");
   await page.getByRole("button", { name: "Run" }).click();
-  await page.getByRole("status", { name: "Outcome" }).getByText("hello there").waitFor({ timeout: 30_000 });
+  await page
+    .getByRole("status", { name: "Outcome" })
+    .getByText("hello there")
+    .waitFor({ timeout: 30_000 });
 });
 
 it("Pasted Claude settings are read, and a server that cannot be started says why in its place", async () => {
@@ -81,10 +99,18 @@ it("Pasted Claude settings are read, and a server that cannot be started says wh
 });
 
 it("A tool is switched off in the list, and deleted only after a question", async () => {
-  await adminCall(operator.url, "/tools", { name: "short_lived", type: "function", implementation: "return 1;" });
+  await adminCall(operator.url, "/tools", {
+    name: "short_lived",
+    type: "function",
+    implementation: "return 1;",
+  });
   const page = await operator.signIn("/tools");
   await page.getByRole("switch", { name: "short_lived is on" }).click();
-  await expect.poll(() => page.getByRole("switch", { name: "short_lived is on" }).getAttribute("aria-checked")).toBe("false");
+  await expect
+    .poll(() =>
+      page.getByRole("switch", { name: "short_lived is on" }).getAttribute("aria-checked"),
+    )
+    .toBe("false");
   await page.getByRole("link", { name: "short_lived" }).click();
   await page.getByRole("button", { name: "Delete" }).click();
   await page.getByRole("button", { name: "Delete tool" }).click();

@@ -1,10 +1,19 @@
-/** A key with a tool, and an upstream whose model uses it: what most stories of the page are about. */
+/**
+ * A key with a tool, and an upstream whose model uses it: what most stories of the page are about.
+ */
 import { setTimeout } from "node:timers/promises";
 import { adminCall } from "../helpers/own-proxy.ts";
-import { completion, startUpstream, toolCall, type Answer, type ScriptedUpstream } from "../helpers/upstream.ts";
+import {
+  completion,
+  startUpstream,
+  toolCall,
+  type Answer,
+  type ScriptedUpstream,
+} from "../helpers/upstream.ts";
 
 /** What the model says at the end: Markdown, and HTML that must stay text. */
-export const ANSWER = "## Oslo\n\nTake a **jacket**. <b>bold?</b>\n\n| Day | Rain |\n|---|---|\n| Sunday | 6 mm |";
+export const ANSWER =
+  "## Oslo\n\nTake a **jacket**. <b>bold?</b>\n\n| Day | Rain |\n|---|---|\n| Sunday | 6 mm |";
 
 interface Weather {
   upstream: ScriptedUpstream;
@@ -23,13 +32,17 @@ export async function makeWeather(url: string, name: string): Promise<Weather> {
     await setTimeout(150);
     await completion({ content: ANSWER })(request, response);
   };
-  const upstream = await startUpstream(completion({ content: "Let me look.", tool_calls: [call], ...thinking }), slowly);
+  const upstream = await startUpstream(
+    completion({ content: "Let me look.", tool_calls: [call], ...thinking }),
+    slowly,
+  );
   const tool = await adminCall<{ id: string; name: string }>(url, "/tools", {
     name: `${name}_weather`,
     type: "function",
     description: "The weather of a city.",
     parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
-    implementation: 'console.log("asked for", args.city);\nreturn { city: args.city, rain: "6 mm" };',
+    implementation:
+      'console.log("asked for", args.city);\nreturn { city: args.city, rain: "6 mm" };',
   });
   const { id, key } = await adminCall<{ id: string; key: string }>(url, "/api-keys", {
     name,

@@ -1,4 +1,7 @@
-/** On Node only: workerd learns of a client that has left when it writes to it, and here there is nothing to write. */
+/**
+ * On Node only: workerd learns of a client that has left when it writes to it, and here there is
+ * nothing to write.
+ */
 import { get } from "node:http";
 import { describe, expect, it } from "vitest";
 import { adminCall, dataDirectory } from "../helpers/own-proxy.ts";
@@ -13,7 +16,9 @@ describe("a client that goes away", () => {
     const upstream = await startUpstream((request, response) => {
       if (request.url !== "/v1/chat/completions" || request.json()["stream"] !== true) return;
       response.writeHead(200, { "content-type": "text/event-stream" });
-      response.write(`data: ${JSON.stringify(chunk({ role: "assistant", content: "and then" }))}\n\n`);
+      response.write(
+        `data: ${JSON.stringify(chunk({ role: "assistant", content: "and then" }))}\n\n`,
+      );
     });
     const proxy = await dataDirectory().start();
     const tool = await adminCall<{ id: string }>(proxy.captured, "/tools", {
@@ -23,21 +28,40 @@ describe("a client that goes away", () => {
       parameters: { type: "object" },
       implementation: "return 1;",
     });
-    const plain = await adminCall<{ key: string }>(proxy.captured, "/api-keys", { name: "plain", openaiBaseUrl: upstream.url });
+    const plain = await adminCall<{ key: string }>(proxy.captured, "/api-keys", {
+      name: "plain",
+      openaiBaseUrl: upstream.url,
+    });
     const armed = await adminCall<{ key: string }>(proxy.captured, "/api-keys", {
       name: "armed",
       openaiBaseUrl: upstream.url,
       toolIds: [tool.id],
     });
     const cases = [plain, armed].flatMap(({ key }, index) => [
-      { key, path: "/v1/chat/completions", body: { stream: false, messages: [{ role: "user", content: `whole ${index}` }] } },
-      { key, path: "/v1/chat/completions", body: { stream: true, messages: [{ role: "user", content: `streamed ${index}` }] } },
+      {
+        key,
+        path: "/v1/chat/completions",
+        body: { stream: false, messages: [{ role: "user", content: `whole ${index}` }] },
+      },
+      {
+        key,
+        path: "/v1/chat/completions",
+        body: { stream: true, messages: [{ role: "user", content: `streamed ${index}` }] },
+      },
     ]);
-    for (const { key, path, body } of [...cases, { key: plain.key, path: "/v1/embeddings", body: {} }]) {
+    for (const { key, path, body } of [
+      ...cases,
+      { key: plain.key, path: "/v1/embeddings", body: {} },
+    ]) {
       const leave = new AbortController();
       const count = upstream.requests.length;
       const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
-      const sent = fetch(`${proxy.captured}${path}`, { method: "POST", headers, body: JSON.stringify(body), signal: leave.signal });
+      const sent = fetch(`${proxy.captured}${path}`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify(body),
+        signal: leave.signal,
+      });
       const gone = sent.then((response) => response.text()).catch(() => "gone");
       await expect.poll(() => upstream.requests.length).toBe(count + 1);
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -48,10 +72,17 @@ describe("a client that goes away", () => {
     await expect
       .poll(
         async () =>
-          (await adminCall<List>(proxy.captured, "/conversations")).data.map(({ title, status }) => `${title}: ${status}`).toSorted(),
+          (await adminCall<List>(proxy.captured, "/conversations")).data
+            .map(({ title, status }) => `${title}: ${status}`)
+            .toSorted(),
         { timeout: 5000 },
       )
-      .toEqual(["streamed 0: cancelled", "streamed 1: cancelled", "whole 0: cancelled", "whole 1: cancelled"]);
+      .toEqual([
+        "streamed 0: cancelled",
+        "streamed 1: cancelled",
+        "whole 0: cancelled",
+        "whole 1: cancelled",
+      ]);
   });
 
   it("leaves an answer half read, and nothing is printed", async () => {
@@ -61,16 +92,25 @@ describe("a client that goes away", () => {
       response.once("close", () => clearInterval(timer));
     });
     const proxy = await dataDirectory().start();
-    const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", { name: "plain", openaiBaseUrl: upstream.url });
+    const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", {
+      name: "plain",
+      openaiBaseUrl: upstream.url,
+    });
     await new Promise<void>((left) => {
-      get(`${proxy.captured}/v1/files/endless/content`, { headers: { authorization: `Bearer ${key}` } }, (response) => {
-        response.pause();
-        setTimeout(() => left(void response.destroy()), 1000);
-      });
+      get(
+        `${proxy.captured}/v1/files/endless/content`,
+        { headers: { authorization: `Bearer ${key}` } },
+        (response) => {
+          response.pause();
+          setTimeout(() => left(void response.destroy()), 1000);
+        },
+      );
     });
     await upstream.requests[0]?.aborted;
     await proxy.stop();
-    const foreign = proxy.output.filter((line) => !line.startsWith("{") || line.includes('"level":50'));
+    const foreign = proxy.output.filter(
+      (line) => !line.startsWith("{") || line.includes('"level":50'),
+    );
     expect(foreign).toEqual([]);
   });
 });

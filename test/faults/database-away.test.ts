@@ -16,8 +16,14 @@ describe("with the database away", () => {
     onTestFinished(database.close);
     const upstream = await startUpstream(completion({ content: "hi" }));
     const proxy = await dataDirectory().start({ DATABASE_URL: database.url });
-    const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", { name: "known", openaiBaseUrl: upstream.url });
-    const unused = await adminCall<{ key: string }>(proxy.captured, "/api-keys", { name: "never used", openaiBaseUrl: upstream.url });
+    const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", {
+      name: "known",
+      openaiBaseUrl: upstream.url,
+    });
+    const unused = await adminCall<{ key: string }>(proxy.captured, "/api-keys", {
+      name: "never used",
+      openaiBaseUrl: upstream.url,
+    });
     expect((await chat(proxy.captured, key, "before")).status).toBe(200);
 
     database.cut();
@@ -25,18 +31,29 @@ describe("with the database away", () => {
     expect((await chat(proxy.captured, key, "while away")).status).toBe(200);
     const refused = await chat(proxy.captured, unused.key);
     expect([refused.status, Number(refused.headers.get("retry-after"))]).toEqual([503, 2]);
-    expect(((await refused.json()) as { error: { code: string } }).error.code).toBe("database_unavailable");
+    expect(((await refused.json()) as { error: { code: string } }).error.code).toBe(
+      "database_unavailable",
+    );
     const health = await fetch(`${proxy.captured}/health`);
-    expect([health.status, ((await health.json()) as { status: string }).status]).toEqual([200, "degraded"]);
+    expect([health.status, ((await health.json()) as { status: string }).status]).toEqual([
+      200,
+      "degraded",
+    ]);
 
     database.mend();
     await expect
       .poll(async () => (await fetch(`${proxy.captured}/health`)).json(), { timeout: 15_000 })
       .toMatchObject({ status: "ok", parts: { records: { waitingSegments: 1 } } });
     await expect
-      .poll(async () => (await adminCall<{ data: { title: string }[] }>(proxy.captured, "/conversations")).data.map(({ title }) => title), {
-        timeout: 15_000,
-      })
+      .poll(
+        async () =>
+          (
+            await adminCall<{ data: { title: string }[] }>(proxy.captured, "/conversations")
+          ).data.map(({ title }) => title),
+        {
+          timeout: 15_000,
+        },
+      )
       .toEqual(["while away", "before"]);
   });
 });

@@ -7,17 +7,23 @@ import { completion, startUpstream } from "../helpers/upstream.ts";
 /** One request on the agent's one connection; resolves to what became of it. */
 function ask(url: string, agent: Agent): Promise<string> {
   return new Promise((resolve) => {
-    get(url, { agent }, (response) => response.resume().once("end", () => resolve("answered"))).once("error", () => resolve("refused"));
+    get(url, { agent }, (response) =>
+      response.resume().once("end", () => resolve("answered")),
+    ).once("error", () => resolve("refused"));
   });
 }
 
 describe("SIGTERM", () => {
   it("lets a running request end, and is not held up by a client that never stops asking", async () => {
     const upstream = await startUpstream(
-      (request, response) => void setTimeout(() => void completion({ content: "late" })(request, response), 1500),
+      (request, response) =>
+        void setTimeout(() => void completion({ content: "late" })(request, response), 1500),
     );
     const proxy = await dataDirectory().start();
-    const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", { name: "drained", openaiBaseUrl: upstream.url });
+    const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", {
+      name: "drained",
+      openaiBaseUrl: upstream.url,
+    });
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const running = chat(proxy.captured, key);
     await expect.poll(() => upstream.requests.length).toBe(1);
@@ -26,7 +32,9 @@ describe("SIGTERM", () => {
     const stopped = proxy.stop("SIGTERM");
     while ((await ask(`${proxy.captured}/health`, agent)) === "answered");
     expect((await running).status).toBe(200);
-    expect(await (await running).json()).toMatchObject({ choices: [{ message: { content: "late" } }] });
+    expect(await (await running).json()).toMatchObject({
+      choices: [{ message: { content: "late" } }],
+    });
     await stopped;
     expect(proxy.child.exitCode).toBe(0);
     expect(Date.now() - startedAt).toBeLessThan(8000);
@@ -35,9 +43,17 @@ describe("SIGTERM", () => {
 
   it("ends the live list of conversations, which would never end by itself", async () => {
     const proxy = await dataDirectory().start();
-    const login = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ password: ADMIN_PASSWORD }) };
-    const { token } = (await (await fetch(`${proxy.captured}/api/admin/login`, login)).json()) as { token: string };
-    const live = await fetch(`${proxy.captured}/api/admin/conversations/live`, { headers: { authorization: `Bearer ${token}` } });
+    const login = {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ password: ADMIN_PASSWORD }),
+    };
+    const { token } = (await (await fetch(`${proxy.captured}/api/admin/login`, login)).json()) as {
+      token: string;
+    };
+    const live = await fetch(`${proxy.captured}/api/admin/conversations/live`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
     expect(live.status).toBe(200);
     const text = live.text();
     const startedAt = Date.now();

@@ -8,10 +8,11 @@ describe("an endless tool", () => {
   it("delays no other request by more than 50 ms, and ends as a result that says so", async () => {
     const tools = await startUpstream((request, response) => {
       const asked = request.json()["messages"] as { role: string }[];
-      return completion(asked.length === 1 ? { tool_calls: [toolCall("call_1", "endless", {})] } : { content: "gave up" })(
-        request,
-        response,
-      );
+      return completion(
+        asked.length === 1
+          ? { tool_calls: [toolCall("call_1", "endless", {})] }
+          : { content: "gave up" },
+      )(request, response);
     });
     const quick = await startUpstream(completion({ content: "hi" }));
     const proxy = await dataDirectory().start();
@@ -27,7 +28,10 @@ describe("an endless tool", () => {
       openaiBaseUrl: tools.url,
       toolIds: [tool.id],
     });
-    const other = await adminCall<{ key: string }>(proxy.captured, "/api-keys", { name: "other", openaiBaseUrl: quick.url });
+    const other = await adminCall<{ key: string }>(proxy.captured, "/api-keys", {
+      name: "other",
+      openaiBaseUrl: quick.url,
+    });
     const measure = async (): Promise<number[]> => {
       const times: number[] = [];
       for (let probe = 0; probe < PROBES; probe++) {
@@ -45,7 +49,9 @@ describe("an endless tool", () => {
     expect(tools.requests, "the tool was still running").toHaveLength(1);
     // The longest but one of a hundred: the machine itself may stall once.
     expect((beside.at(-2) ?? Infinity) - (alone.at(PROBES / 2) ?? 0)).toBeLessThan(50);
-    const answer = (await (await endless).json()) as { choices: { message: { content: string } }[] };
+    const answer = (await (await endless).json()) as {
+      choices: { message: { content: string } }[];
+    };
     expect(answer.choices[0]?.message.content).toBe("gave up");
     expect(JSON.stringify(tools.requests[1]?.json())).toContain("time limit");
   });

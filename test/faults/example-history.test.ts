@@ -1,4 +1,7 @@
-/** Histories with answers that no turn ended with: examples in a prompt, greetings that an application wrote itself. */
+/**
+ * Histories with answers that no turn ended with: examples in a prompt, greetings that an
+ * application wrote itself.
+ */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openDatabaseWire } from "../helpers/cuttable-database.ts";
 import { adminCall, dataDirectory } from "../helpers/own-proxy.ts";
@@ -14,8 +17,13 @@ afterAll(() => postgres.stop());
 it("Examples in a prompt cost one question to the database, and not one for each request", async () => {
   const wire = await openDatabaseWire(await postgres.createDatabase());
   const { captured: url } = await dataDirectory().start({ DATABASE_URL: wire.url });
-  const upstream = await startUpstream(...Array.from({ length: 4 }, () => completion({ content: "Rome." })));
-  const { key } = await adminCall<{ key: string }>(url, "/api-keys", { name: "an application", openaiBaseUrl: upstream.url });
+  const upstream = await startUpstream(
+    ...Array.from({ length: 4 }, () => completion({ content: "Rome." })),
+  );
+  const { key } = await adminCall<{ key: string }>(url, "/api-keys", {
+    name: "an application",
+    openaiBaseUrl: upstream.url,
+  });
   const examples = [
     { role: "user", content: "Capital of France?" },
     { role: "assistant", content: "Paris." },
@@ -25,7 +33,10 @@ it("Examples in a prompt cost one question to the database, and not one for each
     const answer = await fetch(`${url}/v1/chat/completions`, {
       method: "POST",
       headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-      body: JSON.stringify({ model: "gpt-test", messages: [...examples, { role: "user", content }] }),
+      body: JSON.stringify({
+        model: "gpt-test",
+        messages: [...examples, { role: "user", content }],
+      }),
     });
     expect(answer.status).toBe(200);
     await answer.text();

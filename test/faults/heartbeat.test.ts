@@ -1,4 +1,7 @@
-/** A stream in which nothing happens for long. The proxy's heart beats every 10 s, so all cases run at the same time. */
+/**
+ * A stream in which nothing happens for long. The proxy's heart beats every 10 s, so all cases run
+ * at the same time.
+ */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -8,7 +11,13 @@ import { askOfficially, conversationTitled } from "../helpers/own-client.ts";
 import { faultyTool, keyWithTools } from "../helpers/own-tools.ts";
 import { startReplicas, type Replicas } from "../helpers/replicas.ts";
 import { chunk, startUpstream, type Answer } from "../helpers/upstream.ts";
-import { makeWorkplace, runSidecar, TOKEN, until, type RunningSidecar } from "../sidecar/run-sidecar.ts";
+import {
+  makeWorkplace,
+  runSidecar,
+  TOKEN,
+  until,
+  type RunningSidecar,
+} from "../sidecar/run-sidecar.ts";
 
 type Runtime = "node" | "workerd";
 
@@ -18,7 +27,10 @@ let started: Replicas<Runtime>;
 beforeAll(async () => {
   sidecar = await runSidecar();
   const env = { MCP_SIDECAR_URL: sidecar.url, MCP_SIDECAR_TOKEN: TOKEN };
-  started = await startReplicas({ node: { runtime: "node", env }, workerd: { runtime: "workerd", env } });
+  started = await startReplicas({
+    node: { runtime: "node", env },
+    workerd: { runtime: "workerd", env },
+  });
 });
 afterAll(async () => {
   await started.stop();
@@ -31,7 +43,10 @@ const BEAT = ": keep-alive";
 const go = { messages: [{ role: "user", content: "go" }] };
 
 /** Asks with the official client; gives what it made of the stream, and the stream. */
-async function askSeeingBytes(url: string, key: string): Promise<{ content: string | null; events: string[] }> {
+async function askSeeingBytes(
+  url: string,
+  key: string,
+): Promise<{ content: string | null; events: string[] }> {
   let bytes = Promise.resolve("");
   const seeing: typeof fetch = async (...request) => {
     const response = await fetch(...request);
@@ -50,18 +65,29 @@ async function slowTool(runtime: Runtime): Promise<string[]> {
   const { url } = started.at[runtime];
   const name = `slow_${runtime}`;
   const call = { id: "c1", name, arguments: JSON.stringify({ ms: QUIET_MS }) };
-  const upstream = await startRounds({ text: "Let me look.", calls: [call] }, { text: "Found it." });
-  const { key } = await keyWithTools(url, [faultyTool(name, runtime, { mcpToolName: "slow" })], { openaiBaseUrl: upstream.url });
+  const upstream = await startRounds(
+    { text: "Let me look.", calls: [call] },
+    { text: "Found it." },
+  );
+  const { key } = await keyWithTools(url, [faultyTool(name, runtime, { mcpToolName: "slow" })], {
+    openaiBaseUrl: upstream.url,
+  });
   const { content, events } = await askSeeingBytes(url, key);
   expect(content, runtime).toBe("Let me look.\n\nFound it.");
   const marks = { [BEAT]: "a beat", "Let me": "the text before", Found: "the text after" };
-  return events.flatMap((event) => Object.entries(marks).flatMap(([mark, name]) => (event.includes(mark) ? [name] : [])));
+  return events.flatMap((event) =>
+    Object.entries(marks).flatMap(([mark, name]) => (event.includes(mark) ? [name] : [])),
+  );
 }
 
 /** A model that writes for longer than a beat. */
 const writesOn: Answer = async (_request, response) => {
   response.writeHead(200, { "content-type": "text/event-stream" });
-  for (const end = Date.now() + QUIET_MS; Date.now() < end; await new Promise((resolve) => setTimeout(resolve, 200)))
+  for (
+    const end = Date.now() + QUIET_MS;
+    Date.now() < end;
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  )
     response.write(`data: ${JSON.stringify(chunk({ content: "on " }))}\n\n`);
   response.end(`data: ${JSON.stringify(chunk({}, "stop"))}\n\ndata: [DONE]\n\n`);
 };
@@ -78,30 +104,43 @@ async function longText(runtime: Runtime): Promise<string[]> {
 }
 
 /**
- * On workerd (`wrangler dev`) the proxy learns from its second write to a client that this one has left: 19.4 s after it did,
- * where nothing but beats is written (2026-11).
+ * On workerd (`wrangler dev`) the proxy learns from its second write to a client that this one has
+ * left: 19.4 s after it did, where nothing but beats is written (2026-11).
  */
 async function leavingWorkerd(): Promise<void> {
   const { url } = started.at.workerd;
   const heard = join(makeWorkplace(), "heard");
   const call = { id: "c1", name: "never", arguments: "{}" };
-  const upstream = await startRounds({ text: "Let me look.", calls: [call] }, { text: "Too late." });
-  const { key } = await keyWithTools(url, [faultyTool("never", `beat "${heard}"`)], { openaiBaseUrl: upstream.url });
+  const upstream = await startRounds(
+    { text: "Let me look.", calls: [call] },
+    { text: "Too late." },
+  );
+  const { key } = await keyWithTools(url, [faultyTool("never", `beat "${heard}"`)], {
+    openaiBaseUrl: upstream.url,
+  });
   const leave = new AbortController();
   const response = await fetch(`${url}/v1/chat/completions`, {
     method: "POST",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-    body: JSON.stringify({ model: "gpt-4o", stream: true, messages: [{ role: "user", content: "leaves" }] }),
+    body: JSON.stringify({
+      model: "gpt-4o",
+      stream: true,
+      messages: [{ role: "user", content: "leaves" }],
+    }),
     signal: leave.signal,
   });
   await response.body?.getReader().read();
   // With those of the slow tools, whose servers are others.
-  const calls = async () => (await sidecar.servers()).filter(({ callsInFlight }) => callsInFlight === 1).length;
+  const calls = async () =>
+    (await sidecar.servers()).filter(({ callsInFlight }) => callsInFlight === 1).length;
   await until("the call arrived", async () => (await calls()) === 3);
   leave.abort();
   await until("the server heard of it", () => existsSync(heard), 2 * QUIET_MS);
   const detail = await conversationTitled(url, "leaves");
-  expect(detail).toMatchObject({ status: "cancelled", toolExecutions: [{ toolName: "never", error: "cancelled" }] });
+  expect(detail).toMatchObject({
+    status: "cancelled",
+    toolExecutions: [{ toolName: "never", error: "cancelled" }],
+  });
   expect(detail.rounds).toMatchObject([{ status: "completed", tokensEstimated: false }]);
   expect(upstream.requests).toHaveLength(1);
 }
@@ -109,7 +148,11 @@ async function leavingWorkerd(): Promise<void> {
 describe("a stream that goes on for more than 10 s", () => {
   it("has a comment between two events while a tool runs, none while text comes, and tells workerd that its client has left", async () => {
     const runtimes: Runtime[] = ["node", "workerd"];
-    const [slow, long] = await Promise.all([Promise.all(runtimes.map(slowTool)), Promise.all(runtimes.map(longText)), leavingWorkerd()]);
+    const [slow, long] = await Promise.all([
+      Promise.all(runtimes.map(slowTool)),
+      Promise.all(runtimes.map(longText)),
+      leavingWorkerd(),
+    ]);
     expect(slow).toEqual(runtimes.map(() => ["the text before", "a beat", "the text after"]));
     expect(long).toEqual([[], []]);
   });

@@ -42,25 +42,39 @@ async function turnWith(url: string, tools: Parameters<typeof keyWithTools>[1]) 
 
 describe("looking whether an MCP server has changed a tool", () => {
   it("starts no server that has died in the call", async () => {
-    const { toolIds } = await turnWith(started.at.one.url, [faultyTool("crash", "dies-of-its-call", { mcpToolName: "crash" })]);
+    const { toolIds } = await turnWith(started.at.one.url, [
+      faultyTool("crash", "dies-of-its-call", { mcpToolName: "crash" }),
+    ]);
     await wait(2500);
     expect(processesWith("faulty-server.js dies-of-its-call")).toEqual([]);
     expect(await isChecked(toolIds[0])).toBe(false);
   });
 
   it("asks the process of the key that used it, and no other", async () => {
-    const { toolIds } = await turnWith(started.at.one.url, [faultyTool("pid", "of-one-key", { mcpToolName: "pid" })]);
-    await expect.poll(async () => (await read(toolIds[0])).mcpChange, { timeout: 10_000 }).toMatchObject({ to: null });
+    const { toolIds } = await turnWith(started.at.one.url, [
+      faultyTool("pid", "of-one-key", { mcpToolName: "pid" }),
+    ]);
+    await expect
+      .poll(async () => (await read(toolIds[0])).mcpChange, { timeout: 10_000 })
+      .toMatchObject({ to: null });
     expect(processesWith("faulty-server.js of-one-key")).toHaveLength(1);
   });
 
   it("reaches every replica: what is off on one is off on all within 5 s", async () => {
     const server = await startChangeableServer(servedTool("echo"));
     const { one, other } = started.at;
-    const tool = { name: "replicated", type: "mcp", mcpServerUrl: server.url, mcpToolName: "echo", onMcpChange: "disable" };
+    const tool = {
+      name: "replicated",
+      type: "mcp",
+      mcpServerUrl: server.url,
+      mcpToolName: "echo",
+      onMcpChange: "disable",
+    };
     const { inputSchema: parameters, description } = servedTool("echo");
     const upstream = await startUpstream(completion({ content: "done" }));
-    const { key, toolIds } = await keyWithTools(one.url, [{ ...tool, parameters, description }], { openaiBaseUrl: upstream.url });
+    const { key, toolIds } = await keyWithTools(one.url, [{ ...tool, parameters, description }], {
+      openaiBaseUrl: upstream.url,
+    });
     const isOffered = async (url: string) => {
       await askOfficially({ url, key }, go, false);
       return upstream.requests.at(-1)?.json()["tools"] !== undefined;
@@ -76,7 +90,12 @@ describe("looking whether an MCP server has changed a tool", () => {
   it("fails no call while the database is away", async () => {
     const server = await startChangeableServer(servedTool("echo"));
     const { url, wire } = started.at.other;
-    const tool = { name: "without_database", type: "mcp", mcpServerUrl: server.url, mcpToolName: "echo" };
+    const tool = {
+      name: "without_database",
+      type: "mcp",
+      mcpServerUrl: server.url,
+      mcpToolName: "echo",
+    };
     const call = { id: "c0", name: tool.name, arguments: "{}" };
     const upstream = await startRounds({ text: "hello" }, { calls: [call] }, { text: "done" });
     const { key, toolIds } = await keyWithTools(url, [tool], { openaiBaseUrl: upstream.url });

@@ -11,7 +11,11 @@ describe("npm start", () => {
     const { PATH, HOME } = process.env;
     // Of the documented variables only those that keep tests apart.
     const env = { PATH, HOME, DATA_DIR: dataDir, PORT: "0" };
-    const npm = spawn("npm", ["start"], { cwd: resolve(import.meta.dirname, "../.."), env, stdio: ["ignore", "pipe", "inherit"] });
+    const npm = spawn("npm", ["start"], {
+      cwd: resolve(import.meta.dirname, "../.."),
+      env,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
     const lines = createInterface(npm.stdout);
     const url = await new Promise<string>((ready) => {
       lines.on("line", (line) => {

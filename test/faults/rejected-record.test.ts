@@ -18,7 +18,10 @@ it("a record that the database never takes stays in a file, without content wher
     const fields = { name: logContent, logContent, openaiBaseUrl: upstream.url };
     const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", fields);
     const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
-    expect((await fetch(`${proxy.captured}/v1/chat/completions`, { method: "POST", headers, body })).status).toBe(200);
+    expect(
+      (await fetch(`${proxy.captured}/v1/chat/completions`, { method: "POST", headers, body }))
+        .status,
+    ).toBe(200);
     await expect.poll(() => lines().length, { timeout: 10_000 }).toBe(index + 1);
   }
   const [full, metadata] = lines();

@@ -12,9 +12,17 @@ afterAll(() => postgres.stop());
 
 async function switchOff(url: string, id: string): Promise<void> {
   const headers = { "content-type": "application/json" };
-  const signedIn = await fetch(`${url}/api/admin/login`, { method: "POST", headers, body: JSON.stringify({ password: ADMIN_PASSWORD }) });
+  const signedIn = await fetch(`${url}/api/admin/login`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ password: ADMIN_PASSWORD }),
+  });
   const { token } = (await signedIn.json()) as { token: string };
-  const init = { method: "PATCH", headers: { ...headers, authorization: `Bearer ${token}` }, body: '{"isActive":false}' };
+  const init = {
+    method: "PATCH",
+    headers: { ...headers, authorization: `Bearer ${token}` },
+    body: '{"isActive":false}',
+  };
   expect((await fetch(`${url}/api/admin/api-keys/${id}`, init)).status).toBe(200);
 }
 
@@ -30,12 +38,14 @@ describe("two replicas on one database", () => {
       name: "shared",
       openaiBaseUrl: upstream.url,
     });
-    for (const replica of [one, other]) expect((await chat(replica.captured, key)).status).toBe(200);
+    for (const replica of [one, other])
+      expect((await chat(replica.captured, key)).status).toBe(200);
     await switchOff(one.captured, id);
     const revokedAt = Date.now();
     expect((await chat(one.captured, key)).status).toBe(401);
     const statuses: number[] = [];
-    while (statuses.at(-1) !== 401 && Date.now() - revokedAt < 10_000) statuses.push((await chat(other.captured, key)).status);
+    while (statuses.at(-1) !== 401 && Date.now() - revokedAt < 10_000)
+      statuses.push((await chat(other.captured, key)).status);
     expect(statuses.at(-1)).toBe(401);
     expect(Date.now() - revokedAt).toBeLessThan(5000);
   });

@@ -23,7 +23,12 @@ describe("a start", () => {
   });
 
   it("works with the well-known secrets in development on loopback, and says how to change them", async () => {
-    const proxy = await dataDirectory().start({ NODE_ENV: "development", JWT_SECRET: "", ADMIN_PASSWORD: "", LOG_LEVEL: "info" });
+    const proxy = await dataDirectory().start({
+      NODE_ENV: "development",
+      JWT_SECRET: "",
+      ADMIN_PASSWORD: "",
+      LOG_LEVEL: "info",
+    });
     expect(proxy.output.filter((line) => line.includes("well-known default"))).toHaveLength(2);
     const answer = await fetch(`${proxy.captured}/api/admin/login`, {
       method: "POST",
@@ -34,7 +39,12 @@ describe("a start", () => {
   });
 
   it("lists every fault of the configuration at once", async () => {
-    const message = await refused({ PORT: "many", OPENAI_BASE_URL: "nowhere", DATABASE_URL: "mysql://x", JWT_SECRET_FILE: "" });
+    const message = await refused({
+      PORT: "many",
+      OPENAI_BASE_URL: "nowhere",
+      DATABASE_URL: "mysql://x",
+      JWT_SECRET_FILE: "",
+    });
     for (const name of ["PORT", "OPENAI_BASE_URL", "DATABASE_URL"]) expect(message).toContain(name);
   });
 });

@@ -16,14 +16,20 @@ describe("a database that goes away in the midst of transactions", () => {
     const { id } = await adminCall<{ id: string }>(proxy.captured, "/api-keys", { name: "a" });
     for (let cut = 0; cut < 8; cut++) {
       // Each opens a transaction; the wire is cut at another moment of it every time.
-      const calls = Array.from({ length: 6 }, () => adminCall(proxy.captured, "/api-keys", { name: "b" }).catch(() => null));
+      const calls = Array.from({ length: 6 }, () =>
+        adminCall(proxy.captured, "/api-keys", { name: "b" }).catch(() => null),
+      );
       await new Promise((resolve) => setTimeout(resolve, cut * 4));
       wire.cut();
       await Promise.race([Promise.all(calls), new Promise((resolve) => setTimeout(resolve, 1500))]);
       wire.mend();
-      await expect.poll(async () => (await fetch(`${proxy.captured}/health`)).status, { timeout: 10_000 }).toBe(200);
+      await expect
+        .poll(async () => (await fetch(`${proxy.captured}/health`)).status, { timeout: 10_000 })
+        .toBe(200);
     }
-    expect(await adminCall<{ id: string }>(proxy.captured, `/api-keys/${id}`)).toMatchObject({ id });
+    expect(await adminCall<{ id: string }>(proxy.captured, `/api-keys/${id}`)).toMatchObject({
+      id,
+    });
     expect(proxy.child.exitCode).toBe(null);
     wire.close();
   });

@@ -1,8 +1,19 @@
-/** An MCP server at a URL, built with the official SDK, whose tools a test changes while it runs. */
+/**
+ * An MCP server at a URL, built with the official SDK, whose tools a test changes while it runs.
+ */
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
-import { CallToolRequestSchema, ListToolsRequestSchema, type Tool } from "@modelcontextprotocol/sdk/types.js";
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  CallToolRequestSchema,
+  ListToolsRequestSchema,
+  type Tool,
+} from "@modelcontextprotocol/sdk/types.js";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
 
@@ -32,11 +43,18 @@ export function servedTool(
   description = "says it again",
   more: Record<string, unknown> = {},
 ): ServedTool & { description: string } {
-  return { name, description, inputSchema: { type: "object", properties: { text: { type: "string" } }, ...more } };
+  return {
+    name,
+    description,
+    inputSchema: { type: "object", properties: { text: { type: "string" } }, ...more },
+  };
 }
 
 function serverOf(state: ChangeableServer, request: IncomingMessage): Server {
-  const server = new Server({ name: "changeable", version: "1" }, { capabilities: { tools: { listChanged: true } } });
+  const server = new Server(
+    { name: "changeable", version: "1" },
+    { capabilities: { tools: { listChanged: true } } },
+  );
   server.setRequestHandler(ListToolsRequestSchema, async () => {
     state.lists += 1;
     state.headers.push(request.headers);
@@ -45,7 +63,8 @@ function serverOf(state: ChangeableServer, request: IncomingMessage): Server {
   });
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     state.onCall(params.name);
-    if (state.announces) await extra.sendNotification({ method: "notifications/tools/list_changed" });
+    if (state.announces)
+      await extra.sendNotification({ method: "notifications/tools/list_changed" });
     if (!state.tools.some(({ name }) => name === params.name))
       return { isError: true, content: [{ type: "text", text: `Unknown tool: ${params.name}` }] };
     return { content: [{ type: "text", text: `${params.name} was called` }] };
@@ -53,7 +72,11 @@ function serverOf(state: ChangeableServer, request: IncomingMessage): Server {
   return server;
 }
 
-async function answer(state: ChangeableServer, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  state: ChangeableServer,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   if (request.method !== "POST") return void response.writeHead(405).end();
   const server = serverOf(state, request);
   // Without sessions: each request has a server of its own, which knows the tools as they are now.

@@ -1,4 +1,7 @@
-/** A turn of chat completions, as a strict client sees it: every promise of a stream is checked on each one that is read. */
+/**
+ * A turn of chat completions, as a strict client sees it: every promise of a stream is checked on
+ * each one that is read.
+ */
 import { expect } from "vitest";
 import { specFaults } from "./openai-spec.ts";
 import { proxy } from "./proxy.ts";
@@ -9,7 +12,11 @@ type Json = Record<string, unknown>;
 const ADD = {
   name: "add",
   type: "function",
-  parameters: { type: "object", properties: { a: { type: "number" }, b: { type: "number" } }, required: ["a", "b"] },
+  parameters: {
+    type: "object",
+    properties: { a: { type: "number" }, b: { type: "number" } },
+    required: ["a", "b"],
+  },
   implementation: "return args.a + args.b;",
 };
 
@@ -22,7 +29,10 @@ export interface AddingKey {
 }
 
 /** @param script the upstream's answers, one for each round; it is told the tool's name */
-export async function keyWithAdd(script: (name: string) => Answer[], tool: Json = {}): Promise<AddingKey> {
+export async function keyWithAdd(
+  script: (name: string) => Answer[],
+  tool: Json = {},
+): Promise<AddingKey> {
   const { id, name } = await proxy.createTool({ ...ADD, ...tool });
   const upstream = await startUpstream(...script(name));
   const { key } = await proxy.createKey({ toolIds: [id], openaiBaseUrl: upstream.url });
@@ -40,7 +50,11 @@ export interface SeenTurn {
 }
 
 /** The request of a test, with whatever it adds. */
-export const ask = (more: Json = {}): Json => ({ model: "gpt-test", messages: [{ role: "user", content: "2+3?" }], ...more });
+export const ask = (more: Json = {}): Json => ({
+  model: "gpt-test",
+  messages: [{ role: "user", content: "2+3?" }],
+  ...more,
+});
 
 /** Posts a chat completion request, and gives the answer as it is. */
 export const post = (key: string, body: Json): Promise<Response> =>
@@ -52,7 +66,10 @@ export const post = (key: string, body: Json): Promise<Response> =>
 
 const textOf = (value: unknown) => (typeof value === "string" ? value : "");
 
-/** Payloads of a stream in the one spelling that every client understands: `data: `, one line, a blank line. */
+/**
+ * Payloads of a stream in the one spelling that every client understands: `data: `, one line, a
+ * blank line.
+ */
 export function payloadsOf(text: string): string[] {
   expect(text.endsWith("\n\n"), "the stream ends at an event's end").toBe(true);
   return text
@@ -67,31 +84,48 @@ export function payloadsOf(text: string): string[] {
 
 interface StreamChoice {
   index: number;
-  delta: Json & { tool_calls?: { index: number; id?: string; function?: { name?: string; arguments?: string } }[] };
+  delta: Json & {
+    tool_calls?: { index: number; id?: string; function?: { name?: string; arguments?: string } }[];
+  };
   finish_reason: string | null;
 }
 
 /** Checks what must hold of any finished stream, and gives what it says. */
-export function readStream(text: string, hidden: string, asked = false): SeenTurn & { chunks: Json[] } {
+export function readStream(
+  text: string,
+  hidden: string,
+  asked = false,
+): SeenTurn & { chunks: Json[] } {
   const payloads = payloadsOf(text);
   expect(payloads.filter((payload) => payload === "[DONE]")).toHaveLength(1);
   expect(payloads.pop(), "the end").toBe("[DONE]");
   const chunks = payloads.map((payload) => JSON.parse(payload) as Json);
-  for (const chunk of chunks) expect(specFaults("CreateChatCompletionStreamResponse", chunk), JSON.stringify(chunk)).toEqual([]);
+  for (const chunk of chunks)
+    expect(specFaults("CreateChatCompletionStreamResponse", chunk), JSON.stringify(chunk)).toEqual(
+      [],
+    );
   expect(new Set(chunks.map(({ id }) => id)).size, "ids").toBe(1);
-  expect(new Set(chunks.map(({ created, model }) => `${String(created)} ${String(model)}`)).size).toBe(1);
+  expect(
+    new Set(chunks.map(({ created, model }) => `${String(created)} ${String(model)}`)).size,
+  ).toBe(1);
   const choices = chunks.flatMap((chunk) => chunk["choices"] as StreamChoice[]);
   expect(choices.every(({ index }) => index === 0)).toBe(true);
   expect(choices[0]?.delta["role"], "the first delta's role").toBe("assistant");
   expect(choices.filter(({ delta }) => delta["role"] !== undefined)).toHaveLength(1);
-  const reasons = choices.map(({ finish_reason }) => finish_reason).filter((reason) => reason !== null);
+  const reasons = choices
+    .map(({ finish_reason }) => finish_reason)
+    .filter((reason) => reason !== null);
   expect(reasons, "finish reasons").toHaveLength(1);
   expect(choices.at(-1)?.finish_reason).toBe(reasons[0]);
   expect(text.includes(hidden), "a server call is visible").toBe(false);
   const usages = chunks.filter(({ usage }) => usage !== undefined && usage !== null);
   expect(usages.length).toBeLessThanOrEqual(asked ? 1 : 0);
-  if (!asked) expect(chunks.every((chunk) => !("usage" in chunk) && (chunk["choices"] as unknown[]).length === 1)).toBe(true);
-  else if (usages.length > 0) expect(chunks.at(-1)).toMatchObject({ choices: [], usage: usages[0]?.["usage"] });
+  if (!asked)
+    expect(
+      chunks.every((chunk) => !("usage" in chunk) && (chunk["choices"] as unknown[]).length === 1),
+    ).toBe(true);
+  else if (usages.length > 0)
+    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: usages[0]?.["usage"] });
   const joined = (field: string) => choices.map(({ delta }) => textOf(delta[field])).join("");
   return {
     chunks,
@@ -117,7 +151,10 @@ function callsOf(choices: StreamChoice[]): SeenTurn["calls"] {
 }
 
 /** A turn, streamed: checked from the first byte to the last. */
-export async function streamed({ key, name }: AddingKey, more: Json = {}): Promise<ReturnType<typeof readStream>> {
+export async function streamed(
+  { key, name }: AddingKey,
+  more: Json = {},
+): Promise<ReturnType<typeof readStream>> {
   const response = await post(key, ask({ stream: true, ...more }));
   const text = await response.text();
   expect(response.status, text).toBe(200);
@@ -126,7 +163,10 @@ export async function streamed({ key, name }: AddingKey, more: Json = {}): Promi
 }
 
 /** A turn, whole. */
-export async function whole({ key, name }: AddingKey, more: Json = {}): Promise<ReturnType<typeof readWhole>> {
+export async function whole(
+  { key, name }: AddingKey,
+  more: Json = {},
+): Promise<ReturnType<typeof readWhole>> {
   const response = await post(key, ask(more));
   const text = await response.text();
   expect(response.status, text).toBe(200);
@@ -134,7 +174,10 @@ export async function whole({ key, name }: AddingKey, more: Json = {}): Promise<
 }
 
 /** Checks what must hold of any whole answer, and gives what it says. */
-export function readWhole(text: string, hidden: string): SeenTurn & { completion: Json; message: Json } {
+export function readWhole(
+  text: string,
+  hidden: string,
+): SeenTurn & { completion: Json; message: Json } {
   expect(text.includes(hidden), "a server call is visible").toBe(false);
   const completion = JSON.parse(text) as Json;
   const [choice, ...others] = completion["choices"] as { message: Json; finish_reason: string }[];
@@ -142,14 +185,21 @@ export function readWhole(text: string, hidden: string): SeenTurn & { completion
   expect(others).toEqual([]);
   const { message } = choice;
   expect(message["role"]).toBe("assistant");
-  const calls = (message["tool_calls"] ?? []) as { id: string; function: { name: string; arguments: string } }[];
+  const calls = (message["tool_calls"] ?? []) as {
+    id: string;
+    function: { name: string; arguments: string };
+  }[];
   return {
     completion,
     message,
     content: textOf(message["content"]),
     reasoning: textOf(message["reasoning_content"]),
     refusal: textOf(message["refusal"]),
-    calls: calls.map(({ id, function: { name, arguments: args } }) => ({ id, name, arguments: args })),
+    calls: calls.map(({ id, function: { name, arguments: args } }) => ({
+      id,
+      name,
+      arguments: args,
+    })),
     finishReason: choice.finish_reason,
     usage: (completion["usage"] as Json | undefined) ?? null,
   };

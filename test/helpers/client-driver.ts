@@ -7,7 +7,11 @@ import type { ScriptedUpstream } from "./upstream.ts";
 export interface ClientTool {
   name: string;
   description: string;
-  parameters: { type: "object"; properties: Record<string, { type: "string" | "number" }>; required: string[] };
+  parameters: {
+    type: "object";
+    properties: Record<string, { type: "string" | "number" }>;
+    required: string[];
+  };
   run(args: unknown): string;
 }
 
@@ -32,8 +36,8 @@ export interface ClientDriver {
   /** The library's words for how an answer ended. */
   says: { stop: string; calls: string };
   /**
-   * Begins a conversation with the library's own history. What it gives asks one question, runs the client's tools for as
-   * long as the model wants, and gives every answer on the way.
+   * Begins a conversation with the library's own history. What it gives asks one question, runs the
+   * client's tools for as long as the model wants, and gives every answer on the way.
    */
   open(options: ClientOptions): (question: string) => Promise<ClientAnswer[]>;
 }
@@ -41,13 +45,24 @@ export interface ClientDriver {
 const ADD = {
   name: "add",
   type: "function",
-  parameters: { type: "object", properties: { a: { type: "number" }, b: { type: "number" } }, required: ["a", "b"] },
+  parameters: {
+    type: "object",
+    properties: { a: { type: "number" }, b: { type: "number" } },
+    required: ["a", "b"],
+  },
   implementation: "return args.a + args.b;",
 };
 
-const oneString = (name: string) => ({ type: "object" as const, properties: { [name]: { type: "string" as const } }, required: [name] });
+const oneString = (name: string) => ({
+  type: "object" as const,
+  properties: { [name]: { type: "string" as const } },
+  required: [name],
+});
 
-/** A conversation of a client whose key has the server tool `add`; the client's own tools are `ask_user` and `read_file`. */
+/**
+ * A conversation of a client whose key has the server tool `add`; the client's own tools are
+ * `ask_user` and `read_file`.
+ */
 interface Conversation {
   /** The server tool's name, as the model knows it. */
   add: string;
@@ -58,7 +73,10 @@ interface Conversation {
 }
 
 /** @param script the model's rounds; it is told the server tool's name */
-export async function converse(driver: ClientDriver, script: (add: string) => ScriptedRound[]): Promise<Conversation> {
+export async function converse(
+  driver: ClientDriver,
+  script: (add: string) => ScriptedRound[],
+): Promise<Conversation> {
   const ran: string[] = [];
   const tool = (name: string, parameter: string): ClientTool => ({
     name,
@@ -73,5 +91,10 @@ export async function converse(driver: ClientDriver, script: (add: string) => Sc
   const upstream = await startRounds(...script(add));
   const { key } = await proxy.createKey({ toolIds: [id], openaiBaseUrl: upstream.url });
   const tools = [tool("ask_user", "question"), tool("read_file", "path")];
-  return { add, upstream, ran, ask: driver.open({ baseURL: `${proxy.url}/v1`, apiKey: key, tools }) };
+  return {
+    add,
+    upstream,
+    ran,
+    ask: driver.open({ baseURL: `${proxy.url}/v1`, apiKey: key, tools }),
+  };
 }

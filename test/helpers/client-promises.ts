@@ -1,14 +1,24 @@
-/** What any client library must find true of the tool loop. A library's own file brings a driver for each of its ways to ask. */
+/**
+ * What any client library must find true of the tool loop. A library's own file brings a driver for
+ * each of its ways to ask.
+ */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { converse, type ClientDriver } from "./client-driver.ts";
 import { historyOf, tokensOf } from "./mixed-upstream.ts";
 
-/** Spelled as no client would spell it: what upstream gets back must be the model's own words, for its prompt cache. */
+/**
+ * Spelled as no client would spell it: what upstream gets back must be the model's own words, for
+ * its prompt cache.
+ */
 const ASK = { text: '{ "question": "Größe 😀?" }', args: { question: "Größe 😀?" } };
 const READ = { text: '{"path" : "a.txt"}', args: { path: "a.txt" } };
 
 const call = {
-  add: (name: string, id = "call_add", [a, b] = [2, 3]) => ({ id, name, arguments: `{"a": ${a}, "b": ${b}}` }),
+  add: (name: string, id = "call_add", [a, b] = [2, 3]) => ({
+    id,
+    name,
+    arguments: `{"a": ${a}, "b": ${b}}`,
+  }),
   ask: (id = "call_ask") => ({ id, name: "ask_user", arguments: ASK.text }),
   read: (id = "call_read") => ({ id, name: "read_file", arguments: READ.text }),
 };
@@ -22,11 +32,19 @@ function describeOneTurn(driver: ClientDriver): void {
   it("reads hidden rounds as one answer: texts joined, one finish reason, usage of all rounds", async () => {
     const { ask, upstream, add, ran } = await converse(driver, (name) => [
       { text: "I look.", calls: [call.add(name, "call_1")] },
-      { text: "Once more.", calls: [call.add(name, "call_2", [20, 30]), call.add(name, "call_3", [0.5, 0])] },
+      {
+        text: "Once more.",
+        calls: [call.add(name, "call_2", [20, 30]), call.add(name, "call_3", [0.5, 0])],
+      },
       { text: "It is 5." },
     ]);
     expect(await ask("2+3?")).toEqual([
-      { text: "I look.\n\nOnce more.\n\nIt is 5.", calls: [], finishReason: stop, usage: tokensOf(0, 1, 2) },
+      {
+        text: "I look.\n\nOnce more.\n\nIt is 5.",
+        calls: [],
+        finishReason: stop,
+        usage: tokensOf(0, 1, 2),
+      },
     ]);
     expect(ran).toEqual([]);
     expect(upstream.requests).toHaveLength(3);
@@ -42,14 +60,24 @@ function describeOneTurn(driver: ClientDriver): void {
 
   it("runs its own tools as if the key had none", async () => {
     const compact = { id: "call_ask", name: "ask_user", arguments: '{"question":"?"}' };
-    const { ask, upstream, add, ran } = await converse(driver, () => [{ text: "I ask.", calls: [compact] }, { text: "Done." }]);
+    const { ask, upstream, add, ran } = await converse(driver, () => [
+      { text: "I ask.", calls: [compact] },
+      { text: "Done." },
+    ]);
     expect(await ask("go")).toEqual([
-      { text: "I ask.", calls: [{ ...asked(), args: { question: "?" } }], finishReason: calls, usage: tokensOf(0) },
+      {
+        text: "I ask.",
+        calls: [{ ...asked(), args: { question: "?" } }],
+        finishReason: calls,
+        usage: tokensOf(0),
+      },
       { text: "Done.", calls: [], finishReason: stop, usage: tokensOf(1) },
     ]);
     expect(ran).toEqual(['ask_user {"question":"?"}']);
     const offered = upstream.requests.map((request) =>
-      (request.json()["tools"] as { function: { name: string } }[]).map((tool) => tool.function.name),
+      (request.json()["tools"] as { function: { name: string } }[]).map(
+        (tool) => tool.function.name,
+      ),
     );
     expect(offered).toEqual([
       ["ask_user", "read_file", add],
@@ -65,7 +93,8 @@ function describeOneTurn(driver: ClientDriver): void {
   it.each([{ first: "server" }, { first: "client" }])(
     "is given its own call only, beside a server's: $first call first",
     async ({ first }) => {
-      const inOrder = <T>(server: T, client: T) => (first === "server" ? [server, client] : [client, server]);
+      const inOrder = <T>(server: T, client: T) =>
+        first === "server" ? [server, client] : [client, server];
       const { ask, upstream, add, ran } = await converse(driver, (name) => [
         { text: "Both.", calls: inOrder(call.add(name), call.ask()) },
         { text: "It is 5." },
@@ -76,7 +105,10 @@ function describeOneTurn(driver: ClientDriver): void {
       ]);
       expect(ran).toEqual([`ask_user ${JSON.stringify(ASK.args)}`]);
       expect(upstream.requests).toHaveLength(2);
-      const [one, two] = inOrder(`[call_add ${add} {"a": 2, "b": 3}]`, `[call_ask ask_user ${ASK.text}]`);
+      const [one, two] = inOrder(
+        `[call_add ${add} {"a": 2, "b": 3}]`,
+        `[call_ask ask_user ${ASK.text}]`,
+      );
       expect(historyOf(upstream, 1)).toEqual([
         "user: go",
         `assistant: Both. ${one} ${two}`,
@@ -121,7 +153,10 @@ function describeOneTurn(driver: ClientDriver): void {
       usage: tokensOf(0),
     });
     expect(second).toEqual({ text: "Done.", calls: [], finishReason: stop, usage: tokensOf(1) });
-    expect(ran.toSorted()).toEqual([`ask_user ${JSON.stringify(ASK.args)}`, `read_file ${JSON.stringify(READ.args)}`]);
+    expect(ran.toSorted()).toEqual([
+      `ask_user ${JSON.stringify(ASK.args)}`,
+      `read_file ${JSON.stringify(READ.args)}`,
+    ]);
     expect(historyOf(upstream, 1)).toEqual([
       "user: go",
       `assistant:  [call_ask ask_user ${ASK.text}] [call_add ${add} {"a": 2, "b": 3}] [call_read read_file ${READ.text}]`,
@@ -144,7 +179,9 @@ function describeMemory(driver: ClientDriver): void {
       { text: "Welcome." },
     ]);
     expect((await ask("go")).map(({ text }) => text)).toEqual(["", "More.", "Done."]);
-    expect(await ask("thanks")).toEqual([{ text: "Welcome.", calls: [], finishReason: stop, usage: tokensOf(3) }]);
+    expect(await ask("thanks")).toEqual([
+      { text: "Welcome.", calls: [], finishReason: stop, usage: tokensOf(3) },
+    ]);
     const turn = [
       "user: go",
       `assistant:  [call_1 ${add} {"a": 2, "b": 3}] [call_2 ask_user ${ASK.text}]`,
@@ -167,10 +204,22 @@ function describeMemory(driver: ClientDriver): void {
       { text: "Welcome." },
     ]);
     expect((await ask("2+3?")).map(({ text }) => text)).toEqual(["I look.\nIt is 5.\n"]);
-    expect(await ask("And 5 more?")).toEqual([{ text: "Now 10.", calls: [], finishReason: stop, usage: tokensOf(2, 3) }]);
+    expect(await ask("And 5 more?")).toEqual([
+      { text: "Now 10.", calls: [], finishReason: stop, usage: tokensOf(2, 3) },
+    ]);
     await ask("thanks");
-    const one = ["user: 2+3?", `assistant: I look.\n [call_1 ${add} {"a": 2, "b": 3}]`, "tool call_1: 5", "assistant: It is 5.\n"];
-    const two = ["user: And 5 more?", `assistant:  [call_2 ${add} {"a": 5, "b": 5}]`, "tool call_2: 10", "assistant: Now 10."];
+    const one = [
+      "user: 2+3?",
+      `assistant: I look.\n [call_1 ${add} {"a": 2, "b": 3}]`,
+      "tool call_1: 5",
+      "assistant: It is 5.\n",
+    ];
+    const two = [
+      "user: And 5 more?",
+      `assistant:  [call_2 ${add} {"a": 5, "b": 5}]`,
+      "tool call_2: 10",
+      "assistant: Now 10.",
+    ];
     expect(historyOf(upstream, 2)).toEqual([...one, "user: And 5 more?"]);
     expect(historyOf(upstream, 4)).toEqual([...one, ...two, "user: thanks"]);
   });
@@ -184,7 +233,11 @@ function describeMemory(driver: ClientDriver): void {
     await ask("2+3?");
     await ask("Why?");
     const history = historyOf(upstream, 2);
-    expect(history.slice(0, 3)).toEqual(["user: 2+3?", `assistant:  [call_1 ${add} {"a": 2, "b": 3}]`, "tool call_1: 5"]);
+    expect(history.slice(0, 3)).toEqual([
+      "user: 2+3?",
+      `assistant:  [call_1 ${add} {"a": 2, "b": 3}]`,
+      "tool call_1: 5",
+    ]);
     expect(history).toHaveLength(5);
   });
 
@@ -216,9 +269,12 @@ function describeMemory(driver: ClientDriver): void {
       `assistant: Six. [call_6 read_file ${READ.text}]`,
       "tool call_6: result of read_file",
     ]);
-    // What upstream has cached of a history is its beginning: each request must begin as the one before it.
+    // What upstream has cached of a history is its beginning: each request must begin as the one
+    // before it.
     for (let index = 1; index < 7; index++) {
-      expect(historyOf(upstream, index).slice(0, historyOf(upstream, index - 1).length)).toEqual(historyOf(upstream, index - 1));
+      expect(historyOf(upstream, index).slice(0, historyOf(upstream, index - 1).length)).toEqual(
+        historyOf(upstream, index - 1),
+      );
     }
   });
 }

@@ -21,7 +21,8 @@ export async function openDatabaseWire(databaseUrl: string): Promise<DatabaseWir
   const state = { way: "open" as "open" | "cut" | "stalled" };
   const server = createServer((socket) => {
     if (state.way === "cut") return socket.destroy();
-    if (state.way === "stalled") return void sockets.add(socket.on("error", () => socket.destroy()));
+    if (state.way === "stalled")
+      return void sockets.add(socket.on("error", () => socket.destroy()));
     const through = connect(Number(target.port), target.hostname);
     for (const [from, to] of [
       [socket, through],

@@ -3,7 +3,14 @@ import { expect } from "vitest";
 import { mcpTool, PNG, WAV, type McpAnswer } from "./media-server.ts";
 import { specFaults } from "./openai-spec.ts";
 import { proxy } from "./proxy.ts";
-import { completion, sentMessages, startUpstream, toolCall, type Answer, type ScriptedUpstream } from "./upstream.ts";
+import {
+  completion,
+  sentMessages,
+  startUpstream,
+  toolCall,
+  type Answer,
+  type ScriptedUpstream,
+} from "./upstream.ts";
 
 type Json = Record<string, unknown>;
 
@@ -22,8 +29,15 @@ export const gives =
   (...content: Json[]): McpAnswer =>
   () => ({ content });
 
-/** A key with one tool (`fields` are its), and an upstream that follows the script; what `ask` sends has the history so far. */
-export async function conversation(answer: McpAnswer, script: (tool: string) => Answer[], fields: Json = {}) {
+/**
+ * A key with one tool (`fields` are its), and an upstream that follows the script; what `ask` sends
+ * has the history so far.
+ */
+export async function conversation(
+  answer: McpAnswer,
+  script: (tool: string) => Answer[],
+  fields: Json = {},
+) {
   const tool = await mcpTool("look", answer, fields);
   const upstream = await startUpstream(...script(tool.name));
   const { key } = await proxy.createKey({ toolIds: [tool.id], openaiBaseUrl: upstream.url });
@@ -55,21 +69,33 @@ export const looks =
     completion({ content: "Still." }),
   ];
 
-/** The messages of a request as they went upstream, which must be what OpenAI's specification allows. */
+/**
+ * The messages of a request as they went upstream, which must be what OpenAI's specification
+ * allows.
+ */
 export function sent(upstream: ScriptedUpstream, index: number): Json[] {
   const body = upstream.requests[index]?.json() ?? {};
-  expect(specFaults("CreateChatCompletionRequest", body), JSON.stringify(body).slice(0, 2000)).toEqual([]);
+  expect(
+    specFaults("CreateChatCompletionRequest", body),
+    JSON.stringify(body).slice(0, 2000),
+  ).toEqual([]);
   return sentMessages(upstream, index);
 }
 
 /** A content part in short: words, or the start of the data. */
-const short = (part: Part) => part.text ?? part.image_url?.url.slice(0, 40) ?? `${part.input_audio?.format}: ${part.input_audio?.data}`;
+const short = (part: Part) =>
+  part.text ??
+  part.image_url?.url.slice(0, 40) ??
+  `${part.input_audio?.format}: ${part.input_audio?.data}`;
 
 /** The content parts of a message in short. */
-export const shown = (message: Json | undefined): string[] => ((message?.["content"] ?? []) as Part[]).map(short);
+export const shown = (message: Json | undefined): string[] =>
+  ((message?.["content"] ?? []) as Part[]).map(short);
 
 /** The start of an image, as {@link shown} has it. */
-export const dataUrl = (data: string, type = "image/png") => `data:${type};base64,${data}`.slice(0, 40);
+export const dataUrl = (data: string, type = "image/png") =>
+  `data:${type};base64,${data}`.slice(0, 40);
 
 /** Who says what, in order. */
-export const roles = (messages: { role?: unknown }[]): unknown[] => messages.map(({ role }) => role);
+export const roles = (messages: { role?: unknown }[]): unknown[] =>
+  messages.map(({ role }) => role);

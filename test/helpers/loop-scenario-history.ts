@@ -9,17 +9,25 @@ interface SentCall {
 
 const callsOf = (message: Json) => (message["tool_calls"] ?? []) as SentCall[];
 
-/** Messages in short: `user: go`, `assistant: Let me see. [c1 @add {"a":1}]`, and `c1: 5` for a result. */
+/**
+ * Messages in short: `user: go`, `assistant: Let me see. [c1 @add {"a":1}]`, and `c1: 5` for a
+ * result.
+ */
 export function transcriptOf(messages: Json[]): string[] {
   return messages.map((message) => {
     const { role, content, tool_call_id: callId } = message;
-    const calls = callsOf(message).map(({ id, function: { name, arguments: args } }) => ` [${id} ${name} ${args}]`);
+    const calls = callsOf(message).map(
+      ({ id, function: { name, arguments: args } }) => ` [${id} ${name} ${args}]`,
+    );
     const text = typeof content === "string" ? content : JSON.stringify(content ?? "");
     return `${String(callId ?? role)}${text === '""' || text === "" ? "" : `: ${text}`}${calls.join("")}`;
   });
 }
 
-/** Every call is followed by its one result before anything else comes, and there is no result without a call. */
+/**
+ * Every call is followed by its one result before anything else comes, and there is no result
+ * without a call.
+ */
 export function checkHistory(messages: Json[]): void {
   const told = JSON.stringify(transcriptOf(messages), null, 1);
   for (let index = 0; index < messages.length; index++) {
@@ -30,7 +38,10 @@ export function checkHistory(messages: Json[]): void {
     const results = end === -1 ? rest : rest.slice(0, end);
     const answered = results.map((result) => result["tool_call_id"]);
     const made = callsOf(message).map(({ id }) => id);
-    expect([answered.length, new Set(answered)], `one result for each call: ${told}`).toEqual([made.length, new Set(made)]);
+    expect([answered.length, new Set(answered)], `one result for each call: ${told}`).toEqual([
+      made.length,
+      new Set(made),
+    ]);
     index += results.length;
   }
 }

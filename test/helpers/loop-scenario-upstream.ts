@@ -1,9 +1,13 @@
-/** Sends the rounds of a scenario as OpenAI would: as chunks or as a completion, whichever it is asked for. */
+/**
+ * Sends the rounds of a scenario as OpenAI would: as chunks or as a completion, whichever it is
+ * asked for.
+ */
 import { USAGE, type Call, type Json, type ModelRound } from "./loop-scenario.ts";
 
 const HEAD = { id: "chatcmpl-1", created: 1_700_000_000, model: "gpt-test" };
 
-const finishOf = ({ finish, calls }: ModelRound) => finish ?? (calls === undefined ? "stop" : "tool_calls");
+const finishOf = ({ finish, calls }: ModelRound) =>
+  finish ?? (calls === undefined ? "stop" : "tool_calls");
 
 /** A round as a whole completion. */
 export function wholeBody(round: ModelRound): string {
@@ -15,7 +19,13 @@ export function wholeBody(round: ModelRound): string {
     ...(reasoning === undefined ? {} : { reasoning_content: reasoning }),
     ...(calls === undefined
       ? {}
-      : { tool_calls: calls.map(({ id, name, arguments: args }) => ({ id, type: "function", function: { name, arguments: args } })) }),
+      : {
+          tool_calls: calls.map(({ id, name, arguments: args }) => ({
+            id,
+            type: "function",
+            function: { name, arguments: args },
+          })),
+        }),
   };
   return JSON.stringify({
     ...HEAD,
@@ -30,7 +40,9 @@ export function wholeBody(round: ModelRound): string {
 function pieces(text: string): string[] {
   const characters = Array.from(text);
   const middle = Math.ceil(characters.length / 2);
-  return [characters.slice(0, middle), characters.slice(middle)].map((part) => part.join("")).filter((part) => part !== "");
+  return [characters.slice(0, middle), characters.slice(middle)]
+    .map((part) => part.join(""))
+    .filter((part) => part !== "");
 }
 
 function callDeltas({ id, name, arguments: args }: Call, index: number): Json[] {
@@ -53,13 +65,25 @@ function deltasOf({ text, reasoning, refusal, calls }: ModelRound): Json[] {
 /** A round as a stream. @param asksUsage whether the request has `stream_options.include_usage` */
 export function streamedBody(round: ModelRound, asksUsage: boolean): string {
   const { usage = USAGE, more } = round;
-  const head = { ...HEAD, object: "chat.completion.chunk", ...more, ...(asksUsage && usage !== null ? { usage: null } : {}) };
-  const firstText = deltasOf(round).findIndex(({ content }) => typeof content === "string" && content !== "");
+  const head = {
+    ...HEAD,
+    object: "chat.completion.chunk",
+    ...more,
+    ...(asksUsage && usage !== null ? { usage: null } : {}),
+  };
+  const firstText = deltasOf(round).findIndex(
+    ({ content }) => typeof content === "string" && content !== "",
+  );
   const chunks: Json[] = deltasOf(round).map((delta, order) => {
     const logprobs = order === firstText ? (round.logprobs ?? null) : null;
     return { ...head, choices: [{ index: 0, delta, logprobs, finish_reason: null }] };
   });
-  chunks.push({ ...head, choices: [{ index: 0, delta: {}, logprobs: null, finish_reason: finishOf(round) }] });
+  chunks.push({
+    ...head,
+    choices: [{ index: 0, delta: {}, logprobs: null, finish_reason: finishOf(round) }],
+  });
   if (asksUsage && usage !== null) chunks.push({ ...head, choices: [], usage });
-  return [...chunks.map((chunk) => JSON.stringify(chunk)), "[DONE]"].map((data) => `data: ${data}\n\n`).join("");
+  return [...chunks.map((chunk) => JSON.stringify(chunk)), "[DONE]"]
+    .map((data) => `data: ${data}\n\n`)
+    .join("");
 }

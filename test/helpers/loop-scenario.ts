@@ -1,6 +1,7 @@
 /**
- * Scenarios of the tool loop as data: what a key's tools are, what a client asks, what the model says in each round, and
- * what both of them must see. A name that begins with `@` is that of a server tool: the real one is unique in each run.
+ * Scenarios of the tool loop as data: what a key's tools are, what a client asks, what the model
+ * says in each round, and what both of them must see. A name that begins with `@` is that of a
+ * server tool: the real one is unique in each run.
  */
 import type { SeenTurn } from "./chat-turn.ts";
 
@@ -9,7 +10,10 @@ export type Json = Record<string, unknown>;
 /** A call: as the model makes it, and as a client sees it. */
 export type Call = SeenTurn["calls"][number];
 
-/** One answer of the model, in neither spelling: the upstream of a scenario sends it streamed or whole, as it is asked. */
+/**
+ * One answer of the model, in neither spelling: the upstream of a scenario sends it streamed or
+ * whole, as it is asked.
+ */
 export interface ModelRound {
   text?: string;
   reasoning?: string;
@@ -48,13 +52,19 @@ export interface ClientTurn {
   /** Members that the request adds, in this spelling. */
   spelled?: string;
   headers?: Record<string, string>;
-  /** The request's `stream_options` where it is streamed. Default: it asks for usage. Null: it has none. */
+  /**
+   * The request's `stream_options` where it is streamed. Default: it asks for usage. Null: it has
+   * none.
+   */
   streamOptions?: Json | null;
   /** Changes of the key before the request. */
   keyChanges?: Json;
   /** What upstream answers. It must be asked exactly as often. */
   rounds: ModelRound[];
-  /** What the client sees of it. Defaults: no text, no calls, the finish reason of the calls, the sum of {@link USAGE}. */
+  /**
+   * What the client sees of it. Defaults: no text, no calls, the finish reason of the calls, the
+   * sum of {@link USAGE}.
+   */
   sees?: Partial<SeenTurn>;
   /** Members of the completion that the client sees. */
   seesMembers?: Json;
@@ -90,7 +100,11 @@ export function call(id: string, name: string, args: Json | string = {}): Call {
   return { id, name, arguments: typeof args === "string" ? args : JSON.stringify(args) };
 }
 
-const numbers = { type: "object", properties: { a: { type: "number" }, b: { type: "number" } }, required: ["a", "b"] };
+const numbers = {
+  type: "object",
+  properties: { a: { type: "number" }, b: { type: "number" } },
+  required: ["a", "b"],
+};
 
 /** A server tool that adds. */
 export const ADD = { "@add": { parameters: numbers, implementation: "return args.a + args.b;" } };
@@ -110,7 +124,15 @@ export const asks = (id: string, q = "?"): Call => call(id, "ask", { q });
 /** The client comes back with these results, by call id, in this order. */
 export const returning =
   (results: Record<string, string>): History =>
-  (before, answer) => [...before, answer, ...Object.entries(results).map(([id, content]) => ({ role: "tool", tool_call_id: id, content }))];
+  (before, answer) => [
+    ...before,
+    answer,
+    ...Object.entries(results).map(([id, content]) => ({
+      role: "tool",
+      tool_call_id: id,
+      content,
+    })),
+  ];
 
 /** The user goes on. */
 export const saying =

@@ -1,11 +1,23 @@
 /** Who decides which tools there are, and when the loop stops. */
 import { expect } from "vitest";
-import { add, ADD, asks, call, clientTool, returning, type ModelRound, type Scenario } from "./loop-scenario.ts";
+import {
+  add,
+  ADD,
+  asks,
+  call,
+  clientTool,
+  returning,
+  type ModelRound,
+  type Scenario,
+} from "./loop-scenario.ts";
 
 const SUB = { "@sub": "return args.a - args.b;" };
 const answer: ModelRound = { text: "Done." };
 const functionChoice = (name: string) => ({ type: "function", function: { name } });
-const allowed = (mode: string) => ({ type: "allowed_tools", allowed_tools: { mode, tools: [functionChoice("@add")] } });
+const allowed = (mode: string) => ({
+  type: "allowed_tools",
+  allowed_tools: { mode, tools: [functionChoice("@add")] },
+});
 
 /** A forced choice, and what becomes of it after the first round. */
 const forced = (title: string, choice: unknown, later: unknown): Scenario => ({
@@ -16,27 +28,52 @@ const forced = (title: string, choice: unknown, later: unknown): Scenario => ({
       request: { tool_choice: choice },
       rounds: [{ calls: [add("c1", 1, 2)] }, { calls: [add("c2", 3, 4)] }, answer],
       sees: { content: "Done." },
-      sent: Object.fromEntries([choice, later, later].map((value, index) => [index, { members: { tool_choice: value } }])),
+      sent: Object.fromEntries(
+        [choice, later, later].map((value, index) => [index, { members: { tool_choice: value } }]),
+      ),
     },
   ],
 });
 
 /** A request that the loop leaves alone. */
-const untouched = (title: string, request: Record<string, unknown>, headers: Record<string, string> = {}): Scenario => ({
+const untouched = (
+  title: string,
+  request: Record<string, unknown>,
+  headers: Record<string, string> = {},
+): Scenario => ({
   title,
   tools: ADD,
-  turns: [{ request, headers, rounds: [{ text: "Plain." }], sees: { content: "Plain." }, untouched: true }],
+  turns: [
+    {
+      request,
+      headers,
+      rounds: [{ text: "Plain." }],
+      sees: { content: "Plain." },
+      untouched: true,
+    },
+  ],
 });
 
 /** Which tools are offered. */
 export const CHOICES: Scenario[] = [
   forced("tool_choice required is for the first round, then the model is free", "required", "auto"),
-  forced("a named tool is for the first round, then the model is free", functionChoice("@add"), "auto"),
-  forced("required allowed_tools are for the first round, then the same tools are allowed", allowed("required"), allowed("auto")),
+  forced(
+    "a named tool is for the first round, then the model is free",
+    functionChoice("@add"),
+    "auto",
+  ),
+  forced(
+    "required allowed_tools are for the first round, then the same tools are allowed",
+    allowed("required"),
+    allowed("auto"),
+  ),
   forced("tool_choice auto stays", "auto", "auto"),
   untouched("tool_choice none: the request passes untouched", { tool_choice: "none" }),
   untouched("several answers at once: the request passes untouched", { n: 2 }),
-  untouched("deprecated functions: the request passes untouched", { functions: [{ name: "old", parameters: {} }], function_call: "auto" }),
+  untouched("deprecated functions: the request passes untouched", {
+    functions: [{ name: "old", parameters: {} }],
+    function_call: "auto",
+  }),
   untouched("x-proxy-tools none: the request passes untouched", {}, { "x-proxy-tools": "none" }),
   {
     title: "x-proxy-tools picks some of the key's tools, and the others are nobody's",
@@ -51,7 +88,8 @@ export const CHOICES: Scenario[] = [
     ],
   },
   {
-    title: "x-proxy-tools with a name that the key does not have is refused, and upstream is not asked",
+    title:
+      "x-proxy-tools with a name that the key does not have is refused, and upstream is not asked",
     tools: { ...ADD, ...SUB },
     turns: [
       {
@@ -62,14 +100,18 @@ export const CHOICES: Scenario[] = [
     ],
   },
   {
-    title: "a client's tool wins over the server's of the same name, and its calls are the client's",
+    title:
+      "a client's tool wins over the server's of the same name, and its calls are the client's",
     tools: { ...ADD, ...SUB },
     turns: [
       {
         request: { tools: [clientTool("@add")] },
         rounds: [{ calls: [call("c1", "@sub", { a: 9, b: 2 })] }, { calls: [add("u1", 7, 1)] }],
         sees: { calls: [add("u1", 7, 1)] },
-        alwaysSent: { tools: ["@add", "@sub"], members: { tools: [clientTool("@add"), expect.objectContaining({ type: "function" })] } },
+        alwaysSent: {
+          tools: ["@add", "@sub"],
+          members: { tools: [clientTool("@add"), expect.objectContaining({ type: "function" })] },
+        },
         sent: { 1: { messages: ["user: go", 'assistant [c1 @sub {"a":9,"b":2}]', "c1: 7"] } },
       },
     ],
@@ -99,9 +141,13 @@ export const CHOICES: Scenario[] = [
 ];
 
 const never = (count: number): ModelRound[] =>
-  Array.from({ length: count }, (_, index) => ({ text: `${index + 1}`, calls: [add(`c${index + 1}`, index, 1)] }));
+  Array.from({ length: count }, (_, index) => ({
+    text: `${index + 1}`,
+    calls: [add(`c${index + 1}`, index, 1)],
+  }));
 
-const notRun = (id: string): unknown => expect.stringMatching(new RegExp(`^${id}: Error: not run.*limit of \\d+ rounds`));
+const notRun = (id: string): unknown =>
+  expect.stringMatching(new RegExp(`^${id}: Error: not run.*limit of \\d+ rounds`));
 
 /** When it stops. */
 export const LIMITS: Scenario[] = [
@@ -141,7 +187,10 @@ export const LIMITS: Scenario[] = [
         sent: {
           0: { members: { tool_choice: "required" } },
           1: { members: { tool_choice: "auto" } },
-          2: { members: { tool_choice: "none" }, messages: expect.arrayContaining(["c1: 1", notRun("c2")]) as unknown[] },
+          2: {
+            members: { tool_choice: "none" },
+            messages: expect.arrayContaining(["c1: 1", notRun("c2")]) as unknown[],
+          },
         },
       },
     ],
@@ -161,12 +210,18 @@ export const LIMITS: Scenario[] = [
         messages: (before) => before,
         rounds: [...never(1), { text: "Two." }],
         sees: { content: "1\n\nTwo." },
-        sent: { 1: { members: { tool_choice: "none" }, messages: expect.arrayContaining([notRun("c1")]) as unknown[] } },
+        sent: {
+          1: {
+            members: { tool_choice: "none" },
+            messages: expect.arrayContaining([notRun("c1")]) as unknown[],
+          },
+        },
       },
     ],
   },
   {
-    title: "a mixed round at the limit: the client gets its call, and the server's has a result that says so",
+    title:
+      "a mixed round at the limit: the client gets its call, and the server's has a result that says so",
     tools: ADD,
     key: { toolMaxRounds: 2 },
     turns: [
@@ -202,7 +257,10 @@ export const LIMITS: Scenario[] = [
     turns: [
       {
         request: { tools: [clientTool("ask")] },
-        rounds: [{ calls: [add("c1", 1, 2)] }, { text: "Ask.", calls: [add("c2", 3, 4), asks("u1")] }],
+        rounds: [
+          { calls: [add("c1", 1, 2)] },
+          { text: "Ask.", calls: [add("c2", 3, 4), asks("u1")] },
+        ],
         sees: { content: "Ask.", calls: [asks("u1")] },
         sent: { 1: { members: { tool_choice: "none" }, tools: ["ask", "@add"] } },
       },

@@ -8,7 +8,12 @@ const server: ModelRound = { calls: [add("c1", 2, 3)] };
 const ending = (finish: string): Scenario => ({
   title: `the finish reason is the last round's: ${finish}`,
   tools: ADD,
-  turns: [{ rounds: [server, { text: "It is", finish }], sees: { content: "It is", finishReason: finish } }],
+  turns: [
+    {
+      rounds: [server, { text: "It is", finish }],
+      sees: { content: "It is", finishReason: finish },
+    },
+  ],
 });
 
 const counted = (prompt: number, completion: number, details: Json = {}): Json => ({
@@ -18,7 +23,12 @@ const counted = (prompt: number, completion: number, details: Json = {}): Json =
   ...details,
 });
 
-const token = (text: string): Json => ({ token: text, logprob: -0.5, bytes: null, top_logprobs: [] });
+const token = (text: string): Json => ({
+  token: text,
+  logprob: -0.5,
+  bytes: null,
+  top_logprobs: [],
+});
 
 /** What an answer has besides text. */
 export const ANSWER_FIELDS: Scenario[] = [
@@ -59,11 +69,23 @@ export const ANSWER_FIELDS: Scenario[] = [
     turns: [
       {
         rounds: [
-          { ...server, usage: counted(10, 5, { prompt_tokens_details: { cached_tokens: 4, audio_tokens: 0 } }) },
-          { calls: [add("c2", 1, 1)], usage: counted(20, 6, { completion_tokens_details: { reasoning_tokens: 3 }, cost: 0.5 }) },
+          {
+            ...server,
+            usage: counted(10, 5, { prompt_tokens_details: { cached_tokens: 4, audio_tokens: 0 } }),
+          },
+          {
+            calls: [add("c2", 1, 1)],
+            usage: counted(20, 6, {
+              completion_tokens_details: { reasoning_tokens: 3 },
+              cost: 0.5,
+            }),
+          },
           {
             text: "5.",
-            usage: counted(30, 7, { prompt_tokens_details: { cached_tokens: 16 }, completion_tokens_details: { reasoning_tokens: 2 } }),
+            usage: counted(30, 7, {
+              prompt_tokens_details: { cached_tokens: 16 },
+              completion_tokens_details: { reasoning_tokens: 2 },
+            }),
           },
         ],
         sees: {
@@ -104,7 +126,8 @@ export const ANSWER_FIELDS: Scenario[] = [
     ],
   },
   {
-    title: "system_fingerprint and service_tier are kept, the first round's fingerprint for the whole turn",
+    title:
+      "system_fingerprint and service_tier are kept, the first round's fingerprint for the whole turn",
     tools: ADD,
     turns: [
       {
@@ -113,7 +136,12 @@ export const ANSWER_FIELDS: Scenario[] = [
           { text: "5.", more: { system_fingerprint: "fp_2", service_tier: "default" } },
         ],
         sees: { content: "5." },
-        seesMembers: { system_fingerprint: "fp_1", service_tier: "default", id: "chatcmpl-1", model: "gpt-test" },
+        seesMembers: {
+          system_fingerprint: "fp_1",
+          service_tier: "default",
+          id: "chatcmpl-1",
+          model: "gpt-test",
+        },
       },
     ],
   },
@@ -142,7 +170,8 @@ export const REQUEST_FIELDS: Scenario[] = [
     tools: ADD,
     turns: [
       {
-        spelled: '"seed":12345678901234567890,"temperature":1.0,"top_p":1e-1,"x_vendor":{"b":1.50,"a":"\\u00e9"},"user":"A\\/B"',
+        spelled:
+          '"seed":12345678901234567890,"temperature":1.0,"top_p":1e-1,"x_vendor":{"b":1.50,"a":"\\u00e9"},"user":"A\\/B"',
         rounds: [server, { calls: [add("c2", 1, 1)] }, { text: "5." }],
         sees: { content: "5." },
         alwaysSent: {
@@ -205,7 +234,9 @@ export const REQUEST_FIELDS: Scenario[] = [
           1: {
             messages: [
               "developer: Be brief.",
-              expect.stringContaining('{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}'),
+              expect.stringContaining(
+                '{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}',
+              ),
               'assistant [c1 @add {"a":2,"b":3}]',
               "c1: 5",
             ],

@@ -1,5 +1,14 @@
 /** What the model keeps of finished turns. */
-import { add, ADD, asks, clientTool, returning, saying, type ClientTurn, type Scenario } from "./loop-scenario.ts";
+import {
+  add,
+  ADD,
+  asks,
+  clientTool,
+  returning,
+  saying,
+  type ClientTurn,
+  type Scenario,
+} from "./loop-scenario.ts";
 
 /** A turn with a hidden round. */
 const counted = (id: string, a: number, says: string): ClientTurn => ({
@@ -17,10 +26,17 @@ const FIRST = ["user: go", ...hiddenOf("c1", 1, "It is 2.")];
 const SECOND = [...FIRST, "user: And then?", ...hiddenOf("c2", 2, "It is 3.")];
 
 /** A request whose messages must reach upstream like this. */
-const remembering = (turn: ClientTurn, messages: unknown[]): ClientTurn => ({ ...turn, sent: { 0: { messages } } });
+const remembering = (turn: ClientTurn, messages: unknown[]): ClientTurn => ({
+  ...turn,
+  sent: { 0: { messages } },
+});
 
 const asksAgain: ClientTurn = { messages: saying("And then?"), ...counted("c2", 2, "It is 3.") };
-const ends = (words: string): ClientTurn => ({ messages: saying(words), rounds: [{ text: "Bye." }], sees: { content: "Bye." } });
+const ends = (words: string): ClientTurn => ({
+  messages: saying(words),
+  rounds: [{ text: "Bye." }],
+  sees: { content: "Bye." },
+});
 
 /** Another question than the second. */
 const branches = remembering(
@@ -77,7 +93,8 @@ export const MEMORY: Scenario[] = [
     ],
   },
   {
-    title: "an edited answer of an earlier turn is left as the client has it, and so is what follows it",
+    title:
+      "an edited answer of an earlier turn is left as the client has it, and so is what follows it",
     tools: ADD,
     turns: [
       counted("c1", 1, "It is 2."),
@@ -86,12 +103,20 @@ export const MEMORY: Scenario[] = [
         {
           ...ends("Thanks."),
           messages: (before, answer) => [
-            ...before.map((message) => (message["role"] === "assistant" ? { ...message, content: "It is two." } : message)),
+            ...before.map((message) =>
+              message["role"] === "assistant" ? { ...message, content: "It is two." } : message,
+            ),
             answer,
             { role: "user", content: "Thanks." },
           ],
         },
-        ["user: go", "assistant: It is two.", "user: And then?", "assistant: Adding 2.\n\nIt is 3.", "user: Thanks."],
+        [
+          "user: go",
+          "assistant: It is two.",
+          "user: And then?",
+          "assistant: Adding 2.\n\nIt is 3.",
+          "user: Thanks.",
+        ],
       ),
     ],
   },
@@ -105,7 +130,14 @@ export const MEMORY: Scenario[] = [
     tools: ADD,
     turns: [
       { ...counted("c1", 1, "It is 2."), request: { user: "alice" } },
-      { ...remembering(asksAgain, ["user: go", "assistant: Adding 1.\n\nIt is 2.", "user: And then?"]), request: { user: "bob" } },
+      {
+        ...remembering(asksAgain, [
+          "user: go",
+          "assistant: Adding 1.\n\nIt is 2.",
+          "user: And then?",
+        ]),
+        request: { user: "bob" },
+      },
       {
         ...branches,
         request: { user: "alice" },
@@ -116,16 +148,26 @@ export const MEMORY: Scenario[] = [
     title: "a key without memory: earlier turns stay as the client saw them",
     tools: ADD,
     key: { toolMemory: false },
-    turns: [counted("c1", 1, "It is 2."), remembering(asksAgain, ["user: go", "assistant: Adding 1.\n\nIt is 2.", "user: And then?"])],
+    turns: [
+      counted("c1", 1, "It is 2."),
+      remembering(asksAgain, ["user: go", "assistant: Adding 1.\n\nIt is 2.", "user: And then?"]),
+    ],
   },
   {
-    title: "a key without memory: a mixed round is whole while its turn goes on, and as the client saw it afterwards",
+    title:
+      "a key without memory: a mixed round is whole while its turn goes on, and as the client saw it afterwards",
     tools: ADD,
     key: { toolMemory: false },
     turns: [
       mixed,
       comesBack,
-      remembering(ends("Thanks."), ["user: go", 'assistant: Hm. [u1 ask {"q":"?"}]', "u1: yes", "assistant: Good.", "user: Thanks."]),
+      remembering(ends("Thanks."), [
+        "user: go",
+        'assistant: Hm. [u1 ask {"q":"?"}]',
+        "u1: yes",
+        "assistant: Good.",
+        "user: Thanks.",
+      ]),
     ],
   },
   {
@@ -134,7 +176,11 @@ export const MEMORY: Scenario[] = [
     turns: [
       counted("c1", 1, "It is 2."),
       {
-        ...remembering(asksAgain, ["user: go", "assistant: Adding 1.\n\nIt is 2.", "user: And then?"]),
+        ...remembering(asksAgain, [
+          "user: go",
+          "assistant: Adding 1.\n\nIt is 2.",
+          "user: And then?",
+        ]),
         keyChanges: { toolMemory: false },
       },
       {

@@ -1,16 +1,37 @@
-/** Server and client calls together: the client sees its own, the model sees one consistent history. */
+/**
+ * Server and client calls together: the client sees its own, the model sees one consistent history.
+ */
 import { expect } from "vitest";
-import { add, ADD, asks, clientTool, returning, saying, type ClientTurn, type History, type Json, type Scenario } from "./loop-scenario.ts";
+import {
+  add,
+  ADD,
+  asks,
+  clientTool,
+  returning,
+  saying,
+  type ClientTurn,
+  type History,
+  type Json,
+  type Scenario,
+} from "./loop-scenario.ts";
 
 const request = { tools: [clientTool("ask")] };
 
-/** A first request whose answer mixes calls: server calls before, between and after the client's. */
+/**
+ * A first request whose answer mixes calls: server calls before, between and after the client's.
+ */
 const MIXED: ClientTurn = {
   request,
   rounds: [
     {
       text: "Let me see.",
-      calls: [add("c1", 1, 2), asks("u1", "one?"), add("c2", 3, 4), asks("u2", "two?"), add("c3", 5, 6)],
+      calls: [
+        add("c1", 1, 2),
+        asks("u1", "one?"),
+        add("c2", 3, 4),
+        asks("u2", "two?"),
+        add("c3", 5, 6),
+      ],
     },
   ],
   sees: { content: "Let me see.", calls: [asks("u1", "one?"), asks("u2", "two?")] },
@@ -36,8 +57,17 @@ const comesBack = (messages: History, sent: unknown[]): ClientTurn => ({
   sent: { 0: { messages: sent, tools: ["ask", "@add"] } },
 });
 
-const spliced = (u1: unknown, u2: unknown) => ["user: go", MIXED_ANSWER, "c1: 3", u1, "c2: 7", u2, "c3: 11"];
-const noResult = (id: string): unknown => expect.stringMatching(new RegExp(`^${id}: .*no result`, "i"));
+const spliced = (u1: unknown, u2: unknown) => [
+  "user: go",
+  MIXED_ANSWER,
+  "c1: 3",
+  u1,
+  "c2: 7",
+  u2,
+  "c3: 11",
+];
+const noResult = (id: string): unknown =>
+  expect.stringMatching(new RegExp(`^${id}: .*no result`, "i"));
 
 /** As `returning`, from an edited request and an edited answer. */
 const editing =
@@ -50,24 +80,42 @@ const isRole = (message: Json, role: string) => message["role"] === role;
 /** Mixed rounds, and the client's return. */
 export const MIXED_ROUNDS: Scenario[] = [
   {
-    title: "a round with client calls only ends the turn, and is sent back by the client as any history",
+    title:
+      "a round with client calls only ends the turn, and is sent back by the client as any history",
     tools: ADD,
     turns: [
-      { request, rounds: [{ text: "Hm.", calls: [asks("u1")] }], sees: { content: "Hm.", calls: [asks("u1")] } },
+      {
+        request,
+        rounds: [{ text: "Hm.", calls: [asks("u1")] }],
+        sees: { content: "Hm.", calls: [asks("u1")] },
+      },
       {
         request,
         messages: returning({ u1: "yes" }),
         rounds: [{ calls: [add("c1", 1, 2)] }, { text: "Good." }],
         sees: { content: "Good." },
         sent: {
-          1: { messages: ["user: go", 'assistant: Hm. [u1 ask {"q":"?"}]', "u1: yes", 'assistant [c1 @add {"a":1,"b":2}]', "c1: 3"] },
+          1: {
+            messages: [
+              "user: go",
+              'assistant: Hm. [u1 ask {"q":"?"}]',
+              "u1: yes",
+              'assistant [c1 @add {"a":1,"b":2}]',
+              "c1: 3",
+            ],
+          },
         },
       },
     ],
   },
-  { title: "of a mixed round the client sees its own calls only, whatever stands between them", tools: ADD, turns: [MIXED] },
   {
-    title: "after a mixed round the model finds its own answer, and one result for each call, in its order",
+    title: "of a mixed round the client sees its own calls only, whatever stands between them",
+    tools: ADD,
+    turns: [MIXED],
+  },
+  {
+    title:
+      "after a mixed round the model finds its own answer, and one result for each call, in its order",
     tools: ADD,
     turns: [MIXED, comesBack(returning({ u1: "one", u2: "two" }), spliced("u1: one", "u2: two"))],
   },
@@ -104,7 +152,13 @@ export const MIXED_ROUNDS: Scenario[] = [
   {
     title: "a user who goes on instead of answering leaves a history that the model can read",
     tools: ADD,
-    turns: [MIXED, comesBack(saying("Never mind."), [...spliced(noResult("u1"), noResult("u2")), "user: Never mind."])],
+    turns: [
+      MIXED,
+      comesBack(saying("Never mind."), [
+        ...spliced(noResult("u1"), noResult("u2")),
+        "user: Never mind.",
+      ]),
+    ],
   },
   {
     title: "an answer that the client has edited is left as the client has it",
@@ -112,7 +166,9 @@ export const MIXED_ROUNDS: Scenario[] = [
     turns: [
       MIXED,
       comesBack(
-        editing((message) => (isRole(message, "assistant") ? { ...message, content: "I ask you." } : message)),
+        editing((message) =>
+          isRole(message, "assistant") ? { ...message, content: "I ask you." } : message,
+        ),
         ["user: go", VISIBLE_ANSWER.replace("Let me see.", "I ask you."), "u1: one", "u2: two"],
       ),
     ],
@@ -142,7 +198,9 @@ export const MIXED_ROUNDS: Scenario[] = [
       comesBack(
         editing((message) => {
           if (isRole(message, "system")) return { ...message, content: "It is 9:01." };
-          return isRole(message, "assistant") ? { ...message, content: [{ type: "text", text: message["content"] }] } : message;
+          return isRole(message, "assistant")
+            ? { ...message, content: [{ type: "text", text: message["content"] }] }
+            : message;
         }),
         ["system: It is 9:01.", ...spliced("u1: one", "u2: two")],
       ),
@@ -179,16 +237,30 @@ export const MIXED_ROUNDS: Scenario[] = [
     ],
   },
   {
-    title: "two mixed rounds in a row, with a hidden round between them, are one history in the end",
+    title:
+      "two mixed rounds in a row, with a hidden round between them, are one history in the end",
     tools: ADD,
     turns: [
-      { request, rounds: [{ calls: [add("c1", 1, 2), asks("u1")] }], sees: { calls: [asks("u1")] } },
+      {
+        request,
+        rounds: [{ calls: [add("c1", 1, 2), asks("u1")] }],
+        sees: { calls: [asks("u1")] },
+      },
       {
         request,
         messages: returning({ u1: "yes" }),
         rounds: [{ calls: [add("c2", 3, 4)] }, { calls: [asks("u2"), add("c3", 5, 6)] }],
         sees: { calls: [asks("u2")] },
-        sent: { 0: { messages: ["user: go", 'assistant [c1 @add {"a":1,"b":2}] [u1 ask {"q":"?"}]', "c1: 3", "u1: yes"] } },
+        sent: {
+          0: {
+            messages: [
+              "user: go",
+              'assistant [c1 @add {"a":1,"b":2}] [u1 ask {"q":"?"}]',
+              "c1: 3",
+              "u1: yes",
+            ],
+          },
+        },
       },
       comesBack(returning({ u2: "no" }), [
         "user: go",

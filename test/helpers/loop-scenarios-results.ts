@@ -7,17 +7,34 @@ const matching = (pattern: RegExp): unknown => expect.stringMatching(pattern);
 
 /** One round with these calls, each with what the model is told of it; then an answer. */
 function afterCalls(calls: [Call, unknown][]): ClientTurn {
-  const spelled = calls.map(([{ id, name, arguments: args }]) => ` [${id} ${name} ${args === "" ? "{}" : args}]`);
+  const spelled = calls.map(
+    ([{ id, name, arguments: args }]) => ` [${id} ${name} ${args === "" ? "{}" : args}]`,
+  );
   return {
     rounds: [{ calls: calls.map(([made]) => made) }, { text: "I see." }],
     sees: { content: "I see." },
-    sent: { 1: { messages: ["user: go", `assistant${spelled.join("")}`, ...calls.map(([, result]) => result)] } },
+    sent: {
+      1: {
+        messages: [
+          "user: go",
+          `assistant${spelled.join("")}`,
+          ...calls.map(([, result]) => result),
+        ],
+      },
+    },
   };
 }
 
 /** A tool for each returned expression; each is called once. */
-function returned(expressions: [source: string, text: string][]): Pick<Scenario, "tools" | "turns"> {
-  const rows = expressions.map(([source, text], index) => ({ source, text, name: `@value${index}`, id: `c${index}` }));
+function returned(
+  expressions: [source: string, text: string][],
+): Pick<Scenario, "tools" | "turns"> {
+  const rows = expressions.map(([source, text], index) => ({
+    source,
+    text,
+    name: `@value${index}`,
+    id: `c${index}`,
+  }));
   return {
     tools: Object.fromEntries(rows.map(({ name, source }) => [name, `return ${source};`])),
     turns: [afterCalls(rows.map(({ id, name, text }) => [call(id, name), `${id}: ${text}`]))],
@@ -55,13 +72,20 @@ export const RESULTS: Scenario[] = [
     turns: [
       afterCalls([
         [call("c1", "@add", { a: 2 }), matching(/^c1: Error: .*parameters[^]*"b"/)],
-        [call("c2", "@add", { a: 2, b: "three" }), matching(/^c2: Error: .*parameters[^]*b[^]*number/)],
+        [
+          call("c2", "@add", { a: 2, b: "three" }),
+          matching(/^c2: Error: .*parameters[^]*b[^]*number/),
+        ],
       ]),
     ],
   },
   {
     title: "a tool that throws is a result that says what it threw",
-    tools: { "@bad": "throw new TypeError('no luck today');", "@word": "throw 'just a word';", "@null": "throw null;" },
+    tools: {
+      "@bad": "throw new TypeError('no luck today');",
+      "@word": "throw 'just a word';",
+      "@null": "throw null;",
+    },
     turns: [
       afterCalls([
         [call("c1", "@bad"), told("c1: Error: TypeError: no luck today")],
@@ -93,7 +117,11 @@ export const RESULTS: Scenario[] = [
   },
   {
     title: "what JSON cannot say is a failure of the tool, not of the response",
-    tools: { "@big": "return 10n;", "@ring": "const ring = {}; ring.ring = ring; return ring;", "@code": "return () => 1;" },
+    tools: {
+      "@big": "return 10n;",
+      "@ring": "const ring = {}; ring.ring = ring; return ring;",
+      "@code": "return () => 1;",
+    },
     turns: [
       afterCalls([
         [call("c1", "@big"), matching(/^c1: Error: ./)],
@@ -104,7 +132,11 @@ export const RESULTS: Scenario[] = [
   },
   {
     title: "a result of 100 KB is cut at 64 KB, with a note that the model can see",
-    tools: { "@long": "return 'x'.repeat(102400);", "@wide": "return '🦊'.repeat(25600);", "@just": "return 'y'.repeat(65536);" },
+    tools: {
+      "@long": "return 'x'.repeat(102400);",
+      "@wide": "return '🦊'.repeat(25600);",
+      "@just": "return 'y'.repeat(65536);",
+    },
     turns: [
       afterCalls([
         [call("c1", "@long"), matching(/^c1: x{65536}\n\[cut: .*102400 bytes.*65536/)],
@@ -115,7 +147,10 @@ export const RESULTS: Scenario[] = [
   },
   {
     title: "a tool that runs over its time limit is a result that says so",
-    tools: { "@endless": { timeoutMs: 100, implementation: "for (;;);" }, "@quick": "return 'quick';" },
+    tools: {
+      "@endless": { timeoutMs: 100, implementation: "for (;;);" },
+      "@quick": "return 'quick';",
+    },
     turns: [
       afterCalls([
         [call("c1", "@endless"), matching(/^c1: Error: .*time limit/)],
@@ -160,12 +195,16 @@ export const RESULTS: Scenario[] = [
     ],
   },
   {
-    title: "when the only tool is withdrawn, everything that upstreams refuse without tools goes with it",
+    title:
+      "when the only tool is withdrawn, everything that upstreams refuse without tools goes with it",
     tools: failing,
     turns: [
       {
         request: { tool_choice: "required", parallel_tool_calls: true },
-        rounds: [{ calls: [1, 2, 3].map((number) => call(`c${number}`, "@bad")) }, { text: "I give up." }],
+        rounds: [
+          { calls: [1, 2, 3].map((number) => call(`c${number}`, "@bad")) },
+          { text: "I give up." },
+        ],
         sees: { content: "I give up." },
         sent: {
           0: { tools: ["@bad"], members: { tool_choice: "required", parallel_tool_calls: true } },

@@ -5,28 +5,51 @@ const done: ModelRound = { text: "Done." };
 
 /** Rounds that each say their text and call `@add`. */
 const steps = (texts: (string | undefined)[]): ModelRound[] =>
-  texts.map((text, index) => ({ ...(text === undefined ? {} : { text }), calls: [add(`c${index + 1}`, index, 1)] }));
+  texts.map((text, index) => ({
+    ...(text === undefined ? {} : { text }),
+    calls: [add(`c${index + 1}`, index, 1)],
+  }));
 
 const wantsJson = (format: Record<string, unknown>): Pick<Scenario, "tools" | "turns"> => ({
   tools: ADD,
   turns: [
     {
       request: { response_format: format },
-      rounds: [{ text: '{"sum":', calls: [add("c1", 2, 3)] }, { text: "5,", calls: [add("c2", 3, 4)] }, { text: '"next":7}' }],
+      rounds: [
+        { text: '{"sum":', calls: [add("c1", 2, 3)] },
+        { text: "5,", calls: [add("c2", 3, 4)] },
+        { text: '"next":7}' },
+      ],
       sees: { content: '{"sum":5,"next":7}' },
       alwaysSent: { members: { response_format: format } },
     },
   ],
 });
 
-const tenTexts = ["", "One.", "Two.\n", "Three.", "Four.\n\n", " Five", "Six.", undefined, "Seven 🦊"];
+const tenTexts = [
+  "",
+  "One.",
+  "Two.\n",
+  "Three.",
+  "Four.\n\n",
+  " Five",
+  "Six.",
+  undefined,
+  "Seven 🦊",
+];
 
 /** Rounds, and how their texts become one message. */
 export const ROUNDS: Scenario[] = [
   {
     title: "an answer without tool calls passes as it is",
     tools: ADD,
-    turns: [{ rounds: [done], sees: { content: "Done." }, sent: { 0: { messages: ["user: go"], tools: ["@add"] } } }],
+    turns: [
+      {
+        rounds: [done],
+        sees: { content: "Done." },
+        sent: { 0: { messages: ["user: go"], tools: ["@add"] } },
+      },
+    ],
   },
   {
     title: "a call is run, and its result told to the model",
@@ -35,7 +58,12 @@ export const ROUNDS: Scenario[] = [
       {
         rounds: [{ calls: [add("c1", 2, 3)] }, { text: "It is 5." }],
         sees: { content: "It is 5." },
-        sent: { 1: { messages: ["user: go", 'assistant [c1 @add {"a":2,"b":3}]', "c1: 5"], tools: ["@add"] } },
+        sent: {
+          1: {
+            messages: ["user: go", 'assistant [c1 @add {"a":2,"b":3}]', "c1: 5"],
+            tools: ["@add"],
+          },
+        },
       },
     ],
   },
@@ -44,7 +72,11 @@ export const ROUNDS: Scenario[] = [
     tools: ADD,
     turns: [
       {
-        rounds: [{ text: "First.", calls: [add("c1", 2, 3)] }, { text: "Second.", calls: [add("c2", 5, 4)] }, { text: "It is 9." }],
+        rounds: [
+          { text: "First.", calls: [add("c1", 2, 3)] },
+          { text: "Second.", calls: [add("c2", 5, 4)] },
+          { text: "It is 9." },
+        ],
         sees: { content: "First.\n\nSecond.\n\nIt is 9." },
         sent: {
           2: {
@@ -61,7 +93,8 @@ export const ROUNDS: Scenario[] = [
     ],
   },
   {
-    title: "the texts of ten rounds are one message: a blank line between two, none before the first, none after a line's end",
+    title:
+      "the texts of ten rounds are one message: a blank line between two, none before the first, none after a line's end",
     tools: ADD,
     turns: [
       {
@@ -70,10 +103,16 @@ export const ROUNDS: Scenario[] = [
       },
     ],
   },
-  { title: "nothing is put between texts that are JSON: json_object", ...wantsJson({ type: "json_object" }) },
+  {
+    title: "nothing is put between texts that are JSON: json_object",
+    ...wantsJson({ type: "json_object" }),
+  },
   {
     title: "nothing is put between texts that are JSON: json_schema",
-    ...wantsJson({ type: "json_schema", json_schema: { name: "sums", schema: { type: "object" }, strict: true } }),
+    ...wantsJson({
+      type: "json_schema",
+      json_schema: { name: "sums", schema: { type: "object" }, strict: true },
+    }),
   },
   {
     title: "parallel calls are answered in the model's order, whichever ends first",
@@ -87,7 +126,15 @@ export const ROUNDS: Scenario[] = [
         sees: { content: "Done." },
         sent: {
           0: { tools: ["@fast", "@slow"] },
-          1: { messages: ["user: go", "assistant [c1 @slow {}] [c2 @fast {}] [c3 @slow {}]", "c1: slow", "c2: fast", "c3: slow"] },
+          1: {
+            messages: [
+              "user: go",
+              "assistant [c1 @slow {}] [c2 @fast {}] [c3 @slow {}]",
+              "c1: slow",
+              "c2: fast",
+              "c3: slow",
+            ],
+          },
         },
       },
     ],
@@ -99,7 +146,16 @@ export const ROUNDS: Scenario[] = [
       {
         rounds: [{ calls: [add("c1", 1, 1), add("c2", 1, 1)] }, done],
         sees: { content: "Done." },
-        sent: { 1: { messages: ["user: go", 'assistant [c1 @add {"a":1,"b":1}] [c2 @add {"a":1,"b":1}]', "c1: 2", "c2: 2"] } },
+        sent: {
+          1: {
+            messages: [
+              "user: go",
+              'assistant [c1 @add {"a":1,"b":1}] [c2 @add {"a":1,"b":1}]',
+              "c1: 2",
+              "c2: 2",
+            ],
+          },
+        },
       },
     ],
   },
@@ -108,7 +164,10 @@ export const ROUNDS: Scenario[] = [
     tools: ADD,
     turns: [
       {
-        rounds: [{ calls: Array.from({ length: 12 }, (_, index) => add(`c${index}`, index, 100)) }, done],
+        rounds: [
+          { calls: Array.from({ length: 12 }, (_, index) => add(`c${index}`, index, 100)) },
+          done,
+        ],
         sees: { content: "Done." },
         sent: {
           1: {

@@ -1,5 +1,9 @@
 /** The router's clients, as their users start them: both SDKs, over real HTTP. */
-import { Client, StreamableHTTPClientTransport, type VersionNegotiationMode } from "@modelcontextprotocol/client";
+import {
+  Client,
+  StreamableHTTPClientTransport,
+  type VersionNegotiationMode,
+} from "@modelcontextprotocol/client";
 import { Client as OldClient } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport as OldTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { onTestFinished } from "vitest";
@@ -21,7 +25,14 @@ interface CallOptions {
 
 /** A connected client. */
 export interface RouterClient {
-  tools(): Promise<{ name: string; inputSchema: unknown; outputSchema?: unknown; description?: string | undefined }[]>;
+  tools(): Promise<
+    {
+      name: string;
+      inputSchema: unknown;
+      outputSchema?: unknown;
+      description?: string | undefined;
+    }[]
+  >;
   call(name: string, args: Record<string, unknown>, options?: CallOptions): Promise<SeenResult>;
 }
 
@@ -36,7 +47,11 @@ async function connectOld(key: string): Promise<RouterClient> {
   return {
     tools: async () => (await client.listTools()).tools,
     call: async (name, args, options = {}) =>
-      (await client.callTool({ name, arguments: args }, undefined, options)) as unknown as SeenResult,
+      (await client.callTool(
+        { name, arguments: args },
+        undefined,
+        options,
+      )) as unknown as SeenResult,
   };
 }
 
@@ -47,7 +62,8 @@ async function connectNew(key: string, mode: VersionNegotiationMode): Promise<Ro
   onTestFinished(() => client.close());
   return {
     tools: async () => (await client.listTools()).tools,
-    call: async (name, args, options = {}) => (await client.callTool({ name, arguments: args }, options)) as unknown as SeenResult,
+    call: async (name, args, options = {}) =>
+      (await client.callTool({ name, arguments: args }, options)) as unknown as SeenResult,
   };
 }
 
@@ -63,7 +79,10 @@ export const CLIENTS: [string, (key: string) => Promise<RouterClient>][] = [
 const ADD_SCHEMA = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
   type: "object",
-  properties: { a: { $ref: "#/$defs/number" }, b: { $ref: "#/$defs/number", description: "The second number" } },
+  properties: {
+    a: { $ref: "#/$defs/number" },
+    b: { $ref: "#/$defs/number", description: "The second number" },
+  },
   required: ["a", "b"],
   additionalProperties: false,
   $defs: { number: { type: "number", minimum: -1e9 } },

@@ -8,9 +8,15 @@ import { join, resolve } from "node:path";
 import { onTestFinished } from "vitest";
 import { proxy } from "./proxy.ts";
 
-const SUITE = resolve(import.meta.dirname, "../../node_modules/@modelcontextprotocol/conformance/dist/index.js");
+const SUITE = resolve(
+  import.meta.dirname,
+  "../../node_modules/@modelcontextprotocol/conformance/dist/index.js",
+);
 
-/** The suite has no way to send a header, so that this adds the key to all that it sends, and changes nothing else. */
+/**
+ * The suite has no way to send a header, so that this adds the key to all that it sends, and
+ * changes nothing else.
+ */
 export async function startFront(key: string, endpoint = `${proxy.url}/mcp`): Promise<string> {
   const server = createServer((incoming, outgoing) => {
     const headers = { ...incoming.headers, authorization: `Bearer ${key}` };
@@ -44,7 +50,11 @@ export async function runConformance(url: string, args: string[]): Promise<Check
   const directory = mkdtempSync(join(tmpdir(), "proxy-conformance-"));
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
   // It exits with 1 for failures: which of them are right is the test's to say.
-  await new Promise<void>((done) => execFile(process.execPath, [SUITE, "server", "--url", url, "-o", directory, ...args], () => done()));
+  await new Promise<void>((done) =>
+    execFile(process.execPath, [SUITE, "server", "--url", url, "-o", directory, ...args], () =>
+      done(),
+    ),
+  );
   const checked: Checked = new Map();
   for (const name of readdirSync(directory, { recursive: true }).map(String)) {
     if (!name.endsWith("checks.json")) continue;
@@ -58,7 +68,14 @@ export async function runConformance(url: string, args: string[]): Promise<Check
 export function failuresOf(checked: Checked): Record<string, string[]> {
   const failed = [...checked].map(
     ([scenario, checks]) =>
-      [scenario, [...new Set(checks.filter(({ status }) => status === "FAILURE").map(({ id }) => id))].toSorted()] as const,
+      [
+        scenario,
+        [
+          ...new Set(checks.filter(({ status }) => status === "FAILURE").map(({ id }) => id)),
+        ].toSorted(),
+      ] as const,
   );
-  return Object.fromEntries(failed.filter(([, ids]) => ids.length > 0).toSorted(([a], [b]) => a.localeCompare(b)));
+  return Object.fromEntries(
+    failed.filter(([, ids]) => ids.length > 0).toSorted(([a], [b]) => a.localeCompare(b)),
+  );
 }

@@ -4,7 +4,11 @@ import type { SeenResult } from "./mcp-clients.ts";
 import { proxy } from "./proxy.ts";
 
 /** A message of 2025-11-25 and older. */
-export const message = (method: string, params: Record<string, unknown> = {}, id: number | string = 1) => ({
+export const message = (
+  method: string,
+  params: Record<string, unknown> = {},
+  id: number | string = 1,
+) => ({
   jsonrpc: "2.0",
   id,
   method,
@@ -12,7 +16,11 @@ export const message = (method: string, params: Record<string, unknown> = {}, id
 });
 
 /** A message of 2026-07-28, which says of itself what it is. */
-export const modernMessage = (method: string, params: Record<string, unknown> = {}, id: number | string = 1) =>
+export const modernMessage = (
+  method: string,
+  params: Record<string, unknown> = {},
+  id: number | string = 1,
+) =>
   message(
     method,
     {
@@ -28,7 +36,10 @@ export const modernMessage = (method: string, params: Record<string, unknown> = 
   );
 
 /** What every request of either era must have. */
-export const HEADERS = { "content-type": "application/json", accept: "application/json, text/event-stream" };
+export const HEADERS = {
+  "content-type": "application/json",
+  accept: "application/json, text/event-stream",
+};
 
 /** The headers that 2026-07-28 wants beside. */
 export const modernHeaders = (method: string, name?: string) => ({
@@ -43,7 +54,11 @@ export interface McpAnswer {
   headers: Record<string, string | string[] | undefined>;
   text: string;
   /** The last JSON-RPC message in it. */
-  json: { id?: unknown; result?: Record<string, unknown>; error?: { code: number; message: string; data?: unknown } };
+  json: {
+    id?: unknown;
+    result?: Record<string, unknown>;
+    error?: { code: number; message: string; data?: unknown };
+  };
 }
 
 function lastMessage(text: string, contentType: string): McpAnswer["json"] {
@@ -65,8 +80,18 @@ interface McpPost {
 }
 
 /** Sends exactly these headers and bytes: `fetch` would not send a foreign `Host`. */
-export function send({ key, method = "POST", headers = HEADERS, body }: McpPost): Promise<McpAnswer> {
-  const bytes = body === undefined ? undefined : typeof body === "string" || Buffer.isBuffer(body) ? body : JSON.stringify(body);
+export function send({
+  key,
+  method = "POST",
+  headers = HEADERS,
+  body,
+}: McpPost): Promise<McpAnswer> {
+  const bytes =
+    body === undefined
+      ? undefined
+      : typeof body === "string" || Buffer.isBuffer(body)
+        ? body
+        : JSON.stringify(body);
   const withKey = key === undefined ? headers : { authorization: `Bearer ${key}`, ...headers };
   return new Promise((answered, failed) => {
     const sent = ask(`${proxy.url}/mcp`, { method, headers: withKey, agent: false }, (response) => {
@@ -76,7 +101,12 @@ export function send({ key, method = "POST", headers = HEADERS, body }: McpPost)
       response.on("error", failed);
       response.on("end", () => {
         const type = response.headers["content-type"] ?? "";
-        answered({ status: response.statusCode ?? 0, headers: response.headers, text, json: lastMessage(text, type) });
+        answered({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text,
+          json: lastMessage(text, type),
+        });
       });
     });
     sent.on("error", failed);
@@ -85,7 +115,11 @@ export function send({ key, method = "POST", headers = HEADERS, body }: McpPost)
 }
 
 /** One call of a tool, as a client of the older era sends it. */
-export async function callTool(key: string, name: string, args: Record<string, unknown>): Promise<SeenResult> {
+export async function callTool(
+  key: string,
+  name: string,
+  args: Record<string, unknown>,
+): Promise<SeenResult> {
   const answer = await send({ key, body: message("tools/call", { name, arguments: args }) });
   if (answer.json.result === undefined) throw new Error(`${answer.status}: ${answer.text}`);
   return answer.json.result as unknown as SeenResult;

@@ -25,14 +25,30 @@ export interface AnsweredTurn {
 }
 
 /** Asks for a chat completion, streamed or whole, and reads it to its end. Never tries twice. */
-export async function askOfficially({ url, key, fetch }: Place, body: Json, streamed: boolean): Promise<AnsweredTurn> {
-  const { completions } = new OpenAI({ apiKey: key, baseURL: `${url}/v1`, maxRetries: 0, ...(fetch ? { fetch } : {}) }).chat;
-  const request = { model: "gpt-test", ...body } as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming;
+export async function askOfficially(
+  { url, key, fetch }: Place,
+  body: Json,
+  streamed: boolean,
+): Promise<AnsweredTurn> {
+  const { completions } = new OpenAI({
+    apiKey: key,
+    baseURL: `${url}/v1`,
+    maxRetries: 0,
+    ...(fetch ? { fetch } : {}),
+  }).chat;
+  const request = {
+    model: "gpt-test",
+    ...body,
+  } as unknown as OpenAI.ChatCompletionCreateParamsNonStreaming;
   const { data, response } = streamed
     ? await completions.create({ ...request, stream: true }).withResponse()
     : await completions.create(request).withResponse();
   const completion: ChatCompletion =
-    "choices" in data ? data : await ChatCompletionStream.fromReadableStream(data.toReadableStream()).finalChatCompletion();
+    "choices" in data
+      ? data
+      : await ChatCompletionStream.fromReadableStream(
+          data.toReadableStream(),
+        ).finalChatCompletion();
   const [choice] = completion.choices;
   if (choice === undefined) throw new Error(`No choice in ${JSON.stringify(completion)}`);
   const conversationId = response.headers.get("x-proxy-conversation-id") ?? "";
@@ -42,19 +58,27 @@ export async function askOfficially({ url, key, fetch }: Place, body: Json, stre
 /** A conversation, with what tests of the tool loop read beside the rest. */
 interface OwnConversation extends ConversationDetail {
   turns: { status: string; loopStopReason: string | null; error: string | null }[];
-  rounds: (ConversationDetail["rounds"][number] & { tokensEstimated: boolean; completionTokens: number | null })[];
+  rounds: (ConversationDetail["rounds"][number] & {
+    tokensEstimated: boolean;
+    completionTokens: number | null;
+  })[];
 }
 
 type Listed = Pick<OwnConversation, "id" | "title">;
 
-async function conversationWhere(url: string, isWanted: (row: Listed) => boolean): Promise<OwnConversation> {
-  const find = async () => (await adminCall<{ data: Listed[] }>(url, "/conversations?limit=200")).data.find(isWanted);
+async function conversationWhere(
+  url: string,
+  isWanted: (row: Listed) => boolean,
+): Promise<OwnConversation> {
+  const find = async () =>
+    (await adminCall<{ data: Listed[] }>(url, "/conversations?limit=200")).data.find(isWanted);
   await expect.poll(find, { timeout: 15_000, interval: 100 }).toBeDefined();
   return adminCall<OwnConversation>(url, `/conversations/${(await find())?.id}`);
 }
 
 /** A conversation of a proxy of the test's own, as soon as it is written. */
-export const conversationAt = (url: string, id: string): Promise<OwnConversation> => conversationWhere(url, (row) => row.id === id);
+export const conversationAt = (url: string, id: string): Promise<OwnConversation> =>
+  conversationWhere(url, (row) => row.id === id);
 
 /** The conversation that began with these words, where the client has left without its id. */
 export const conversationTitled = (url: string, title: string): Promise<OwnConversation> =>

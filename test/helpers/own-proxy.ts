@@ -8,16 +8,26 @@ import { ADMIN_PASSWORD, startNodeProxy, type StartedProcess } from "./start-tar
 /** Calls the admin API of a proxy. */
 export async function adminCall<T>(url: string, path: string, json?: unknown): Promise<T> {
   const headers = { "content-type": "application/json" };
-  const signedIn = await fetch(`${url}/api/admin/login`, { method: "POST", headers, body: JSON.stringify({ password: ADMIN_PASSWORD }) });
+  const signedIn = await fetch(`${url}/api/admin/login`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ password: ADMIN_PASSWORD }),
+  });
   const { token } = (await signedIn.json()) as { token: string };
   const init = json === undefined ? {} : { method: "POST", body: JSON.stringify(json) };
-  const answer = await fetch(`${url}/api/admin${path}`, { ...init, headers: { ...headers, authorization: `Bearer ${token}` } });
+  const answer = await fetch(`${url}/api/admin${path}`, {
+    ...init,
+    headers: { ...headers, authorization: `Bearer ${token}` },
+  });
   expect(answer.ok, `${path}: ${answer.status}`).toBe(true);
   return (await answer.json()) as T;
 }
 
 /** Starts proxies on one data directory, which is removed when the test has finished. */
-export function dataDirectory(): { path: string; start(env?: Record<string, string>): Promise<StartedProcess> } {
+export function dataDirectory(): {
+  path: string;
+  start(env?: Record<string, string>): Promise<StartedProcess>;
+} {
   const path = mkdtempSync(join(tmpdir(), "proxy-own-"));
   const started: StartedProcess[] = [];
   onTestFinished(async () => {

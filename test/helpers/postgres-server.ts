@@ -1,7 +1,19 @@
-/** A real PostgreSQL for tests, from whatever the machine offers: `TEST_DATABASE_URL`, the npm package's binaries, Debian's. */
+/**
+ * A real PostgreSQL for tests, from whatever the machine offers: `TEST_DATABASE_URL`, the npm
+ * package's binaries, Debian's.
+ */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -20,11 +32,17 @@ export interface TestPostgres {
 /** PostgreSQL refuses to run as root. */
 const NOBODY = 65_534;
 const START_MS = 20_000;
-const SETTINGS = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "full_page_writes=off", "max_connections=400"];
+const SETTINGS = [
+  "listen_addresses=127.0.0.1",
+  "unix_socket_directories=",
+  "fsync=off",
+  "full_page_writes=off",
+  "max_connections=400",
+];
 
 /**
- * Starts a server in a fresh temporary directory, on a free port of 127.0.0.1, without durability. Takes about 0.7 s. On Linux
- * it dies with the thread that started it, even if that is killed.
+ * Starts a server in a fresh temporary directory, on a free port of 127.0.0.1, without durability.
+ * Takes about 0.7 s. On Linux it dies with the thread that started it, even if that is killed.
  * @throws Error that says what was tried when the machine has no usable PostgreSQL
  */
 export async function startPostgres(): Promise<TestPostgres> {
@@ -44,7 +62,22 @@ async function startIn(home: string, binaries: string): Promise<TestPostgres> {
   const data = join(home, "data");
   mkdirSync(data, { mode: 0o700 });
   if (isRoot()) chownSync(data, NOBODY, NOBODY);
-  const made = run([join(binaries, "initdb"), "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"], home);
+  const made = run(
+    [
+      join(binaries, "initdb"),
+      "-D",
+      data,
+      "-U",
+      "postgres",
+      "-A",
+      "trust",
+      "-E",
+      "UTF8",
+      "--no-locale",
+      "--no-sync",
+    ],
+    home,
+  );
   if (made !== null) throw new Error(`initdb failed: ${made}`);
   const port = await freePort();
   const [command, ...parameters] = asServer([
@@ -137,7 +170,10 @@ function asServer(command: [string, ...string[]]): [string, ...string[]] {
 /** Runs a command to its end. Returns what went wrong, or null. */
 function run(command: [string, ...string[]], directory: string): string | null {
   const [file, ...parameters] = asServer(command);
-  const { status, stderr, error } = spawnSync(file, parameters, { cwd: directory, encoding: "utf8" });
+  const { status, stderr, error } = spawnSync(file, parameters, {
+    cwd: directory,
+    encoding: "utf8",
+  });
   return status === 0 ? null : (error?.message ?? stderr.trim());
 }
 
@@ -160,7 +196,8 @@ async function untilAnswers(url: string, server: ChildProcess, log: string[]): P
       await client`select 1`;
       return;
     } catch (error) {
-      if (server.exitCode !== null || Date.now() > deadline) throw new Error(`PostgreSQL did not start: ${log.join("")}`, { cause: error });
+      if (server.exitCode !== null || Date.now() > deadline)
+        throw new Error(`PostgreSQL did not start: ${log.join("")}`, { cause: error });
       await pause(20);
     } finally {
       await client.end({ timeout: 1 });

@@ -17,7 +17,14 @@ export interface ConversationDetail {
   model: string;
   totalTokens: number | null;
   toolExecutionCount: number;
-  messages: { role: string; content: unknown; toolCalls: unknown; toolCallId: string | null; hidden: boolean; round: number | null }[];
+  messages: {
+    role: string;
+    content: unknown;
+    toolCalls: unknown;
+    toolCallId: string | null;
+    hidden: boolean;
+    round: number | null;
+  }[];
   toolExecutions: {
     toolName: string;
     type: string;
@@ -79,15 +86,24 @@ export const proxy = {
     created(await proxy.admin("/api-keys", { json: { name: "a key for tests", ...fields } })),
 
   /** A tool whose name no other test has: `name` is its start. */
-  createTool: async (fields: Record<string, unknown> & { name: string }): Promise<{ id: string; name: string }> =>
+  createTool: async (
+    fields: Record<string, unknown> & { name: string },
+  ): Promise<{ id: string; name: string }> =>
     created(
       await proxy.admin("/tools", {
-        json: { description: "a tool for tests", ...fields, name: `${fields.name}_${crypto.randomUUID().slice(0, 8)}` },
+        json: {
+          description: "a tool for tests",
+          ...fields,
+          name: `${fields.name}_${crypto.randomUUID().slice(0, 8)}`,
+        },
       }),
     ),
 
-  /** The official client with a proxy key. It never tries twice, so that a test sees each failure. */
-  client: (key: string): OpenAI => new OpenAI({ apiKey: key, baseURL: `${proxy.url}/v1`, maxRetries: 0 }),
+  /**
+   * The official client with a proxy key. It never tries twice, so that a test sees each failure.
+   */
+  client: (key: string): OpenAI =>
+    new OpenAI({ apiKey: key, baseURL: `${proxy.url}/v1`, maxRetries: 0 }),
 
   /** A conversation, as soon as it is written. */
   conversation: async (id: string): Promise<ConversationDetail> => {

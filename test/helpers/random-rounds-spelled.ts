@@ -1,4 +1,7 @@
-/** A random round as upstream sends it, whole or as a stream. Nothing here is random: equal rounds give equal bytes. */
+/**
+ * A random round as upstream sends it, whole or as a stream. Nothing here is random: equal rounds
+ * give equal bytes.
+ */
 import type { RandomCall, RandomRound, Spelling, Tape } from "./random-rounds.ts";
 import { chunk } from "./upstream.ts";
 
@@ -28,8 +31,13 @@ const asCall = ({ id, tool, arguments: text }: RandomCall, nameOf: NameOf): Json
 });
 
 /** A round as a whole completion. */
-export function wholeCompletion({ texts, calls, finishReason, usage }: RandomRound, nameOf: NameOf): Json {
-  const present = Object.entries(texts).filter(([field, value]) => field === "content" || value !== null);
+export function wholeCompletion(
+  { texts, calls, finishReason, usage }: RandomRound,
+  nameOf: NameOf,
+): Json {
+  const present = Object.entries(texts).filter(
+    ([field, value]) => field === "content" || value !== null,
+  );
   const message = {
     role: "assistant",
     ...Object.fromEntries(present),
@@ -65,7 +73,10 @@ function callDeltas(call: Json, index: number, choose: Choose): Json[] {
   // OpenAI's first fragment has no arguments yet; other servers' has.
   const [start, rest] = choose(2) === 0 ? ["", [first, ...parts]] : [first, parts];
   const fragment = (fields: Json) => ({ tool_calls: [{ index, ...fields }] });
-  return [fragment({ ...call, function: { name, arguments: start } }), ...rest.map((part) => fragment({ function: { arguments: part } }))];
+  return [
+    fragment({ ...call, function: { name, arguments: start } }),
+    ...rest.map((part) => fragment({ function: { arguments: part } })),
+  ];
 }
 
 /** Deltas of one text, or of one call, which must stay in their order. */
@@ -75,10 +86,15 @@ interface Lane {
   isCall: boolean;
 }
 
-/** Takes the next delta of some lane. Calls begin in the model's order, as every upstream's do, and are mixed after that. */
+/**
+ * Takes the next delta of some lane. Calls begin in the model's order, as every upstream's do, and
+ * are mixed after that.
+ */
 function takeFrom(lanes: Lane[], choose: Choose): Json | undefined {
   const nextCall = lanes.find(({ isCall, begun }) => isCall && !begun);
-  const open = lanes.filter((lane) => lane.deltas.length > 0 && (lane.begun || !lane.isCall || lane === nextCall));
+  const open = lanes.filter(
+    (lane) => lane.deltas.length > 0 && (lane.begun || !lane.isCall || lane === nextCall),
+  );
   const lane = open[choose(Math.max(open.length, 1))];
   if (lane === undefined) return undefined;
   lane.begun = true;
@@ -88,7 +104,9 @@ function takeFrom(lanes: Lane[], choose: Choose): Json | undefined {
 /** The deltas of a round in some order: within one text and within one call it is the model's. */
 function deltasOf({ texts, calls, spelling }: RandomRound, nameOf: NameOf): Json[] {
   const [order, cuts] = [reader(spelling.order), reader(spelling.cuts)];
-  const present = Object.entries(texts).filter((entry): entry is [string, string] => entry[1] !== null);
+  const present = Object.entries(texts).filter(
+    (entry): entry is [string, string] => entry[1] !== null,
+  );
   const lane = (deltas: Json[], isCall: boolean): Lane => ({ deltas, isCall, begun: false });
   const lanes = [
     ...present.map(([field, text]) =>
@@ -110,9 +128,14 @@ function deltasOf({ texts, calls, spelling }: RandomRound, nameOf: NameOf): Json
 
 /** Two deltas as one, or null where they say something of the same text or call. */
 function together(first: Json, second: Json): Json | null {
-  const fragments = [first, second].flatMap((delta) => (delta["tool_calls"] ?? []) as { index: number }[]);
+  const fragments = [first, second].flatMap(
+    (delta) => (delta["tool_calls"] ?? []) as { index: number }[],
+  );
   if (new Set(fragments.map(({ index }) => index)).size < fragments.length) return null;
-  if (Object.keys(second).some((field) => field !== "tool_calls" && typeof first[field] === "string")) return null;
+  if (
+    Object.keys(second).some((field) => field !== "tool_calls" && typeof first[field] === "string")
+  )
+    return null;
   return { ...first, ...second, ...(fragments.length === 0 ? {} : { tool_calls: fragments }) };
 }
 
@@ -122,7 +145,13 @@ export function streamPayloads(round: RandomRound, nameOf: NameOf): string[] {
   const deltas = deltasOf(round, nameOf);
   if (spelling.finishIn === "own chunk") deltas.push({});
   const partial =
-    usage === null ? null : { prompt_tokens: usage["prompt_tokens"], completion_tokens: 0, total_tokens: usage["prompt_tokens"] };
+    usage === null
+      ? null
+      : {
+          prompt_tokens: usage["prompt_tokens"],
+          completion_tokens: 0,
+          total_tokens: usage["prompt_tokens"],
+        };
   const usageAt = (last: boolean): Json => {
     if (usage === null) return {};
     if (spelling.usageIn === "own chunk") return { usage: null };
@@ -133,15 +162,28 @@ export function streamPayloads(round: RandomRound, nameOf: NameOf): string[] {
     const last = index === deltas.length - 1;
     return chunk(delta, last ? finishReason : null, usageAt(last));
   });
-  if (usage !== null && spelling.usageIn === "own chunk") chunks.push({ ...chunk({}), choices: [], usage });
-  return [...chunks.map((one) => JSON.stringify(one)), ...(spelling.done === "no" ? [] : ["[DONE]"])];
+  if (usage !== null && spelling.usageIn === "own chunk")
+    chunks.push({ ...chunk({}), choices: [], usage });
+  return [
+    ...chunks.map((one) => JSON.stringify(one)),
+    ...(spelling.done === "no" ? [] : ["[DONE]"]),
+  ];
 }
 
-/** Payloads as server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream */
-export function spellEvents(payloads: string[], { lines, lineEnd, byteOrderMark }: Spelling): string[] {
+/**
+ * Payloads as server-sent events:
+ * https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+ */
+export function spellEvents(
+  payloads: string[],
+  { lines, lineEnd, byteOrderMark }: Spelling,
+): string[] {
   const choose = reader(lines);
   return payloads.map((payload, index) => {
-    const around = ["", `: comment${lineEnd}`, `:${lineEnd}${lineEnd}`, `id: ${index}${lineEnd}`, ""][choose(5)] ?? "";
+    const around =
+      ["", `: comment${lineEnd}`, `:${lineEnd}${lineEnd}`, `id: ${index}${lineEnd}`, ""][
+        choose(5)
+      ] ?? "";
     const space = choose(3) === 2 ? "" : " ";
     // A break between two members of the object: its lines are joined by the reader.
     const broken = choose(6) === 5 ? payload.replace(/^\{/, `{${lineEnd}data:${space}`) : payload;
@@ -157,7 +199,10 @@ export function cutBytes(bytes: Uint8Array, { bytes: tape }: Spelling): Write[] 
   for (let from = 0; from < bytes.length;) {
     const value = choose(256);
     const size = value === 0 ? bytes.length : value < 100 ? 1 + (value % 7) : value;
-    writes.push({ bytes: bytes.subarray(from, from + size), pauseMs: value >= 245 ? value % 4 : 0 });
+    writes.push({
+      bytes: bytes.subarray(from, from + size),
+      pauseMs: value >= 245 ? value % 4 : 0,
+    });
     from += size;
   }
   return writes;

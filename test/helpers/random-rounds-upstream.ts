@@ -1,4 +1,7 @@
-/** One upstream for all runs of a property: it answers each run, and each round of it, as the run's script says. */
+/**
+ * One upstream for all runs of a property: it answers each run, and each round of it, as the run's
+ * script says.
+ */
 import { setImmediate, setTimeout } from "node:timers/promises";
 import type { Write } from "./random-rounds-spelled.ts";
 import { json, startUpstream, type Answer } from "./upstream.ts";
@@ -36,7 +39,9 @@ export async function startRunsUpstream(): Promise<{ url: string; start(script: 
     if (run === undefined) throw new Error(`No run has the message ${JSON.stringify(messages[0])}`);
     const streamed = body["stream"] === true;
     const round = run.sent[streamed ? "streamed" : "whole"].push(body) - 1;
-    const answer = run.script({ round, streamed, messages }) ?? json({ error: { message: "the script has no such round" } }, 500);
+    const answer =
+      run.script({ round, streamed, messages }) ??
+      json({ error: { message: "the script has no such round" } }, 500);
     run.exchanges.push(new Promise((over) => response.once("close", over)));
     await answer(request, response);
   });
@@ -45,7 +50,12 @@ export async function startRunsUpstream(): Promise<{ url: string; start(script: 
     start: (script) => {
       upstream.requests.length = 0;
       const content = `run ${runs.size}`;
-      const run = { message: { role: "user", content }, sent: { streamed: [], whole: [] }, exchanges: [], script };
+      const run = {
+        message: { role: "user", content },
+        sent: { streamed: [], whole: [] },
+        exchanges: [],
+        script,
+      };
       runs.set(content, run);
       return run;
     },

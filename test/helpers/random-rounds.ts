@@ -1,4 +1,7 @@
-/** What a model may say in a turn, at random: values that fast-check makes, and makes smaller when they fail. */
+/**
+ * What a model may say in a turn, at random: values that fast-check makes, and makes smaller when
+ * they fail.
+ */
 import fc from "fast-check";
 
 type Json = Record<string, unknown>;
@@ -22,8 +25,9 @@ export interface RandomCall {
 }
 
 /**
- * Decisions of a rendering, drawn one by one, from the start again when they are used up. None at all means: every time
- * the plain way. So a rendering depends on nothing but the value, and a shorter list is a simpler rendering.
+ * Decisions of a rendering, drawn one by one, from the start again when they are used up. None at
+ * all means: every time the plain way. So a rendering depends on nothing but the value, and a
+ * shorter list is a simpler rendering.
  */
 export type Tape = number[];
 
@@ -83,11 +87,19 @@ const TRICKY = [
 ];
 
 const text = fc
-  .array(fc.oneof(fc.constantFrom(...TRICKY), fc.string({ maxLength: 6 }), fc.string({ unit: "grapheme", maxLength: 4 })), { maxLength: 6 })
+  .array(
+    fc.oneof(
+      fc.constantFrom(...TRICKY),
+      fc.string({ maxLength: 6 }),
+      fc.string({ unit: "grapheme", maxLength: 4 }),
+    ),
+    { maxLength: 6 },
+  )
   .map((parts) => parts.join(""));
 
 /** A plain object, as `JSON.parse` makes them. */
-const record = <T>(members: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record<T>(members, { noNullPrototype: true });
+const record = <T>(members: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
+  fc.record<T>(members, { noNullPrototype: true });
 
 const maybe = <T>(value: fc.Arbitrary<T>, freq: number) => fc.option(value, { freq });
 
@@ -95,7 +107,10 @@ const texts: fc.Arbitrary<RandomTexts> = record({
   content: maybe(text, 3),
   // A field with nothing in it is no different from none, and upstreams leave it out.
   reasoning_content: maybe(text, 1).map((value) => value || null),
-  refusal: fc.oneof({ weight: 7, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: text.map((value) => value || null) }),
+  refusal: fc.oneof(
+    { weight: 7, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: text.map((value) => value || null) },
+  ),
 });
 
 const argumentsObject = fc.dictionary(
@@ -120,8 +135,20 @@ const usage = fc
   .tuple(
     count,
     count,
-    maybe(fc.record({ cached_tokens: count, audio_tokens: count }, { requiredKeys: [], noNullPrototype: true }), 2),
-    maybe(fc.record({ reasoning_tokens: count, accepted_prediction_tokens: count }, { requiredKeys: [], noNullPrototype: true }), 2),
+    maybe(
+      fc.record(
+        { cached_tokens: count, audio_tokens: count },
+        { requiredKeys: [], noNullPrototype: true },
+      ),
+      2,
+    ),
+    maybe(
+      fc.record(
+        { reasoning_tokens: count, accepted_prediction_tokens: count },
+        { requiredKeys: [], noNullPrototype: true },
+      ),
+      2,
+    ),
   )
   .map(([prompt, completion, promptDetails, completionDetails]) => ({
     prompt_tokens: prompt,
@@ -153,7 +180,12 @@ interface Kind {
   args?: fc.Arbitrary<string>;
 }
 
-function round({ tools, calls, finishReasons, args = anyArguments }: Kind): fc.Arbitrary<RandomRound> {
+function round({
+  tools,
+  calls,
+  finishReasons,
+  args = anyArguments,
+}: Kind): fc.Arbitrary<RandomRound> {
   const call = record({ id: fc.constant(""), tool: fc.constantFrom(...tools), arguments: args });
   return record({
     texts,
@@ -164,28 +196,55 @@ function round({ tools, calls, finishReasons, args = anyArguments }: Kind): fc.A
   });
 }
 
-/** Gives each call an id that no other call of the turn has. Some servers' ids say the place only: they are told apart by the round. */
+/**
+ * Gives each call an id that no other call of the turn has. Some servers' ids say the place only:
+ * they are told apart by the round.
+ */
 const withIds = (rounds: RandomRound[]): RandomRound[] =>
-  rounds.map((one, index) => ({ ...one, calls: one.calls.map((call, position) => ({ ...call, id: `call_${index}_${position}` })) }));
+  rounds.map((one, index) => ({
+    ...one,
+    calls: one.calls.map((call, position) => ({ ...call, id: `call_${index}_${position}` })),
+  }));
 
 /** Whether the proxy runs this call. */
-export const isServerCall = ({ tool }: RandomCall): boolean => (SERVER_TOOLS as readonly string[]).includes(tool);
+export const isServerCall = ({ tool }: RandomCall): boolean =>
+  (SERVER_TOOLS as readonly string[]).includes(tool);
 
-const BETWEEN: Kind = { tools: SERVER_TOOLS, calls: { min: 1, max: 4 }, finishReasons: ["tool_calls", "stop", null] };
+const BETWEEN: Kind = {
+  tools: SERVER_TOOLS,
+  calls: { min: 1, max: 4 },
+  finishReasons: ["tool_calls", "stop", null],
+};
 const LAST: fc.Arbitrary<RandomRound> = fc.oneof(
-  round({ tools: CLIENT_TOOLS, calls: { min: 0, max: 0 }, finishReasons: ["stop", "length", "content_filter", null] }),
-  round({ tools: CLIENT_TOOLS, calls: { min: 1, max: 4 }, finishReasons: ["tool_calls", "stop", null] }),
-  round({ tools: [...SERVER_TOOLS, ...CLIENT_TOOLS], calls: { min: 1, max: 4 }, finishReasons: ["tool_calls", "stop", null] }).filter(
-    ({ calls }) => !calls.every(isServerCall),
-  ),
+  round({
+    tools: CLIENT_TOOLS,
+    calls: { min: 0, max: 0 },
+    finishReasons: ["stop", "length", "content_filter", null],
+  }),
+  round({
+    tools: CLIENT_TOOLS,
+    calls: { min: 1, max: 4 },
+    finishReasons: ["tool_calls", "stop", null],
+  }),
+  round({
+    tools: [...SERVER_TOOLS, ...CLIENT_TOOLS],
+    calls: { min: 1, max: 4 },
+    finishReasons: ["tool_calls", "stop", null],
+  }).filter(({ calls }) => !calls.every(isServerCall)),
 );
 
-/** A turn of 1 to 4 rounds: the others call server tools only; the last one calls nothing, or the client's, or both sides'. */
+/**
+ * A turn of 1 to 4 rounds: the others call server tools only; the last one calls nothing, or the
+ * client's, or both sides'.
+ */
 export const randomTurn: fc.Arbitrary<RandomRound[]> = fc
   .tuple(fc.array(round(BETWEEN), { maxLength: 3 }), LAST)
   .map(([before, last]) => withIds([...before, last]));
 
-/** A mixed round, with calls of both sides in any order, and a round before it that the client does not see, or none. */
+/**
+ * A mixed round, with calls of both sides in any order, and a round before it that the client does
+ * not see, or none.
+ */
 const mixedLeg: fc.Arbitrary<RandomRound[]> = fc
   .tuple(
     fc.array(round({ ...BETWEEN, args: goodArguments }), { maxLength: 1 }),
@@ -199,16 +258,28 @@ const mixedLeg: fc.Arbitrary<RandomRound[]> = fc
   .filter(([, { calls }]) => calls.some(isServerCall) && !calls.every(isServerCall))
   .map(([before, mixed]) => [...before, mixed]);
 
-/** Rounds that end in a mixed one, once or twice: after each of them the client has to come back. */
-export const randomMixedLegs: fc.Arbitrary<RandomRound[][]> = fc.array(mixedLeg, { minLength: 1, maxLength: 2 }).map((legs) => {
-  const rounds = withIds(legs.flat());
-  return legs.map((leg) => rounds.splice(0, leg.length));
-});
+/**
+ * Rounds that end in a mixed one, once or twice: after each of them the client has to come back.
+ */
+export const randomMixedLegs: fc.Arbitrary<RandomRound[][]> = fc
+  .array(mixedLeg, { minLength: 1, maxLength: 2 })
+  .map((legs) => {
+    const rounds = withIds(legs.flat());
+    return legs.map((leg) => rounds.splice(0, leg.length));
+  });
 
-/** A request's other fields. None of them changes what must be equal of a streamed and a whole answer. */
+/**
+ * A request's other fields. None of them changes what must be equal of a streamed and a whole
+ * answer.
+ */
 export const randomRequest: fc.Arbitrary<RandomRequest> = record({
   includeUsage: fc.boolean(),
-  more: fc.constantFrom<Json>({}, { response_format: { type: "json_object" } }, { tool_choice: "required" }, { temperature: 0.5 }),
+  more: fc.constantFrom<Json>(
+    {},
+    { response_format: { type: "json_object" } },
+    { tool_choice: "required" },
+    { temperature: 0.5 },
+  ),
 });
 
 /** How a client comes back from mixed rounds, and goes on. */
@@ -234,7 +305,10 @@ export const randomReturn: fc.Arbitrary<RandomReturn> = record({
   goesOn: fc.boolean(),
 });
 
-/** Something that happens to one round's stream: it breaks at a byte, or there is an error object among its events. */
+/**
+ * Something that happens to one round's stream: it breaks at a byte, or there is an error object
+ * among its events.
+ */
 export interface Damage {
   kind: "broken off" | "an error";
   round: number;

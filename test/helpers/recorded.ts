@@ -2,7 +2,9 @@
 import { proxy } from "./proxy.ts";
 import { startUpstream, type Answer } from "./upstream.ts";
 
-/** What one test's conversations have in common: a key, whose upstream gives the answers in order. */
+/**
+ * What one test's conversations have in common: a key, whose upstream gives the answers in order.
+ */
 export interface Recorder {
   keyId: string;
   key: string;
@@ -13,7 +15,10 @@ export interface Recorder {
 }
 
 /** A key of the test's own, so that `apiKeyId` finds its conversations only. */
-export async function startRecorder(fields: Record<string, unknown>, ...answers: Answer[]): Promise<Recorder> {
+export async function startRecorder(
+  fields: Record<string, unknown>,
+  ...answers: Answer[]
+): Promise<Recorder> {
   const upstream = await startUpstream(...answers);
   const { id: keyId, key } = await proxy.createKey({ openaiBaseUrl: upstream.url, ...fields });
   const ask = async (content: unknown, more: Record<string, unknown> = {}) => {
@@ -25,5 +30,10 @@ export async function startRecorder(fields: Record<string, unknown>, ...answers:
     await response.text();
     return response.headers.get("x-proxy-conversation-id") ?? "";
   };
-  return { keyId, key, ask, converse: async (content, more) => (await proxy.conversation(await ask(content, more))).id };
+  return {
+    keyId,
+    key,
+    ask,
+    converse: async (content, more) => (await proxy.conversation(await ask(content, more))).id,
+  };
 }

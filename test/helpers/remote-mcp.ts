@@ -15,7 +15,12 @@ export interface RemoteTools {
   tools: Json[];
   /** How many to a page; all on one where it is not given. */
   pageSize?: number;
-  call?(call: { name: string; args: Json; signal: AbortSignal; progress(value: number): Promise<void> }): Promise<Json> | Json;
+  call?(call: {
+    name: string;
+    args: Json;
+    signal: AbortSignal;
+    progress(value: number): Promise<void>;
+  }): Promise<Json> | Json;
 }
 
 /** `modern`: 2026-07-28 only. `both`. `stateless` and `stateful`: 2025-11-25, on SDK v1. */
@@ -56,7 +61,10 @@ const WHO = { name: "remote", version: "1" };
 function pageOf({ tools, pageSize = tools.length }: RemoteTools, cursor: unknown): Json {
   const start = typeof cursor === "string" ? Number(cursor) : 0;
   const end = start + pageSize;
-  return { tools: tools.slice(start, end), ...(end < tools.length ? { nextCursor: String(end) } : {}) };
+  return {
+    tools: tools.slice(start, end),
+    ...(end < tools.length ? { nextCursor: String(end) } : {}),
+  };
 }
 
 /** What both SDKs hand to a handler, by the names that it has in v1. */
@@ -82,10 +90,14 @@ function modernHandler(offer: RemoteTools, legacy: "reject" | "stateless"): Hand
   const handler = createMcpHandler(
     () => {
       const server = new ModernServer(WHO, CAPABILITIES);
-      server.setRequestHandler("tools/list", (request) => pageOf(offer, request.params?.cursor) as never);
+      server.setRequestHandler(
+        "tools/list",
+        (request) => pageOf(offer, request.params?.cursor) as never,
+      );
       server.setRequestHandler("tools/call", (request, { mcpReq }) => {
         const progressToken = mcpReq["_meta"]?.progressToken ?? 0;
-        const notify = (progress: number) => mcpReq.notify({ method: "notifications/progress", params: { progressToken, progress } });
+        const notify = (progress: number) =>
+          mcpReq.notify({ method: "notifications/progress", params: { progressToken, progress } });
         return answer(offer, request.params, { signal: mcpReq.signal, notify }) as never;
       });
       return server;
@@ -97,10 +109,17 @@ function modernHandler(offer: RemoteTools, legacy: "reject" | "stateless"): Hand
 
 function legacyServer(offer: RemoteTools): LegacyServer {
   const server = new LegacyServer(WHO, CAPABILITIES);
-  server.setRequestHandler(ListToolsRequestSchema, (request) => pageOf(offer, request.params?.cursor) as never);
+  server.setRequestHandler(
+    ListToolsRequestSchema,
+    (request) => pageOf(offer, request.params?.cursor) as never,
+  );
   server.setRequestHandler(CallToolRequestSchema, (request, extra) => {
     const progressToken = extra["_meta"]?.progressToken ?? 0;
-    const notify = (progress: number) => extra.sendNotification({ method: "notifications/progress", params: { progressToken, progress } });
+    const notify = (progress: number) =>
+      extra.sendNotification({
+        method: "notifications/progress",
+        params: { progressToken, progress },
+      });
     return answer(offer, request.params, { signal: extra.signal, notify });
   });
   return server;
@@ -125,7 +144,10 @@ function statefulHandler(offer: RemoteTools): Handle {
     const known = id === null ? undefined : sessions.get(id);
     if (known !== undefined) return known.handleRequest(request);
     if (id !== null)
-      return Response.json({ jsonrpc: "2.0", error: { code: -32001, message: "Session not found" }, id: null }, { status: 404 });
+      return Response.json(
+        { jsonrpc: "2.0", error: { code: -32001, message: "Session not found" }, id: null },
+        { status: 404 },
+      );
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => crypto.randomUUID(),
       onsessioninitialized: (session) => void sessions.set(session, transport),
@@ -149,10 +171,17 @@ export async function serve(handle: Handle): Promise<{ url: string; heard: Heard
     const body = request.method === "POST" ? await request.clone().text() : "";
     const message = body.startsWith("{") ? (JSON.parse(body) as { method?: string }) : {};
     const { pathname: path } = new URL(request.url);
-    heard.push({ method: request.method, path, headers: Object.fromEntries(request.headers), rpc: message.method ?? "" });
+    heard.push({
+      method: request.method,
+      path,
+      headers: Object.fromEntries(request.headers),
+      rpc: message.method ?? "",
+    });
     return handle(request);
   });
-  const server = createServer((request: IncomingMessage, response: ServerResponse) => void listener(request, response));
+  const server = createServer(
+    (request: IncomingMessage, response: ServerResponse) => void listener(request, response),
+  );
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {
     server.closeAllConnections();
@@ -161,13 +190,23 @@ export async function serve(handle: Handle): Promise<{ url: string; heard: Heard
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`, heard };
 }
 
-/** Starts a server that speaks so. @param authorization what it wants to see in that header, where it wants anything */
-export async function startRemote(spoken: Spoken, offer: RemoteTools, authorization?: string): Promise<RemoteServer> {
+/**
+ * Starts a server that speaks so.
+ * @param authorization what it wants to see in that header, where it wants anything
+ */
+export async function startRemote(
+  spoken: Spoken,
+  offer: RemoteTools,
+  authorization?: string,
+): Promise<RemoteServer> {
   let handle = HANDLERS[spoken](offer);
   const { url, heard } = await serve(async (request) => {
     const given = request.headers.get("authorization");
     if (authorization === undefined || given === authorization) return handle(request);
-    return Response.json({ error: "invalid_token", error_description: `no such token: ${given}` }, { status: 401 });
+    return Response.json(
+      { error: "invalid_token", error_description: `no such token: ${given}` },
+      { status: 401 },
+    );
   });
   return {
     url,
@@ -190,21 +229,36 @@ export async function serveRaw(
 ): Promise<{ url: string; heard: HeardRequest[] }> {
   const own: Record<string, Json> =
     speaks === "modern"
-      ? { "server/discover": { supportedVersions: ["2026-07-28"], ...CAPABILITIES, ttlMs: 0, cacheScope: "private" } }
+      ? {
+          "server/discover": {
+            supportedVersions: ["2026-07-28"],
+            ...CAPABILITIES,
+            ttlMs: 0,
+            cacheScope: "private",
+          },
+        }
       : { initialize: { protocolVersion: "2025-11-25", ...CAPABILITIES, serverInfo: WHO } };
   return serve(async (request) => {
     if (request.method !== "POST") return new Response(null, { status: 405 });
-    const { id, method, params = {} } = (await request.json()) as { id?: number | string; method: string; params?: Json };
+    const {
+      id,
+      method,
+      params = {},
+    } = (await request.json()) as { id?: number | string; method: string; params?: Json };
     if (id === undefined) return new Response(null, { status: 202 });
     const isOther = method === (speaks === "modern" ? "initialize" : "server/discover");
-    const unknown: RpcAnswer = { error: { code: -32601, message: "Method not found" }, status: speaks === "modern" ? 404 : 200 };
+    const unknown: RpcAnswer = {
+      error: { code: -32601, message: "Method not found" },
+      status: speaks === "modern" ? 404 : 200,
+    };
     const result = own[method];
     const { status = 200, ...said } = isOther
       ? unknown
       : result
         ? { result }
         : reply({ method, params }, Object.fromEntries(request.headers));
-    if (said.result !== undefined && speaks === "modern") said.result = { resultType: "complete", ...said.result };
+    if (said.result !== undefined && speaks === "modern")
+      said.result = { resultType: "complete", ...said.result };
     return Response.json({ jsonrpc: "2.0", id, ...said }, { status });
   });
 }

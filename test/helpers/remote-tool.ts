@@ -17,7 +17,10 @@ export async function keyWith(url: string, fields: Json = {}) {
     ...fields,
   });
   const make = async () => {
-    const upstream = await startUpstream(completion({ tool_calls: [toolCall("c1", name, { n: 1 })] }), completion({ content: "done" }));
+    const upstream = await startUpstream(
+      completion({ tool_calls: [toolCall("c1", name, { n: 1 })] }),
+      completion({ content: "done" }),
+    );
     const { key } = await proxy.createKey({ toolIds: [id], openaiBaseUrl: upstream.url });
     return { upstream, key };
   };
@@ -35,6 +38,9 @@ export const discovered = async (json: Json) => {
   const answer = await proxy.admin("/tools/discover", { json });
   return {
     status: answer.status,
-    body: (await answer.json()) as { tools: { name: string; parameters: Json }[]; error: { message: string } },
+    body: (await answer.json()) as {
+      tools: { name: string; parameters: Json }[];
+      error: { message: string };
+    },
   };
 };

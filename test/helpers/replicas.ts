@@ -31,8 +31,13 @@ const STARTS: Record<ReplicaPlan["runtime"], Start> = {
   node: async (databaseUrl, stops, env) => {
     const dataDir = mkdtempSync(join(tmpdir(), "proxy-replica-"));
     stops.push(async () => rmSync(dataDir, { recursive: true, force: true }));
-    const { captured, stop } = await startNodeProxy({ DATA_DIR: dataDir, DATABASE_URL: databaseUrl, ...env });
-    // postgres.js 3.4.9 takes its whole time limit to end (5 s) where a connection ever broke under a query.
+    const { captured, stop } = await startNodeProxy({
+      DATA_DIR: dataDir,
+      DATABASE_URL: databaseUrl,
+      ...env,
+    });
+    // postgres.js 3.4.9 takes its whole time limit to end (5 s) where a connection ever broke under
+    // a query.
     stops.push(() => stop("SIGKILL"));
     return captured;
   },
@@ -40,7 +45,9 @@ const STARTS: Record<ReplicaPlan["runtime"], Start> = {
 };
 
 /** Starts a PostgreSQL, and these proxies on it. */
-export async function startReplicas<Name extends string>(plans: Record<Name, ReplicaPlan>): Promise<Replicas<Name>> {
+export async function startReplicas<Name extends string>(
+  plans: Record<Name, ReplicaPlan>,
+): Promise<Replicas<Name>> {
   const stops: Stop[] = [];
   const stop = async () => {
     for (const end of stops.toReversed()) await end();
@@ -49,7 +56,9 @@ export async function startReplicas<Name extends string>(plans: Record<Name, Rep
     const postgres = await startPostgres();
     stops.push(postgres.stop);
     const databaseUrl = await postgres.createDatabase();
-    const start = async ([name, { runtime, env }]: [string, ReplicaPlan]): Promise<[string, Replica]> => {
+    const start = async ([name, { runtime, env }]: [string, ReplicaPlan]): Promise<
+      [string, Replica]
+    > => {
       const wire = await openDatabaseWire(databaseUrl);
       stops.push(async () => wire.close());
       return [name, { url: await STARTS[runtime](wire.url, stops, env), wire }];

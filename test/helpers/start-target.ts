@@ -41,7 +41,10 @@ export interface StartedProcess {
 }
 
 /** Starts a Node program of ours, and waits for a line of its output. */
-export function startProcess(args: string[], options: { env: Record<string, string>; ready: RegExp }): Promise<StartedProcess> {
+export function startProcess(
+  args: string[],
+  options: { env: Record<string, string>; ready: RegExp },
+): Promise<StartedProcess> {
   const { PATH, HOME } = process.env;
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
@@ -62,7 +65,9 @@ export function startProcess(args: string[], options: { env: Record<string, stri
     };
     createInterface(child.stdout).on("line", read);
     createInterface(child.stderr).on("line", read);
-    void exited.then(() => failed(new Error(`${args.join(" ")} ended before it was ready:\n${output.join("\n")}`)));
+    void exited.then(() =>
+      failed(new Error(`${args.join(" ")} ended before it was ready:\n${output.join("\n")}`)),
+    );
   });
 }
 
@@ -77,7 +82,10 @@ export function startNodeProxy(env: Record<string, string>): Promise<StartedProc
 async function startNode(databaseUrl: string | null, stops: Stop[]): Promise<string> {
   const dataDir = mkdtempSync(join(tmpdir(), "proxy-test-"));
   stops.push(async () => rmSync(dataDir, { recursive: true, force: true }));
-  const started = await startNodeProxy({ DATA_DIR: dataDir, ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }) });
+  const started = await startNodeProxy({
+    DATA_DIR: dataDir,
+    ...(databaseUrl === null ? {} : { DATABASE_URL: databaseUrl }),
+  });
   stops.push(started.stop);
   return started.captured;
 }
@@ -91,21 +99,44 @@ function hyperdriveConfig(directory: string, databaseUrl: string): string {
   const withPassword = new URL(databaseUrl);
   // Hyperdrive insists on one; the test server does not look at it.
   withPassword.password ||= "password";
-  writeFileSync(path, `${config}\n[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "test"\nlocalConnectionString = "${withPassword.href}"\n`);
+  writeFileSync(
+    path,
+    `${config}\n[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "test"\nlocalConnectionString = "${withPassword.href}"\n`,
+  );
   return path;
 }
 
-/** Starts the proxy on workerd, with a sidecar of its own. @param env variables that it has beside the usual ones, or instead */
-export async function startWorker(databaseUrl: string, stops: Stop[], env: Record<string, string> = {}): Promise<string> {
+/**
+ * Starts the proxy on workerd, with a sidecar of its own.
+ * @param env variables that it has beside the usual ones, or instead
+ */
+export async function startWorker(
+  databaseUrl: string,
+  stops: Stop[],
+  env: Record<string, string> = {},
+): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "proxy-worker-"));
   stops.push(async () => rmSync(directory, { recursive: true, force: true }));
-  await (await startProcess(["src/node/migrate.ts"], { env: { ...SETTINGS, DATABASE_URL: databaseUrl }, ready: /migrat/i })).stop();
+  await (
+    await startProcess(["src/node/migrate.ts"], {
+      env: { ...SETTINGS, DATABASE_URL: databaseUrl },
+      ready: /migrat/i,
+    })
+  ).stop();
   const token = "a token for tests";
-  const sidecar = await startProcess(["mcp-sidecar/main.ts"], { env: { PORT: "0", MCP_SIDECAR_TOKEN: token }, ready: /"port":(\d+)/ });
+  const sidecar = await startProcess(["mcp-sidecar/main.ts"], {
+    env: { PORT: "0", MCP_SIDECAR_TOKEN: token },
+    ready: /"port":(\d+)/,
+  });
   stops.push(sidecar.stop);
-  const vars = { ...SETTINGS, MCP_SIDECAR_URL: `http://127.0.0.1:${sidecar.captured}`, MCP_SIDECAR_TOKEN: token, ...env };
-  // `wrangler dev`, as its users start it: wrangler's own test harness sends a Worker's fetches through Node, which hides
-  // redirects, broken connections and cancellation.
+  const vars = {
+    ...SETTINGS,
+    MCP_SIDECAR_URL: `http://127.0.0.1:${sidecar.captured}`,
+    MCP_SIDECAR_TOKEN: token,
+    ...env,
+  };
+  // `wrangler dev`, as its users start it: wrangler's own test harness sends a Worker's fetches
+  // through Node, which hides redirects, broken connections and cancellation.
   const wrangler = [
     "node_modules/wrangler/bin/wrangler.js",
     "dev",
@@ -117,13 +148,23 @@ export async function startWorker(databaseUrl: string, stops: Stop[], env: Recor
     "--log-level=log",
     ...Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]),
   ];
-  const settings = { WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false", NO_COLOR: "1" };
-  const worker = await startProcess(wrangler, { env: settings, ready: /Ready on (http:\/\/[^\s"]+)/ });
+  const settings = {
+    WRANGLER_SEND_METRICS: "false",
+    CLOUDFLARE_CF_FETCH_ENABLED: "false",
+    NO_COLOR: "1",
+  };
+  const worker = await startProcess(wrangler, {
+    env: settings,
+    ready: /Ready on (http:\/\/[^\s"]+)/,
+  });
   stops.push(worker.stop);
   return worker.captured;
 }
 
-/** Starts the project's target; `stops` hears of each part as soon as it runs, so that a failed start leaves nothing behind. */
+/**
+ * Starts the project's target; `stops` hears of each part as soon as it runs, so that a failed
+ * start leaves nothing behind.
+ */
 async function startTarget(target: Target, stops: Stop[]): Promise<string> {
   if (target === "node-pglite") return startNode(null, stops);
   const postgres = await startPostgres();

@@ -24,13 +24,26 @@ export interface ScriptedUpstream {
   requests: ReceivedRequest[];
 }
 
-async function received(request: IncomingMessage, response: ServerResponse): Promise<ReceivedRequest> {
-  const aborted = new Promise<void>((resolve) => response.once("close", () => (response.writableFinished ? undefined : resolve())));
+async function received(
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<ReceivedRequest> {
+  const aborted = new Promise<void>((resolve) =>
+    response.once("close", () => (response.writableFinished ? undefined : resolve())),
+  );
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
   const body = Buffer.concat(chunks);
   const { method = "", url = "", headers, rawHeaders } = request;
-  return { method, url, headers, rawHeaders, body, json: () => JSON.parse(body.toString()) as Record<string, unknown>, aborted };
+  return {
+    method,
+    url,
+    headers,
+    rawHeaders,
+    body,
+    json: () => JSON.parse(body.toString()) as Record<string, unknown>,
+    aborted,
+  };
 }
 
 /** Starts an upstream for this test. Answers are given in turn, the last one for ever. */
@@ -55,11 +68,16 @@ export async function startUpstream(...answers: Answer[]): Promise<ScriptedUpstr
 /** A JSON answer. */
 export function json(body: unknown, status = 200, headers: Record<string, string> = {}): Answer {
   return (_request, response) =>
-    void response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(body));
+    void response
+      .writeHead(status, { "content-type": "application/json", ...headers })
+      .end(JSON.stringify(body));
 }
 
 /** A whole chat completion with this message. */
-export function completion(message: Record<string, unknown>, more: Record<string, unknown> = {}): Answer {
+export function completion(
+  message: Record<string, unknown>,
+  more: Record<string, unknown> = {},
+): Answer {
   return json({
     id: "chatcmpl-1",
     object: "chat.completion",
@@ -73,14 +91,23 @@ export function completion(message: Record<string, unknown>, more: Record<string
         finish_reason: message["tool_calls"] ? "tool_calls" : "stop",
       },
     ],
-    usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15, prompt_tokens_details: { cached_tokens: 2 } },
+    usage: {
+      prompt_tokens: 10,
+      completion_tokens: 5,
+      total_tokens: 15,
+      prompt_tokens_details: { cached_tokens: 2 },
+    },
     ...more,
   });
 }
 
 /** One call of a tool, as a message has it. */
 export function toolCall(id: string, name: string, args: unknown): Record<string, unknown> {
-  return { id, type: "function", function: { name, arguments: typeof args === "string" ? args : JSON.stringify(args) } };
+  return {
+    id,
+    type: "function",
+    function: { name, arguments: typeof args === "string" ? args : JSON.stringify(args) },
+  };
 }
 
 /** A stream of events, one write each. `[DONE]` follows. */
@@ -113,7 +140,11 @@ export function chunk(
 
 /** The chunk that carries the usage of a stream. */
 export function usageChunk(): Record<string, unknown> {
-  return { ...chunk({}), choices: [], usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 } };
+  return {
+    ...chunk({}),
+    choices: [],
+    usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
+  };
 }
 
 /** A message as upstream was sent it. */
@@ -126,6 +157,7 @@ export interface SentMessage {
 /** The messages of the upstream's nth request, from 0. */
 export function sentMessages(upstream: ScriptedUpstream, index: number): SentMessage[] {
   const request = upstream.requests[index];
-  if (request === undefined) throw new Error(`The upstream was asked ${upstream.requests.length} times only`);
+  if (request === undefined)
+    throw new Error(`The upstream was asked ${upstream.requests.length} times only`);
   return request.json()["messages"] as SentMessage[];
 }

@@ -11,7 +11,11 @@ let sidecar: RunningSidecar;
 let platform: McpPlatform;
 
 beforeAll(async () => {
-  sidecar = await runSidecar({ MCP_SIDECAR_MAX_CALLS: "2", MCP_SIDECAR_MAX_QUEUE: "2", MCP_SIDECAR_CALL_LIMIT_MS: "1500" });
+  sidecar = await runSidecar({
+    MCP_SIDECAR_MAX_CALLS: "2",
+    MCP_SIDECAR_MAX_QUEUE: "2",
+    MCP_SIDECAR_CALL_LIMIT_MS: "1500",
+  });
   platform = platformWith(() => Promise.resolve(sidecar));
 });
 afterAll(() => sidecar.end());
@@ -26,7 +30,8 @@ const call = (line: string, more: Call) =>
     timeoutMs: 10_000,
     ...more,
   });
-const busiest = async () => (await sidecar.servers()).toSorted((a, b) => Number(b["queued"]) - Number(a["queued"]))[0];
+const busiest = async () =>
+  (await sidecar.servers()).toSorted((a, b) => Number(b["queued"]) - Number(a["queued"]))[0];
 
 describe("a server that has enough to do", () => {
   it("gets no more than its calls at a time; the next ones wait, and over the queue's end the error says busy", async () => {
@@ -40,17 +45,30 @@ describe("a server that has enough to do", () => {
     expect((refused as Error).message).toBe(
       "The MCP server `npx faulty-server` is busy: 2 calls are running and 2 are waiting, which is the limit. Try again later.",
     );
-    const spans = (await Promise.all(calls)).map(({ text }) => JSON.parse(text) as { from: number; to: number });
-    for (const { from } of spans) expect(spans.filter((other) => other.from <= from && other.to > from).length).toBeLessThanOrEqual(2);
+    const spans = (await Promise.all(calls)).map(
+      ({ text }) => JSON.parse(text) as { from: number; to: number },
+    );
+    for (const { from } of spans)
+      expect(
+        spans.filter((other) => other.from <= from && other.to > from).length,
+      ).toBeLessThanOrEqual(2);
     expect(await busiest()).toMatchObject({ callsInFlight: 0, queued: 0, calls: 6 });
   });
 
   it("does not hold up another owner's", async () => {
     const calls = [1, 2].map(() => messageOf(call("held", { toolName: "never" })));
     const target = command("npx faulty-server held", {}, "somebody-else");
-    expect((await callMcpTool(platform, { target, toolName: "echo", args: { free: 1 }, signal, timeoutMs: 1_000 })).text).toBe(
-      '{"free":1}',
-    );
+    expect(
+      (
+        await callMcpTool(platform, {
+          target,
+          toolName: "echo",
+          args: { free: 1 },
+          signal,
+          timeoutMs: 1_000,
+        })
+      ).text,
+    ).toBe('{"free":1}');
     await Promise.all(calls);
   });
 
@@ -59,7 +77,9 @@ describe("a server that has enough to do", () => {
     const line = `left "${heard}"`;
     await call(line, { toolName: "pid" });
     const running = [1, 2].map(() => call(line, {}));
-    await until("two are running", async () => (await sidecar.servers()).some(({ callsInFlight }) => callsInFlight === 2));
+    await until("two are running", async () =>
+      (await sidecar.servers()).some(({ callsInFlight }) => callsInFlight === 2),
+    );
     const caller = new AbortController();
     const waiting = messageOf(call(line, { toolName: "crash", signal: caller.signal }));
     await until("one is waiting", async () => (await busiest())?.["queued"] === 1);
@@ -74,12 +94,20 @@ describe("a server that has enough to do", () => {
   it("is busy for whoever waits longer than a call may take", async () => {
     await call("full", { toolName: "pid" });
     const running = [1, 2].map(() => messageOf(call("full", { toolName: "never" })));
-    await until("two are running", async () => (await sidecar.servers()).some(({ callsInFlight }) => callsInFlight === 2));
+    await until("two are running", async () =>
+      (await sidecar.servers()).some(({ callsInFlight }) => callsInFlight === 2),
+    );
     const [first, second] = await Promise.all([
       messageOf(call("full", { args: { ms: 1_400 } })),
       messageOf(call("full", { args: { ms: 1_400 } })),
     ]);
-    expect([first, second]).toEqual([1, 2].map(() => expect.stringMatching(/is busy: the call waited 1\.5 s for its turn|timed out/)));
-    expect(await Promise.all(running)).toEqual([1, 2].map(() => expect.stringContaining("timed out")));
+    expect([first, second]).toEqual(
+      [1, 2].map(() =>
+        expect.stringMatching(/is busy: the call waited 1\.5 s for its turn|timed out/),
+      ),
+    );
+    expect(await Promise.all(running)).toEqual(
+      [1, 2].map(() => expect.stringContaining("timed out")),
+    );
   });
 });

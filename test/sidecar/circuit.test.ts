@@ -9,7 +9,13 @@ import { ServerRegistry } from "../../mcp-sidecar/server-registry.ts";
 import { callMcpTool, type McpPlatform } from "../../src/tools/mcp-client.ts";
 import { identifyServer } from "../../src/tools/server-command.ts";
 import { command, messageOf, platformWith } from "./mcp-platform.ts";
-import { FAULTY_SERVER, makeWorkplace, runSidecar, until, type RunningSidecar } from "./run-sidecar.ts";
+import {
+  FAULTY_SERVER,
+  makeWorkplace,
+  runSidecar,
+  until,
+  type RunningSidecar,
+} from "./run-sidecar.ts";
 
 describe("a circuit", () => {
   let now = 0;
@@ -69,15 +75,26 @@ describe("a server whose circuit is half open", () => {
     writeFileSync(broken, "");
     const log = createLog("silent");
     const config = readSidecarConfig({ MCP_SIDECAR_TOKEN: "unused" });
-    const registry = new ServerRegistry(config, log, new ProcessLedger(join(workplace, "state"), log));
-    const definition = { command: "npx", args: [FAULTY_SERVER, "exits-with", broken], env: {}, owner: "" };
+    const registry = new ServerRegistry(
+      config,
+      log,
+      new ProcessLedger(join(workplace, "state"), log),
+    );
+    const definition = {
+      command: "npx",
+      args: [FAULTY_SERVER, "exits-with", broken],
+      env: {},
+      owner: "",
+    };
     const server = await registry.define(await identifyServer(definition), definition);
     vi.useFakeTimers({ toFake: ["Date"] });
     for (let failures = 1; failures <= 5; failures += 1) {
       vi.setSystemTime(Date.now() + 6_000);
       await expect(server.introduce()).rejects.toThrow("exit code 3");
     }
-    await expect(server.introduce()).rejects.toThrow(/It will be tried again in (?:4[89]|5\d|60)\.\d s/);
+    await expect(server.introduce()).rejects.toThrow(
+      /It will be tried again in (?:4[89]|5\d|60)\.\d s/,
+    );
     vi.setSystemTime(Date.now() + 60_000);
     await expect(server.introduce()).rejects.toThrow("exit code 3");
     await expect(server.introduce()).rejects.toThrow("It will be tried again in");
@@ -85,7 +102,10 @@ describe("a server whose circuit is half open", () => {
     rmSync(broken);
     const first = server.introduce();
     const others = await Promise.allSettled([server.introduce(), server.introduce()]);
-    for (const other of others) expect(other).toMatchObject({ reason: { message: expect.stringContaining("is just being tried again") } });
+    for (const other of others)
+      expect(other).toMatchObject({
+        reason: { message: expect.stringContaining("is just being tried again") },
+      });
     await first;
     await Promise.all([server.introduce(), server.introduce()]);
     expect(server.state).toBe("running");
@@ -103,29 +123,58 @@ describe("a server that fails 5 times", () => {
   });
   afterAll(() => sidecar.end());
 
-  it("is left alone for a minute, the others meanwhile work, and an operator's restart ends it", { timeout: 40_000 }, async () => {
-    const broken = join(makeWorkplace(), "broken");
-    writeFileSync(broken, "");
-    const target = command(`npx faulty-server exits-with "${broken}"`);
-    const call = () => messageOf(callMcpTool(platform, { target, toolName: "pid", args: {}, signal, timeoutMs: 5_000 }));
-    const server = async () => (await sidecar.servers()).find(({ lastError }) => lastError !== null);
-    const mayBeTried = async () => {
-      const retryAt = (await server())?.["retryAt"];
-      return typeof retryAt !== "string" || Date.parse(retryAt) <= Date.now();
-    };
-    for (let failures = 1; failures <= 5; failures += 1) {
-      await until("it may be tried again", mayBeTried, 10_000);
-      expect(await call()).toContain("exit code 3");
-    }
-    const startedAt = performance.now();
-    expect(await call()).toMatch(/exit code 3\. It will be tried again in (?:4[89]|5\d|60)\.\d s\./);
-    expect(performance.now() - startedAt).toBeLessThan(500);
-    const open = await server();
-    expect(Date.parse(String(open?.["retryAt"])) - Date.now()).toBeGreaterThan(45_000);
-    const other = { target: command("npx faulty-server other"), toolName: "echo", args: { fine: 1 }, signal, timeoutMs: 5_000 };
-    expect((await callMcpTool(platform, other)).text).toBe('{"fine":1}');
-    rmSync(broken);
-    expect((await sidecar.request(`/servers/${String(open?.["id"])}/restart`, { method: "POST" })).status).toBe(200);
-    expect((await callMcpTool(platform, { target, toolName: "pid", args: {}, signal, timeoutMs: 5_000 })).text).toMatch(/^\d+$/);
-  });
+  it(
+    "is left alone for a minute, the others meanwhile work, and an operator's restart ends it",
+    { timeout: 40_000 },
+    async () => {
+      const broken = join(makeWorkplace(), "broken");
+      writeFileSync(broken, "");
+      const target = command(`npx faulty-server exits-with "${broken}"`);
+      const call = () =>
+        messageOf(
+          callMcpTool(platform, { target, toolName: "pid", args: {}, signal, timeoutMs: 5_000 }),
+        );
+      const server = async () =>
+        (await sidecar.servers()).find(({ lastError }) => lastError !== null);
+      const mayBeTried = async () => {
+        const retryAt = (await server())?.["retryAt"];
+        return typeof retryAt !== "string" || Date.parse(retryAt) <= Date.now();
+      };
+      for (let failures = 1; failures <= 5; failures += 1) {
+        await until("it may be tried again", mayBeTried, 10_000);
+        expect(await call()).toContain("exit code 3");
+      }
+      const startedAt = performance.now();
+      expect(await call()).toMatch(
+        /exit code 3\. It will be tried again in (?:4[89]|5\d|60)\.\d s\./,
+      );
+      expect(performance.now() - startedAt).toBeLessThan(500);
+      const open = await server();
+      expect(Date.parse(String(open?.["retryAt"])) - Date.now()).toBeGreaterThan(45_000);
+      const other = {
+        target: command("npx faulty-server other"),
+        toolName: "echo",
+        args: { fine: 1 },
+        signal,
+        timeoutMs: 5_000,
+      };
+      expect((await callMcpTool(platform, other)).text).toBe('{"fine":1}');
+      rmSync(broken);
+      expect(
+        (await sidecar.request(`/servers/${String(open?.["id"])}/restart`, { method: "POST" }))
+          .status,
+      ).toBe(200);
+      expect(
+        (
+          await callMcpTool(platform, {
+            target,
+            toolName: "pid",
+            args: {},
+            signal,
+            timeoutMs: 5_000,
+          })
+        ).text,
+      ).toMatch(/^\d+$/);
+    },
+  );
 });

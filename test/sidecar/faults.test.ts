@@ -3,20 +3,42 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp-client.ts";
 import { command, messageOf, platformWith } from "./mcp-platform.ts";
-import { FAULTY_SERVER, makeWorkplace, membersOf, processesWith, runSidecar, until, type RunningSidecar } from "./run-sidecar.ts";
+import {
+  FAULTY_SERVER,
+  makeWorkplace,
+  membersOf,
+  processesWith,
+  runSidecar,
+  until,
+  type RunningSidecar,
+} from "./run-sidecar.ts";
 
 const signal = new AbortController().signal;
 let sidecar: RunningSidecar;
 let platform: McpPlatform;
 
 beforeAll(async () => {
-  sidecar = await runSidecar({ MCP_SIDECAR_START_LIMIT_MS: "1500", MCP_SIDECAR_MAX_MESSAGE_BYTES: "1000000" });
+  sidecar = await runSidecar({
+    MCP_SIDECAR_START_LIMIT_MS: "1500",
+    MCP_SIDECAR_MAX_MESSAGE_BYTES: "1000000",
+  });
   platform = platformWith(() => Promise.resolve(sidecar));
 });
 afterAll(() => sidecar.end());
 
-const call = (fault: string, toolName: string, more: Partial<Parameters<typeof callMcpTool>[1]> = {}) =>
-  callMcpTool(platform, { target: command(`npx faulty-server ${fault}`), toolName, args: {}, signal, timeoutMs: 10_000, ...more });
+const call = (
+  fault: string,
+  toolName: string,
+  more: Partial<Parameters<typeof callMcpTool>[1]> = {},
+) =>
+  callMcpTool(platform, {
+    target: command(`npx faulty-server ${fault}`),
+    toolName,
+    args: {},
+    signal,
+    timeoutMs: 10_000,
+    ...more,
+  });
 
 describe("an MCP server that fails", () => {
   it("by exiting at once is reported with its exit code, its last output, and when it is tried again, never with its secrets", async () => {
@@ -26,7 +48,11 @@ describe("an MCP server that fails", () => {
       /^The MCP server `npx faulty-server` could not be started: exit code 3\. It will be tried again in 0\.\d s\. Its last output: config: \[SECRET\]\ncannot open the database$/,
     );
     const server = (await sidecar.servers()).find(({ state }) => state === "failed");
-    expect(server).toMatchObject({ command: "npx faulty-server", pid: null, lastError: expect.stringContaining("exit code 3") });
+    expect(server).toMatchObject({
+      command: "npx faulty-server",
+      pid: null,
+      lastError: expect.stringContaining("exit code 3"),
+    });
     expect(JSON.stringify(await sidecar.servers())).not.toContain("hunter2");
   });
 
@@ -36,26 +62,39 @@ describe("an MCP server that fails", () => {
     await messageOf(call("", "echo", { target }));
     await messageOf(call("", "echo", { target }));
     const startedAt = performance.now();
-    expect(await messageOf(call("", "echo", { target }))).toMatch(/exit code 3\. It will be tried again in (?:1\.[5-9]|2\.0) s\./);
+    expect(await messageOf(call("", "echo", { target }))).toMatch(
+      /exit code 3\. It will be tried again in (?:1\.[5-9]|2\.0) s\./,
+    );
     expect(performance.now() - startedAt).toBeLessThan(500);
   });
 
   it("by saying nothing is given up at the start limit", async () => {
-    expect(await messageOf(call("silent", "echo"))).toContain("could not be started: it did not answer within 1.5 s.");
-    await until("the silent server is gone", () => processesWith("faulty-server.js silent").length === 0);
+    expect(await messageOf(call("silent", "echo"))).toContain(
+      "could not be started: it did not answer within 1.5 s.",
+    );
+    await until(
+      "the silent server is gone",
+      () => processesWith("faulty-server.js silent").length === 0,
+    );
   });
 
   it("to keep its standard output clean still works, and the lines are counted", async () => {
     expect((await call("banner", "echo", { args: { a: 1 } })).text).toBe('{"a":1}');
-    expect((await sidecar.servers()).some(({ ignoredOutputLines }) => ignoredOutputLines === 3)).toBe(true);
+    expect(
+      (await sidecar.servers()).some(({ ignoredOutputLines }) => ignoredOutputLines === 3),
+    ).toBe(true);
   });
 
   it("in the middle of a call fails that call at once, and serves the next one", async () => {
     const startedAt = performance.now();
     const waiting = messageOf(call("", "never"));
-    await until("the server runs", async () => (await sidecar.servers()).some(({ callsInFlight }) => callsInFlight === 1));
+    await until("the server runs", async () =>
+      (await sidecar.servers()).some(({ callsInFlight }) => callsInFlight === 1),
+    );
     const message = await messageOf(call("", "crash"));
-    expect(message).toBe("The MCP server `npx faulty-server` ended during the call: exit code 7. Its last output: out of cheese");
+    expect(message).toBe(
+      "The MCP server `npx faulty-server` ended during the call: exit code 7. Its last output: out of cheese",
+    );
     expect(await waiting).toBe(message);
     expect(performance.now() - startedAt).toBeLessThan(3_000);
     expect((await call("", "echo", { args: { back: true } })).text).toBe('{"back":true}');
@@ -65,14 +104,18 @@ describe("an MCP server that fails", () => {
     const { text: pid } = await call("killed", "pid");
     const waiting = messageOf(call("killed", "never"));
     await until("the call arrived", async () =>
-      (await sidecar.servers()).some(({ pid: known, callsInFlight }) => known === Number(pid) && callsInFlight === 1),
+      (await sidecar.servers()).some(
+        ({ pid: known, callsInFlight }) => known === Number(pid) && callsInFlight === 1,
+      ),
     );
     process.kill(Number(pid), "SIGKILL");
     expect(await waiting).toContain("ended during the call: signal SIGKILL.");
   });
 
   it("with a protocol error is quoted", async () => {
-    expect(await messageOf(call("", "refuse"))).toBe("The MCP server `npx faulty-server` answered with an error: not today");
+    expect(await messageOf(call("", "refuse"))).toBe(
+      "The MCP server `npx faulty-server` answered with an error: not today",
+    );
   });
 
   it("with an answer over the size limit fails that call only", async () => {
@@ -82,15 +125,26 @@ describe("an MCP server that fails", () => {
   });
 
   it("with one tool in its list that nobody can read does not hide the others, on whichever page they are", async () => {
-    const tools = await listMcpTools(platform, { target: command("npx faulty-server"), signal, timeoutMs: 5_000 });
+    const tools = await listMcpTools(platform, {
+      target: command("npx faulty-server"),
+      signal,
+      timeoutMs: 5_000,
+    });
     expect(tools.map(({ name }) => name)).toEqual(["one", "no_schema", "two", "three"]);
-    expect(tools.map(({ inputSchema }) => inputSchema["type"])).toEqual(["object", "object", "object", "object"]);
+    expect(tools.map(({ inputSchema }) => inputSchema["type"])).toEqual([
+      "object",
+      "object",
+      "object",
+      "object",
+    ]);
   });
 
   it("to be installed is reported with the installer's own words", async () => {
     const target = command("uvx --offline no-such-mcp-server-for-tests");
     const message = await messageOf(call("", "echo", { target }));
-    expect(message).toMatch(/^The MCP server `uvx no-such-mcp-server-for-tests` could not be started: exit code \d/);
+    expect(message).toMatch(
+      /^The MCP server `uvx no-such-mcp-server-for-tests` could not be started: exit code \d/,
+    );
     expect(message).toContain("no-such-mcp-server-for-tests");
   });
 
@@ -100,7 +154,9 @@ describe("an MCP server that fails", () => {
       platformWith(() => Promise.resolve(bare)),
       { target: command("uvx some-server"), toolName: "x", args: {}, signal, timeoutMs: 5_000 },
     );
-    expect(await messageOf(failing)).toContain("uvx is not installed where the MCP sidecar runs (it comes with `pip install uv`).");
+    expect(await messageOf(failing)).toContain(
+      "uvx is not installed where the MCP sidecar runs (it comes with `pip install uv`).",
+    );
     await bare.end();
   });
 
@@ -108,7 +164,17 @@ describe("an MCP server that fails", () => {
     const own = await runSidecar();
     const reach = platformWith(() => Promise.resolve(own));
     const target = command(`npx ${FAULTY_SERVER} immortal`);
-    expect((await callMcpTool(reach, { target, toolName: "echo", args: { x: 1 }, signal, timeoutMs: 30_000 })).text).toBe('{"x":1}');
+    expect(
+      (
+        await callMcpTool(reach, {
+          target,
+          toolName: "echo",
+          args: { x: 1 },
+          signal,
+          timeoutMs: 30_000,
+        })
+      ).text,
+    ).toBe('{"x":1}');
     const [server] = await own.servers();
     const group = Number(server?.["pid"]);
     expect(membersOf(group).length).toBeGreaterThanOrEqual(3);
@@ -118,22 +184,35 @@ describe("an MCP server that fails", () => {
 });
 
 describe("a call that is given up", () => {
-  it.each([true, false])("reaches the server as a cancellation within 100 ms (shared connections: %s)", async (sharesConnections) => {
-    const heard = join(makeWorkplace(), "heard");
-    const target = command(`npx faulty-server cancel "${heard}"`);
-    const reach = { ...platform, sharesConnections };
-    await callMcpTool(reach, { target, toolName: "pid", args: {}, signal, timeoutMs: 5_000 });
-    const caller = new AbortController();
-    const cancelled = messageOf(callMcpTool(reach, { target, toolName: "never", args: {}, signal: caller.signal, timeoutMs: 5_000 }));
-    await until("the call arrived", async () => (await sidecar.servers()).some(({ callsInFlight }) => callsInFlight === 1));
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const abortedAt = Date.now();
-    caller.abort(new Error("the client left"));
-    expect(await cancelled).toBe("the client left");
-    await until("the server heard of it", () => existsSync(heard));
-    expect(Number(readFileSync(heard, "utf8").split(" ")[0]) - abortedAt).toBeLessThan(100);
-    rmSync(heard);
-  });
+  it.each([true, false])(
+    "reaches the server as a cancellation within 100 ms (shared connections: %s)",
+    async (sharesConnections) => {
+      const heard = join(makeWorkplace(), "heard");
+      const target = command(`npx faulty-server cancel "${heard}"`);
+      const reach = { ...platform, sharesConnections };
+      await callMcpTool(reach, { target, toolName: "pid", args: {}, signal, timeoutMs: 5_000 });
+      const caller = new AbortController();
+      const cancelled = messageOf(
+        callMcpTool(reach, {
+          target,
+          toolName: "never",
+          args: {},
+          signal: caller.signal,
+          timeoutMs: 5_000,
+        }),
+      );
+      await until("the call arrived", async () =>
+        (await sidecar.servers()).some(({ callsInFlight }) => callsInFlight === 1),
+      );
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const abortedAt = Date.now();
+      caller.abort(new Error("the client left"));
+      expect(await cancelled).toBe("the client left");
+      await until("the server heard of it", () => existsSync(heard));
+      expect(Number(readFileSync(heard, "utf8").split(" ")[0]) - abortedAt).toBeLessThan(100);
+      rmSync(heard);
+    },
+  );
 
   it("for its time limit says so, and is cancelled at the server", async () => {
     const heard = join(makeWorkplace(), "heard");
@@ -147,6 +226,8 @@ describe("a call that is given up", () => {
   });
 
   it("before it began is not made", async () => {
-    expect(await messageOf(call("", "echo", { signal: AbortSignal.abort(new Error("too late")) }))).toBe("too late");
+    expect(
+      await messageOf(call("", "echo", { signal: AbortSignal.abort(new Error("too late")) })),
+    ).toBe("too late");
   });
 });

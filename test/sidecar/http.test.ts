@@ -7,19 +7,36 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSidecarConfig } from "../../mcp-sidecar/config.ts";
 import { identifyServer } from "../../src/tools/server-command.ts";
-import { makeWorkplace, membersOf, runSidecar, TOKEN, until, type RunningSidecar } from "./run-sidecar.ts";
+import {
+  makeWorkplace,
+  membersOf,
+  runSidecar,
+  TOKEN,
+  until,
+  type RunningSidecar,
+} from "./run-sidecar.ts";
 
 let sidecar: RunningSidecar;
 
 beforeAll(async () => {
-  sidecar = await runSidecar({ MCP_SIDECAR_MAX_PROCESSES: "2", MCP_SIDECAR_IDLE_STOP_MS: "1500", MCP_SIDECAR_MAX_SESSIONS: "3" });
+  sidecar = await runSidecar({
+    MCP_SIDECAR_MAX_PROCESSES: "2",
+    MCP_SIDECAR_IDLE_STOP_MS: "1500",
+    MCP_SIDECAR_MAX_SESSIONS: "3",
+  });
 });
 afterAll(() => sidecar.end());
 
-async function define(args: string[], { env = {}, owner = "" }: { env?: Record<string, string>; owner?: string } = {}): Promise<string> {
+async function define(
+  args: string[],
+  { env = {}, owner = "" }: { env?: Record<string, string>; owner?: string } = {},
+): Promise<string> {
   const definition = { command: "npx", args, env, owner };
   const id = await identifyServer(definition);
-  const response = await sidecar.request(`/servers/${id}`, { method: "PUT", body: JSON.stringify(definition) });
+  const response = await sidecar.request(`/servers/${id}`, {
+    method: "PUT",
+    body: JSON.stringify(definition),
+  });
   expect(response.status).toBe(200);
   return id;
 }
@@ -27,18 +44,26 @@ async function define(args: string[], { env = {}, owner = "" }: { env?: Record<s
 async function connect(id: string): Promise<Client> {
   const client = new Client({ name: "test", version: "1" });
   const headers = { authorization: `Bearer ${TOKEN}` };
-  await client.connect(new StreamableHTTPClientTransport(new URL(`${sidecar.url}/servers/${id}/mcp`), { requestInit: { headers } }));
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(`${sidecar.url}/servers/${id}/mcp`), {
+      requestInit: { headers },
+    }),
+  );
   return client;
 }
 
-const stateOf = async (id: string) => (await sidecar.servers()).find((server) => server["id"] === id);
+const stateOf = async (id: string) =>
+  (await sidecar.servers()).find((server) => server["id"] === id);
 
 describe("the sidecar's door", () => {
   it.each([undefined, "Bearer wrong", `Bearer ${TOKEN}x`, TOKEN, `bearer ${TOKEN}`])(
     "stays shut for the authorization %s, on every path",
     async (authorization) => {
       for (const path of ["/health", "/servers", "/servers/x/mcp", "/nothing"]) {
-        const response = await fetch(sidecar.url + path, authorization === undefined ? {} : { headers: { authorization } });
+        const response = await fetch(
+          sidecar.url + path,
+          authorization === undefined ? {} : { headers: { authorization } },
+        );
         expect(response.status).toBe(401);
         expect(await response.json()).toEqual({
           error: {
@@ -55,21 +80,31 @@ describe("the sidecar's door", () => {
   it("stays shut for what a browser sends from some page, even with the token", async () => {
     for (const origin of ["https://evil.example", "null", `http://127.0.0.1:1`])
       expect((await sidecar.request("/health", { headers: { origin } })).status).toBe(403);
-    expect((await sidecar.request("/health", { headers: { origin: sidecar.url } })).status).toBe(200);
+    expect((await sidecar.request("/health", { headers: { origin: sidecar.url } })).status).toBe(
+      200,
+    );
     const statusAs = (host: string) =>
       new Promise((resolve, reject) => {
         const headers = { host, authorization: `Bearer ${TOKEN}` };
-        get(`${sidecar.url}/health`, { headers }, (answer) => resolve(answer.resume().statusCode)).on("error", reject);
+        get(`${sidecar.url}/health`, { headers }, (answer) =>
+          resolve(answer.resume().statusCode),
+        ).on("error", reject);
       });
-    expect([await statusAs("evil.example"), await statusAs("localhost:1"), await statusAs("[::1]")]).toEqual([403, 200, 200]);
+    expect([
+      await statusAs("evil.example"),
+      await statusAs("localhost:1"),
+      await statusAs("[::1]"),
+    ]).toEqual([403, 200, 200]);
   });
 
   it("is not opened at all without a token", async () => {
     expect(() => readSidecarConfig({})).toThrow("MCP_SIDECAR_TOKEN is not set");
-    expect(() => readSidecarConfig({ MCP_SIDECAR_TOKEN: " ", PORT: "70000", LOG_LEVEL: "loud" })).toThrow(
-      /MCP_SIDECAR_TOKEN[\s\S]*PORT is "70000"|PORT is "70000"[\s\S]*MCP_SIDECAR_TOKEN/,
+    expect(() =>
+      readSidecarConfig({ MCP_SIDECAR_TOKEN: " ", PORT: "70000", LOG_LEVEL: "loud" }),
+    ).toThrow(/MCP_SIDECAR_TOKEN[\s\S]*PORT is "70000"|PORT is "70000"[\s\S]*MCP_SIDECAR_TOKEN/);
+    await expect(runSidecar({ MCP_SIDECAR_TOKEN: "" })).rejects.toThrow(
+      /code 1: [\s\S]*MCP_SIDECAR_TOKEN is not set/,
     );
-    await expect(runSidecar({ MCP_SIDECAR_TOKEN: "" })).rejects.toThrow(/code 1: [\s\S]*MCP_SIDECAR_TOKEN is not set/);
   });
 
   it("takes its token from a file, as Docker secrets come", () => {
@@ -82,7 +117,9 @@ describe("the sidecar's door", () => {
       maxProcesses: 32,
       idleStopMs: 300_000,
     });
-    expect(() => readSidecarConfig({ MCP_SIDECAR_TOKEN_FILE: `${file}-missing` })).toThrow("cannot be read");
+    expect(() => readSidecarConfig({ MCP_SIDECAR_TOKEN_FILE: `${file}-missing` })).toThrow(
+      "cannot be read",
+    );
   });
 
   it("lets only allowed commands be defined, under their own id", async () => {
@@ -96,8 +133,14 @@ describe("the sidecar's door", () => {
     ];
     for (const definition of bad) {
       const id = await identifyServer({ ...definition, args: [definition.args].flat() });
-      const response = await sidecar.request(`/servers/${id}`, { method: "PUT", body: JSON.stringify(definition) });
-      expect([response.status, await response.json()]).toMatchObject([400, { error: { code: "invalid_definition" } }]);
+      const response = await sidecar.request(`/servers/${id}`, {
+        method: "PUT",
+        body: JSON.stringify(definition),
+      });
+      expect([response.status, await response.json()]).toMatchObject([
+        400,
+        { error: { code: "invalid_definition" } },
+      ]);
     }
     const misnamed = await sidecar.request(`/servers/${"0".repeat(64)}`, {
       method: "PUT",
@@ -111,7 +154,10 @@ describe("the sidecar's door", () => {
 
   it("says by a code that it does not know a server, a session or a path", async () => {
     const unknown = await sidecar.request("/servers/abc/mcp", { method: "POST", body: "{}" });
-    expect([unknown.status, await unknown.json()]).toMatchObject([404, { error: { code: "unknown_server" } }]);
+    expect([unknown.status, await unknown.json()]).toMatchObject([
+      404,
+      { error: { code: "unknown_server" } },
+    ]);
     const id = await define(["faulty-server", "unknown-session"]);
     const init = {
       method: "POST",
@@ -119,7 +165,9 @@ describe("the sidecar's door", () => {
       body: '{"jsonrpc":"2.0","id":1,"method":"tools/list"}',
     };
     expect((await sidecar.request(`/servers/${id}/mcp`, init)).status).toBe(404);
-    expect((await sidecar.request(`/servers/${id}/mcp`, { method: "POST", body: "{" })).status).toBe(400);
+    expect(
+      (await sidecar.request(`/servers/${id}/mcp`, { method: "POST", body: "{" })).status,
+    ).toBe(400);
     expect((await sidecar.request("/nothing")).status).toBe(404);
     expect((await stateOf(id))?.["state"]).toBe("stopped");
   });
@@ -130,7 +178,9 @@ describe("the life of a server", () => {
     const id = await define(["faulty-server", "life"], { env: { HIDDEN: "hidden-value" } });
     expect((await stateOf(id))?.["state"]).toBe("stopped");
     const [one, two] = await Promise.all([connect(id), connect(id)]);
-    const pids = await Promise.all([one, two, one].map((client) => client.callTool({ name: "pid", arguments: {} })));
+    const pids = await Promise.all(
+      [one, two, one].map((client) => client.callTool({ name: "pid", arguments: {} })),
+    );
     expect(new Set(pids.map((result) => JSON.stringify(result["content"]))).size).toBe(1);
     const running = await stateOf(id);
     expect(running).toMatchObject({
@@ -146,10 +196,18 @@ describe("the life of a server", () => {
       retryAt: null,
     });
     expect(JSON.stringify(running)).not.toContain("hidden-value");
-    expect(await (await sidecar.request("/health")).json()).toMatchObject({ status: "ok", servers: { running: 1 } });
-    await until("the idle server is stopped", async () => (await stateOf(id))?.["state"] === "stopped");
+    expect(await (await sidecar.request("/health")).json()).toMatchObject({
+      status: "ok",
+      servers: { running: 1 },
+    });
+    await until(
+      "the idle server is stopped",
+      async () => (await stateOf(id))?.["state"] === "stopped",
+    );
     await until("its process is gone", () => membersOf(Number(running?.["pid"])).length === 0);
-    expect(JSON.stringify(await one.callTool({ name: "echo", arguments: { again: 1 } }))).toContain("again");
+    expect(JSON.stringify(await one.callTool({ name: "echo", arguments: { again: 1 } }))).toContain(
+      "again",
+    );
     expect(await stateOf(id)).toMatchObject({ state: "running", restarts: 1 });
     await Promise.all([one.close(), two.close()]);
   });
@@ -157,7 +215,9 @@ describe("the life of a server", () => {
   it("relays progress under the caller's own token", async () => {
     const client = await connect(await define(["faulty-server", "progress"]));
     const seen: unknown[] = [];
-    await client.callTool({ name: "progress", arguments: {} }, undefined, { onprogress: (progress) => seen.push(progress) });
+    await client.callTool({ name: "progress", arguments: {} }, undefined, {
+      onprogress: (progress) => seen.push(progress),
+    });
     expect(seen).toEqual([1, 2, 3].map((progress) => ({ progress, total: 3 })));
     await client.close();
   });
@@ -168,11 +228,22 @@ describe("the life of a server", () => {
     const client = await connect(id);
     const transport = client.transport as StreamableHTTPClientTransport;
     const hangUp = new AbortController();
-    const headers = { "mcp-session-id": transport.sessionId ?? "", accept: "application/json, text/event-stream" };
-    const body = '{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"never","arguments":{}}}';
-    const response = await sidecar.request(`/servers/${id}/mcp`, { method: "POST", headers, body, signal: hangUp.signal });
+    const headers = {
+      "mcp-session-id": transport.sessionId ?? "",
+      accept: "application/json, text/event-stream",
+    };
+    const body =
+      '{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"never","arguments":{}}}';
+    const response = await sidecar.request(`/servers/${id}/mcp`, {
+      method: "POST",
+      headers,
+      body,
+      signal: hangUp.signal,
+    });
     await until("the call is in flight", async () =>
-      (await sidecar.servers()).some(({ callsInFlight, state }) => callsInFlight === 1 && state === "running"),
+      (await sidecar.servers()).some(
+        ({ callsInFlight, state }) => callsInFlight === 1 && state === "running",
+      ),
     );
     const abortedAt = Date.now();
     hangUp.abort();
@@ -185,7 +256,10 @@ describe("the life of a server", () => {
   it("can be started afresh by an operator", async () => {
     const id = await define(["faulty-server", "restart"]);
     const restart = async () =>
-      (await (await sidecar.request(`/servers/${id}/restart`, { method: "POST" })).json()) as { pid: number; state: string };
+      (await (await sidecar.request(`/servers/${id}/restart`, { method: "POST" })).json()) as {
+        pid: number;
+        state: string;
+      };
     const first = await restart();
     const second = await restart();
     expect([first.state, second.state]).toEqual(["running", "running"]);
@@ -201,11 +275,17 @@ describe("the life of a server", () => {
 
   it("is lived twice for two owners, and once for one", async () => {
     const args = ["faulty-server", "owned"];
-    const [shared, ann, annAgain, bob] = await Promise.all(["", "ann", "ann", "bob"].map((owner) => define(args, { owner })));
+    const [shared, ann, annAgain, bob] = await Promise.all(
+      ["", "ann", "ann", "bob"].map((owner) => define(args, { owner })),
+    );
     expect(annAgain).toBe(ann);
     expect(new Set([shared, ann, bob]).size).toBe(3);
     const clients = await Promise.all([ann, ann, bob].map((id) => connect(id ?? "")));
-    const pids = await Promise.all(clients.map(async (client) => JSON.stringify(await client.callTool({ name: "pid", arguments: {} }))));
+    const pids = await Promise.all(
+      clients.map(async (client) =>
+        JSON.stringify(await client.callTool({ name: "pid", arguments: {} })),
+      ),
+    );
     expect(pids[0]).toBe(pids[1]);
     expect(pids[0]).not.toBe(pids[2]);
     expect(await stateOf(ann ?? "")).toMatchObject({ owner: "ann", sharedId: shared, calls: 2 });
@@ -214,20 +294,31 @@ describe("the life of a server", () => {
   });
 
   it("ends early to make room, but never in the middle of a call", async () => {
-    const ids = await Promise.all(["room-1", "room-2", "room-3"].map((name) => define(["faulty-server", name])));
+    const ids = await Promise.all(
+      ["room-1", "room-2", "room-3"].map((name) => define(["faulty-server", name])),
+    );
     const [one, two] = (await Promise.all(ids.slice(0, 2).map(connect))) as [Client, Client];
     const busy = new AbortController();
     const waiting = [one, two].map((client) =>
-      client.callTool({ name: "never", arguments: {} }, undefined, { signal: busy.signal }).catch((error: unknown) => error),
+      client
+        .callTool({ name: "never", arguments: {} }, undefined, { signal: busy.signal })
+        .catch((error: unknown) => error),
     );
     await until(
       "both run",
-      async () => (await sidecar.servers()).filter(({ callsInFlight, state }) => callsInFlight === 1 && state === "running").length === 2,
+      async () =>
+        (await sidecar.servers()).filter(
+          ({ callsInFlight, state }) => callsInFlight === 1 && state === "running",
+        ).length === 2,
     );
-    await expect(connect(ids[2] ?? "")).rejects.toThrow("runs 2 servers already, and all of them are in use");
+    await expect(connect(ids[2] ?? "")).rejects.toThrow(
+      "runs 2 servers already, and all of them are in use",
+    );
     busy.abort();
     await Promise.all(waiting);
-    await until("one is free", async () => (await sidecar.servers()).every(({ callsInFlight }) => callsInFlight === 0));
+    await until("one is free", async () =>
+      (await sidecar.servers()).every(({ callsInFlight }) => callsInFlight === 0),
+    );
     const three = await connect(ids[2] ?? "");
     await three.callTool({ name: "pid", arguments: {} });
     expect((await sidecar.servers()).filter(({ state }) => state === "running").length).toBe(2);
@@ -238,8 +329,12 @@ describe("the life of a server", () => {
     const id = await define(["faulty-server", "sessions"]);
     const clients = [];
     for (let count = 0; count < 5; count += 1) clients.push(await connect(id));
-    expect((await (await sidecar.request("/health")).json()) as { sessions: number }).toMatchObject({ sessions: 3 });
-    await expect(clients[0]?.callTool({ name: "pid", arguments: {} })).rejects.toThrow("Session not found");
+    expect((await (await sidecar.request("/health")).json()) as { sessions: number }).toMatchObject(
+      { sessions: 3 },
+    );
+    await expect(clients[0]?.callTool({ name: "pid", arguments: {} })).rejects.toThrow(
+      "Session not found",
+    );
     await clients[4]?.callTool({ name: "pid", arguments: {} });
     await Promise.all(clients.map((client) => client.close()));
   });
@@ -251,11 +346,19 @@ describe("what a killed sidecar leaves behind", () => {
     const definition = { command: "npx", args: ["faulty-server", "immortal"], env: {}, owner: "" };
     const id = await identifyServer(definition);
     await first.request(`/servers/${id}`, { method: "PUT", body: JSON.stringify(definition) });
-    const { pid } = (await (await first.request(`/servers/${id}/restart`, { method: "POST" })).json()) as { pid: number };
+    const { pid } = (await (
+      await first.request(`/servers/${id}/restart`, { method: "POST" })
+    ).json()) as { pid: number };
     await first.end("SIGKILL");
     expect(membersOf(pid).length).toBeGreaterThan(0);
-    const bystander = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], { detached: true, stdio: "ignore" });
-    const page = { sidecar: { pid: 999_999_999, startedAt: "1" }, groups: [{ pid: bystander.pid, startedAt: "12345" }] };
+    const bystander = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], {
+      detached: true,
+      stdio: "ignore",
+    });
+    const page = {
+      sidecar: { pid: 999_999_999, startedAt: "1" },
+      groups: [{ pid: bystander.pid, startedAt: "12345" }],
+    };
     writeFileSync(join(first.stateDir, "999999999-1.json"), JSON.stringify(page));
     writeFileSync(join(first.stateDir, "cut.json"), '{"sidecar":');
     const second = await runSidecar({ MCP_SIDECAR_STATE_DIR: first.stateDir });

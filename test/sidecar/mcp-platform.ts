@@ -2,7 +2,10 @@ import type { Logger, SidecarEndpoint } from "../../src/platform.ts";
 import type { McpPlatform } from "../../src/tools/mcp-client.ts";
 
 /** The parts of a platform that the MCP client uses. */
-export function platformWith(sidecar: () => Promise<SidecarEndpoint | null>, changes: Partial<McpPlatform> = {}): McpPlatform {
+export function platformWith(
+  sidecar: () => Promise<SidecarEndpoint | null>,
+  changes: Partial<McpPlatform> = {},
+): McpPlatform {
   const kept = new Map<string, unknown>();
   const memory = {
     get<T>(name: string, create: () => T): T {
@@ -12,7 +15,16 @@ export function platformWith(sidecar: () => Promise<SidecarEndpoint | null>, cha
   };
   const config = { host: "127.0.0.1", environment: "development", mcpAllowedPrivateHosts: [] };
   const fetchGuarded = globalThis.fetch;
-  return { config, fetch: globalThis.fetch, fetchGuarded, sidecar, sharesConnections: true, memory, logger: SILENT, ...changes };
+  return {
+    config,
+    fetch: globalThis.fetch,
+    fetchGuarded,
+    sidecar,
+    sharesConnections: true,
+    memory,
+    logger: SILENT,
+    ...changes,
+  };
 }
 
 export const SILENT: Logger = { error() {}, warn() {}, info() {}, debug() {} };

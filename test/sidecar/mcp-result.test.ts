@@ -16,40 +16,77 @@ describe("an MCP result as the model reads it", () => {
   });
 
   it("keeps the full text of a failure", () => {
-    const failed = readMcpResult({ isError: true, content: [{ type: "text", text: "ENOENT: no such file" }] });
+    const failed = readMcpResult({
+      isError: true,
+      content: [{ type: "text", text: "ENOENT: no such file" }],
+    });
     expect(failed).toMatchObject({ text: "ENOENT: no such file", isError: true });
-    expect(toolResultOf(failed)).toMatchObject({ text: "Error: ENOENT: no such file", error: "ENOENT: no such file" });
+    expect(toolResultOf(failed)).toMatchObject({
+      text: "Error: ENOENT: no such file",
+      error: "ENOENT: no such file",
+    });
   });
 
   it("names images and audio with their type and decoded size", () => {
-    const image = { type: "image", mimeType: "image/png", data: Buffer.alloc(4_000).toString("base64") };
-    expect(textOf({ type: "text", text: "see" }, image, { type: "audio", mimeType: "audio/wav", data: "AAA=" })).toBe(
-      "see\n[image 2: image/png, 4.0 kB]\n[audio 3: audio/wav, 2 B]",
-    );
+    const image = {
+      type: "image",
+      mimeType: "image/png",
+      data: Buffer.alloc(4_000).toString("base64"),
+    };
+    expect(
+      textOf({ type: "text", text: "see" }, image, {
+        type: "audio",
+        mimeType: "audio/wav",
+        data: "AAA=",
+      }),
+    ).toBe("see\n[image 2: image/png, 4.0 kB]\n[audio 3: audio/wav, 2 B]");
   });
 
   it("shows resources with their address, and links without fetching them", () => {
-    expect(textOf({ type: "resource", resource: { uri: "file:///a", mimeType: "text/plain", text: "hello" } })).toBe(
-      "[resource file:///a (text/plain)]\nhello",
+    expect(
+      textOf({
+        type: "resource",
+        resource: { uri: "file:///a", mimeType: "text/plain", text: "hello" },
+      }),
+    ).toBe("[resource file:///a (text/plain)]\nhello");
+    expect(textOf({ type: "resource", resource: { uri: "file:///b", blob: "AAAA" } })).toBe(
+      "[resource file:///b, 3 B]",
     );
-    expect(textOf({ type: "resource", resource: { uri: "file:///b", blob: "AAAA" } })).toBe("[resource file:///b, 3 B]");
-    expect(textOf({ type: "resource_link", name: "n", uri: "x://y", mimeType: "text/csv", description: "Sales" })).toBe(
-      "[resource_link n x://y text/csv — Sales]",
-    );
+    expect(
+      textOf({
+        type: "resource_link",
+        name: "n",
+        uri: "x://y",
+        mimeType: "text/csv",
+        description: "Sales",
+      }),
+    ).toBe("[resource_link n x://y text/csv — Sales]");
   });
 
   it("leaves out what is for the user only", () => {
-    const block = (audience: string[]) => ({ type: "text", text: audience.join(), annotations: { audience } });
-    expect(textOf(block(["user"]), block(["assistant"]), block(["user", "assistant"]), block([]))).toBe("assistant\nuser,assistant\n");
+    const block = (audience: string[]) => ({
+      type: "text",
+      text: audience.join(),
+      annotations: { audience },
+    });
+    expect(
+      textOf(block(["user"]), block(["assistant"]), block(["user", "assistant"]), block([])),
+    ).toBe("assistant\nuser,assistant\n");
   });
 
   it("uses structured content where there is no other", () => {
     expect(readMcpResult({ structuredContent: { a: 1 } }).text).toBe('{"a":1}');
     expect(readMcpResult({ content: [], structuredContent: [1] }).text).toBe("[1]");
-    expect(readMcpResult({ content: [{ type: "text", text: "t" }], structuredContent: { a: 1 } }).text).toBe("t");
-    expect(readMcpResult({ content: [{ type: "text", text: "" }], structuredContent: null }).text).toBe("\nnull");
+    expect(
+      readMcpResult({ content: [{ type: "text", text: "t" }], structuredContent: { a: 1 } }).text,
+    ).toBe("t");
+    expect(
+      readMcpResult({ content: [{ type: "text", text: "" }], structuredContent: null }).text,
+    ).toBe("\nnull");
     const image = { type: "image", mimeType: "image/x", data: "AAAA" };
-    expect(readMcpResult({ content: [image], structuredContent: { a: 1 } }).text).toBe('[image 1: image/x, 3 B]\n{"a":1}');
+    expect(readMcpResult({ content: [image], structuredContent: { a: 1 } }).text).toBe(
+      '[image 1: image/x, 3 B]\n{"a":1}',
+    );
   });
 
   it("survives what no specification allows", () => {
@@ -59,38 +96,74 @@ describe("an MCP result as the model reads it", () => {
       "\n[image 2: unknown type, 0 B]\n[resource , 0 B]",
     );
     for (const nothing of [undefined, null, "text", {}, { content: "text" }, { content: [] }])
-      expect(readMcpResult(nothing)).toMatchObject({ text: "(no content)", isError: false, media: [] });
+      expect(readMcpResult(nothing)).toMatchObject({
+        text: "(no content)",
+        isError: false,
+        media: [],
+      });
   });
 
   it("strips terminal colours and control characters, and keeps lines and tabs", () => {
-    expect(textOf({ type: "text", text: "\u001b[31mred\u001b[0m\u0000\tx\r\ny" })).toBe("red\tx\r\ny");
-    expect(textOf({ type: "text", text: "\u001b]8;;https://a.b\u0007link\u001b]8;;\u001b\\!\u001b[?25l\u009b1m." })).toBe("link!1m.");
-    expect(textOf({ type: "image", mimeType: "image/\u001b[31mred", data: "" })).toBe("[image 1: image/red, 0 B]");
+    expect(textOf({ type: "text", text: "\u001b[31mred\u001b[0m\u0000\tx\r\ny" })).toBe(
+      "red\tx\r\ny",
+    );
+    expect(
+      textOf({
+        type: "text",
+        text: "\u001b]8;;https://a.b\u0007link\u001b]8;;\u001b\\!\u001b[?25l\u009b1m.",
+      }),
+    ).toBe("link!1m.");
+    expect(textOf({ type: "image", mimeType: "image/\u001b[31mred", data: "" })).toBe(
+      "[image 1: image/red, 0 B]",
+    );
   });
 
   it("cuts a block that nobody knows, whatever is in it", () => {
     const text = textOf({ type: "hologram", data: "A".repeat(1_000_000) });
     expect(text.length).toBeLessThan(4100);
-    expect(text).toMatch(/^\{"type":"hologram","data":"A+… \[cut: the block had 1000029 characters\]$/);
+    expect(text).toMatch(
+      /^\{"type":"hologram","data":"A+… \[cut: the block had 1000029 characters\]$/,
+    );
   });
 
   it("keeps what the server sent for those who speak MCP, what is for the user included", () => {
-    const content = [{ type: "text", text: "t", annotations: { audience: ["user"] } }, { type: "hologram" }];
-    const result = { content, structuredContent: { a: 1 }, isError: true, _meta: { secret: 1 }, resultType: "complete" };
-    expect(readMcpResult(result).raw).toEqual({ content, structuredContent: { a: 1 }, isError: true });
+    const content = [
+      { type: "text", text: "t", annotations: { audience: ["user"] } },
+      { type: "hologram" },
+    ];
+    const result = {
+      content,
+      structuredContent: { a: 1 },
+      isError: true,
+      _meta: { secret: 1 },
+      resultType: "complete",
+    };
+    expect(readMcpResult(result).raw).toEqual({
+      content,
+      structuredContent: { a: 1 },
+      isError: true,
+    });
     expect(readMcpResult({ content: "none" }).raw).toEqual({ content: [] });
   });
 });
 
 const base64 = (...bytes: (number | string)[]) =>
-  Buffer.concat(bytes.map((part) => (typeof part === "number" ? Buffer.from([part]) : Buffer.from(part, "latin1")))).toString("base64");
+  Buffer.concat(
+    bytes.map((part) =>
+      typeof part === "number" ? Buffer.from([part]) : Buffer.from(part, "latin1"),
+    ),
+  ).toString("base64");
 
 const PNG = base64(0x89, "PNG\r\n", 0x1a, "\n", "and more");
 const JPEG = base64(0xff, 0xd8, 0xff, 0xe0, "and more");
 
 describe("an image or a sound for a model", () => {
   const mediaOf = (...content: unknown[]) => readMcpResult({ content }).media;
-  const image = (data: unknown, mimeType: unknown = "image/png") => ({ type: "image", data, mimeType });
+  const image = (data: unknown, mimeType: unknown = "image/png") => ({
+    type: "image",
+    data,
+    mimeType,
+  });
 
   it.each([
     ["image", PNG, "image/png"],
@@ -121,7 +194,10 @@ describe("an image or a sound for a model", () => {
     ["no base64", image(`${PNG}!`)],
     ["a length that base64 cannot have", image("A".repeat(17))],
     ["one for the user only", { ...image(PNG), annotations: { audience: ["user"] } }],
-    ["a file in a resource", { type: "resource", resource: { uri: "x:y", blob: PNG, mimeType: "application/pdf" } }],
+    [
+      "a file in a resource",
+      { type: "resource", resource: { uri: "x:y", blob: PNG, mimeType: "application/pdf" } },
+    ],
     [
       "a resource of which only the address is there",
       { type: "resource_link", uri: "https://a.b/c.png", mimeType: "image/png", name: "c" },
@@ -133,15 +209,25 @@ describe("an image or a sound for a model", () => {
   it("is spelled as JSON APIs take it, however the server spelled it", () => {
     const bytes = base64(0x89, "PNG\r\n", 0x1a, "\n", 0xfb, 0xff, 0xfe, "x");
     const url = bytes.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-    for (const data of [bytes, url, `data:image/png;base64,${bytes}`, bytes.replace(/(.{4})/g, "$1\r\n"), ` ${bytes}\n`])
+    for (const data of [
+      bytes,
+      url,
+      `data:image/png;base64,${bytes}`,
+      bytes.replace(/(.{4})/g, "$1\r\n"),
+      ` ${bytes}\n`,
+    ])
       expect(mediaOf(image(data)), data).toMatchObject([{ mediaType: "image/png", data: bytes }]);
   });
 
   it("may be embedded as a resource", () => {
     const result = readMcpResult({
-      content: [{ type: "resource", resource: { uri: "file:///a.png", mimeType: "image/png", blob: JPEG } }],
+      content: [
+        { type: "resource", resource: { uri: "file:///a.png", mimeType: "image/png", blob: JPEG } },
+      ],
     });
     expect(result.text).toBe("[resource file:///a.png: image/jpeg, 12 B]");
-    expect(result.media).toMatchObject([{ kind: "image", mediaType: "image/jpeg", label: "resource file:///a.png: image/jpeg, 12 B" }]);
+    expect(result.media).toMatchObject([
+      { kind: "image", mediaType: "image/jpeg", label: "resource file:///a.png: image/jpeg, 12 B" },
+    ]);
   });
 });

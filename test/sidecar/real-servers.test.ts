@@ -30,7 +30,9 @@ beforeAll(() => {
 afterAll(async () => {
   for (const name of Object.keys(SECRETS)) delete process.env[name];
   const { url, token } = await sidecar.endpoint();
-  const { servers } = (await (await fetch(`${url}/servers`, { headers: { authorization: `Bearer ${token}` } })).json()) as {
+  const { servers } = (await (
+    await fetch(`${url}/servers`, { headers: { authorization: `Bearer ${token}` } })
+  ).json()) as {
     servers: { pid: number }[];
   };
   await sidecar.close();
@@ -44,8 +46,12 @@ describe("MCP servers from npm and PyPI", () => {
     mkdirSync(directory);
     writeFileSync(join(directory, "a.txt"), "content of a");
     const target = command(`npx @modelcontextprotocol/server-filesystem "${directory}"`);
-    const read = (path: string) => callMcpTool(platform, { target, toolName: "read_file", args: { path }, signal, timeoutMs });
-    expect(await read(join(directory, "a.txt"))).toMatchObject({ text: "content of a", isError: false });
+    const read = (path: string) =>
+      callMcpTool(platform, { target, toolName: "read_file", args: { path }, signal, timeoutMs });
+    expect(await read(join(directory, "a.txt"))).toMatchObject({
+      text: "content of a",
+      isError: false,
+    });
     const outside = await read("/etc/passwd");
     expect(outside.isError).toBe(true);
     expect(outside.text).toContain("Access denied");
@@ -55,12 +61,17 @@ describe("MCP servers from npm and PyPI", () => {
     const target = command(EVERYTHING);
     const tools = await listMcpTools(platform, { target, signal, timeoutMs });
     expect(tools.map(({ name }) => name)).toContain("get-structured-content");
-    expect(tools.find(({ name }) => name === "echo")?.inputSchema).toMatchObject({ type: "object", required: ["message"] });
+    expect(tools.find(({ name }) => name === "echo")?.inputSchema).toMatchObject({
+      type: "object",
+      required: ["message"],
+    });
     const call = async (toolName: string, args: Record<string, unknown> = {}) =>
       (await callMcpTool(platform, { target, toolName, args, signal, timeoutMs })).text;
     expect(await call("echo", { message: "hello" })).toBe("Echo: hello");
     expect(await call("get-tiny-image")).toMatch(/\[image 2: image\/png, \d/);
-    expect(await call("get-structured-content", { location: "New York" })).toContain('"temperature"');
+    expect(await call("get-structured-content", { location: "New York" })).toContain(
+      '"temperature"',
+    );
     expect(await call("get-resource-links", { count: 2 })).toContain("[resource_link ");
   });
 
@@ -74,7 +85,8 @@ describe("MCP servers from npm and PyPI", () => {
     });
     const environment = JSON.parse(result.text) as Record<string, string>;
     expect(environment).toMatchObject({ MY_TOKEN: "declared", HOME: process.env["HOME"] });
-    for (const secret of [...Object.values(SECRETS), (await sidecar.endpoint()).token]) expect(result.text).not.toContain(secret);
+    for (const secret of [...Object.values(SECRETS), (await sidecar.endpoint()).token])
+      expect(result.text).not.toContain(secret);
     const allowed =
       /^(?:PATH|HOME|LANG|TZ|TMPDIR|NODE_EXTRA_CA_CERTS|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|PIP_CERT|PIP_INDEX_URL|(?:HTTPS?|NO)_PROXY|npm_config_.*|UV_.*|MY_TOKEN)$/i;
     expect(Object.keys(environment).filter((name) => !allowed.test(name))).toEqual([]);
@@ -84,10 +96,18 @@ describe("MCP servers from npm and PyPI", () => {
     try {
       execFileSync("uvx", ["--version"]);
     } catch (error) {
-      throw new Error("uvx is not installed, and this test needs it: pip install uv", { cause: error });
+      throw new Error("uvx is not installed, and this test needs it: pip install uv", {
+        cause: error,
+      });
     }
     const target = command(`uvx --from "${UVX_CLOCK}" uvx-clock`, { CLOCK: "on" });
-    const result = await callMcpTool(platform, { target, toolName: "now", args: {}, signal, timeoutMs });
+    const result = await callMcpTool(platform, {
+      target,
+      toolName: "now",
+      args: {},
+      signal,
+      timeoutMs,
+    });
     const seen = JSON.parse(result.text) as { now: string; environment: string[] };
     expect(Math.abs(Date.parse(seen.now) - Date.now())).toBeLessThan(60_000);
     expect(seen.environment).toContain("CLOCK");
@@ -100,7 +120,13 @@ describe("MCP servers from npm and PyPI", () => {
     const before = await sessions();
     const results = await Promise.all(
       ["a", "b", "c"].map((message) =>
-        callMcpTool(alone, { target: command(EVERYTHING), toolName: "echo", args: { message }, signal, timeoutMs }),
+        callMcpTool(alone, {
+          target: command(EVERYTHING),
+          toolName: "echo",
+          args: { message },
+          signal,
+          timeoutMs,
+        }),
       ),
     );
     expect(results.map(({ text }) => text)).toEqual(["Echo: a", "Echo: b", "Echo: c"]);
@@ -109,14 +135,36 @@ describe("MCP servers from npm and PyPI", () => {
 
   it("a server that is reached by its URL is called the same way, with the operator's headers", async () => {
     const { url, token } = await sidecar.endpoint();
-    const { servers } = (await (await fetch(`${url}/servers`, { headers: { authorization: `Bearer ${token}` } })).json()) as {
+    const { servers } = (await (
+      await fetch(`${url}/servers`, { headers: { authorization: `Bearer ${token}` } })
+    ).json()) as {
       servers: { id: string; command: string }[];
     };
     const id = servers.find((server) => server.command === EVERYTHING)?.id;
-    const target = { kind: "url", url: `${url}/servers/${id}/mcp`, headers: { authorization: `Bearer ${token}` } } as const;
+    const target = {
+      kind: "url",
+      url: `${url}/servers/${id}/mcp`,
+      headers: { authorization: `Bearer ${token}` },
+    } as const;
     const remote = platformWith(() => Promise.resolve(null));
-    expect((await callMcpTool(remote, { target, toolName: "echo", args: { message: "far" }, signal, timeoutMs })).text).toBe("Echo: far");
-    const refused = callMcpTool(remote, { target: { ...target, headers: {} }, toolName: "echo", args: {}, signal, timeoutMs });
+    expect(
+      (
+        await callMcpTool(remote, {
+          target,
+          toolName: "echo",
+          args: { message: "far" },
+          signal,
+          timeoutMs,
+        })
+      ).text,
+    ).toBe("Echo: far");
+    const refused = callMcpTool(remote, {
+      target: { ...target, headers: {} },
+      toolName: "echo",
+      args: {},
+      signal,
+      timeoutMs,
+    });
     await expect(refused).rejects.toThrow("answered with HTTP status 401");
     const nowhere = callMcpTool(remote, {
       target: { kind: "url", url: "http://127.0.0.1:9/mcp?key=secret", headers: {} },
@@ -125,8 +173,18 @@ describe("MCP servers from npm and PyPI", () => {
       signal,
       timeoutMs,
     });
-    await expect(nowhere).rejects.toThrow(/^The MCP server http:\/\/127\.0\.0\.1:9\/mcp cannot be reached: /);
-    const commandless = callMcpTool(remote, { target: command(EVERYTHING), toolName: "echo", args: {}, signal, timeoutMs });
-    await expect(commandless).rejects.toThrow("none is configured: set MCP_SIDECAR_URL and MCP_SIDECAR_TOKEN");
+    await expect(nowhere).rejects.toThrow(
+      /^The MCP server http:\/\/127\.0\.0\.1:9\/mcp cannot be reached: /,
+    );
+    const commandless = callMcpTool(remote, {
+      target: command(EVERYTHING),
+      toolName: "echo",
+      args: {},
+      signal,
+      timeoutMs,
+    });
+    await expect(commandless).rejects.toThrow(
+      "none is configured: set MCP_SIDECAR_URL and MCP_SIDECAR_TOKEN",
+    );
   });
 });

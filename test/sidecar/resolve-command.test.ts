@@ -10,7 +10,10 @@ import { makeWorkplace, membersOf, runSidecar } from "./run-sidecar.ts";
 let directory: string;
 
 /** An installed package: its executables by name, and links to them as npm makes them. */
-function install(name: string, { version = "1.0.0", bin }: { version?: string; bin: string | Record<string, string> }): void {
+function install(
+  name: string,
+  { version = "1.0.0", bin }: { version?: string; bin: string | Record<string, string> },
+): void {
   const home = join(directory, "node_modules", name);
   mkdirSync(home, { recursive: true });
   mkdirSync(join(directory, "node_modules", ".bin"), { recursive: true });
@@ -32,8 +35,14 @@ beforeAll(() => {
 });
 
 const resolved = async (line: string) => {
-  const { file, args } = await resolveCommand(parseServerCommand(line), join(directory, "deep", "down"));
-  return [file, ...args].join(" ").replaceAll(`${directory}/node_modules/`, "").replace(process.execPath, "node");
+  const { file, args } = await resolveCommand(
+    parseServerCommand(line),
+    join(directory, "deep", "down"),
+  );
+  return [file, ...args]
+    .join(" ")
+    .replaceAll(`${directory}/node_modules/`, "")
+    .replace(process.execPath, "node");
 };
 
 describe("an installed package", () => {

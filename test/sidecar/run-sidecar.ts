@@ -31,12 +31,16 @@ afterAll(() => {
   for (const directory of workplaces.splice(0)) rmSync(directory, { recursive: true, force: true });
 });
 
-/** A directory in which `npx faulty-server` and `npx conformance-server` find the fixtures as installed packages. */
+/**
+ * A directory in which `npx faulty-server` and `npx conformance-server` find the fixtures as
+ * installed packages.
+ */
 export function makeWorkplace(): string {
   const directory = mkdtempSync(join(tmpdir(), "sidecar-test-"));
   mkdirSync(join(directory, "node_modules"));
   workplaces.push(directory);
-  for (const name of ["faulty-server", "conformance-server"]) symlinkSync(join(FIXTURES, name), join(directory, "node_modules", name));
+  for (const name of ["faulty-server", "conformance-server"])
+    symlinkSync(join(FIXTURES, name), join(directory, "node_modules", name));
   return directory;
 }
 
@@ -46,7 +50,14 @@ export async function runSidecar(env: Record<string, string> = {}): Promise<Runn
   const cwd = makeWorkplace();
   const child = fork(MAIN, [], {
     cwd,
-    env: { ...process.env, PORT: "0", MCP_SIDECAR_TOKEN: TOKEN, LOG_LEVEL: "silent", MCP_SIDECAR_STATE_DIR: stateDir, ...env },
+    env: {
+      ...process.env,
+      PORT: "0",
+      MCP_SIDECAR_TOKEN: TOKEN,
+      LOG_LEVEL: "silent",
+      MCP_SIDECAR_STATE_DIR: stateDir,
+      ...env,
+    },
     execArgv: [],
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
@@ -54,18 +65,29 @@ export async function runSidecar(env: Record<string, string> = {}): Promise<Runn
   child.stderr?.on("data", (chunk: Buffer) => (printed += chunk.toString()));
   const port = await new Promise<number>((resolve, reject) => {
     child.once("message", (message: { listening: number }) => resolve(message.listening));
-    child.once("exit", (code) => reject(new Error(`The sidecar ended with code ${code}: ${printed}`)));
+    child.once("exit", (code) =>
+      reject(new Error(`The sidecar ended with code ${code}: ${printed}`)),
+    );
   });
   const url = `http://127.0.0.1:${port}`;
   const request = (path: string, init: TestInit = {}) =>
-    fetch(url + path, { ...init, headers: { authorization: `Bearer ${TOKEN}`, "content-type": "application/json", ...init.headers } });
-  const servers = async () => ((await (await request("/servers")).json()) as { servers: Record<string, unknown>[] }).servers;
+    fetch(url + path, {
+      ...init,
+      headers: {
+        authorization: `Bearer ${TOKEN}`,
+        "content-type": "application/json",
+        ...init.headers,
+      },
+    });
+  const servers = async () =>
+    ((await (await request("/servers")).json()) as { servers: Record<string, unknown>[] }).servers;
   const end = async (signal: NodeJS.Signals = "SIGTERM") => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once("exit", resolve));
     child.kill(signal);
     await gone;
-    // The servers of this workplace, which is named in their command lines: as many as before it started, which is none.
+    // The servers of this workplace, which is named in their command lines: as many as before it
+    // started, which is none.
     if (signal === "SIGTERM") expect(processesWith(`${cwd}/`)).toEqual([]);
   };
   return { url, token: TOKEN, child, stateDir, request, servers, end };
@@ -92,7 +114,9 @@ function processes(): { pid: number; group: number }[] {
       const [state, , group] = readProc(name, "stat")
         .replace(/^.*\) /s, "")
         .split(" ");
-      return state === undefined || state === "" || state === "Z" ? [] : [{ pid: Number(name), group: Number(group) }];
+      return state === undefined || state === "" || state === "Z"
+        ? []
+        : [{ pid: Number(name), group: Number(group) }];
     });
 }
 
@@ -105,7 +129,12 @@ function readProc(pid: string, file: string): string {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");
   } catch (error) {
     // It ended while the list was read.
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")) return "";
+    if (
+      error instanceof Error &&
+      "code" in error &&
+      (error.code === "ENOENT" || error.code === "ESRCH")
+    )
+      return "";
     throw error;
   }
 }
@@ -116,8 +145,16 @@ export function memoryOf(pid: number): number {
 }
 
 /** Waits until something is so, or fails with a sentence. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>, withinMs = 5_000): Promise<void> {
-  for (const deadline = Date.now() + withinMs; !(await isSo()); await new Promise((resolve) => setTimeout(resolve, 20))) {
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  withinMs = 5_000,
+): Promise<void> {
+  for (
+    const deadline = Date.now() + withinMs;
+    !(await isSo());
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  ) {
     if (Date.now() > deadline) throw new Error(`${what}: not within ${withinMs} ms`);
   }
 }

@@ -1,5 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { identifyServer, labelServer, parseServerCommand, readLaunchedServer } from "../../src/tools/server-command.ts";
+import {
+  identifyServer,
+  labelServer,
+  parseServerCommand,
+  readLaunchedServer,
+} from "../../src/tools/server-command.ts";
 
 describe("a server command as an operator writes it", () => {
   it.each([
@@ -7,7 +12,10 @@ describe("a server command as an operator writes it", () => {
       "npx @modelcontextprotocol/server-filesystem /path/to/allowed/directory",
       ["@modelcontextprotocol/server-filesystem", "/path/to/allowed/directory"],
     ],
-    ['npx -y some-server "/path with space" \'and "this"\' a\\ b', ["-y", "some-server", "/path with space", 'and "this"', "a b"]],
+    [
+      'npx -y some-server "/path with space" \'and "this"\' a\\ b',
+      ["-y", "some-server", "/path with space", 'and "this"', "a b"],
+    ],
     ["  npx   some-server\t--glob *.txt ?", ["some-server", "--glob", "*.txt", "?"]],
     ["npx some-server -c config.json --eval", ["some-server", "-c", "config.json", "--eval"]],
     ["npx -p @scope/pkg@1.2.3 its-bin ''", ["-p", "@scope/pkg@1.2.3", "its-bin", ""]],
@@ -76,16 +84,24 @@ describe("a server command as an operator writes it", () => {
   });
 
   it("is refused in parts as it is in one piece", () => {
-    expect(() => readLaunchedServer({ command: "sh", args: ["-c", "id"] })).toThrow("must be npx or uvx");
+    expect(() => readLaunchedServer({ command: "sh", args: ["-c", "id"] })).toThrow(
+      "must be npx or uvx",
+    );
     expect(() => readLaunchedServer({ command: "npx", args: ["a\0b"] })).toThrow("NUL");
-    expect(readLaunchedServer({ command: "npx", args: ["--", "a", "-c"] })).toEqual({ packages: [], target: "a", args: ["-c"] });
+    expect(readLaunchedServer({ command: "npx", args: ["--", "a", "-c"] })).toEqual({
+      packages: [],
+      target: "a",
+      args: ["-c"],
+    });
   });
 
   it("shows in messages without its arguments and credentials", () => {
-    expect(labelServer(parseServerCommand("npx -y @scope/server@1 postgres://u:secret@host"))).toBe("npx @scope/server@1");
-    expect(labelServer(parseServerCommand("uvx --from git+https://u:secret@host/x run-x --key secret"))).toBe(
-      "uvx git+https://host/x run-x",
+    expect(labelServer(parseServerCommand("npx -y @scope/server@1 postgres://u:secret@host"))).toBe(
+      "npx @scope/server@1",
     );
+    expect(
+      labelServer(parseServerCommand("uvx --from git+https://u:secret@host/x run-x --key secret")),
+    ).toBe("uvx git+https://host/x run-x");
   });
 
   it("has one id per definition, whatever the order of its variables", async () => {

@@ -12,7 +12,13 @@ const signal = new AbortController().signal;
 const EVERYTHING = command("npx @modelcontextprotocol/server-everything");
 const OWN = { sidecarUrl: null, sidecarToken: null, logLevel: "info" } as const;
 const echo = (platform: Parameters<typeof callMcpTool>[0], message: string) =>
-  callMcpTool(platform, { target: EVERYTHING, toolName: "echo", args: { message }, signal, timeoutMs: 20_000 });
+  callMcpTool(platform, {
+    target: EVERYTHING,
+    toolName: "echo",
+    args: { message },
+    signal,
+    timeoutMs: 20_000,
+  });
 
 describe("a sidecar of the server's own", () => {
   it("is not told the server's secrets, and writes to the server's log", async () => {
@@ -39,7 +45,10 @@ describe("a sidecar of the server's own", () => {
     process.kill(Number((await sidecar.health())["pid"]), "SIGKILL");
     await until(
       "its death is noticed",
-      async () => (await sidecar.health()).message?.includes("it ended with signal SIGKILL and is being restarted") === true,
+      async () =>
+        (await sidecar.health()).message?.includes(
+          "it ended with signal SIGKILL and is being restarted",
+        ) === true,
     );
     expect((await echo(platform, "after")).text).toBe("Echo: after");
     expect((await sidecar.endpoint()).token).not.toBe(first.token);
@@ -59,8 +68,12 @@ describe("a sidecar of the server's own", () => {
       const { url, token } = await sidecar.endpoint();
       const { servers } = await (await fetch(url + "/servers", { headers: { authorization: "Bearer " + token } })).json();
       console.log(JSON.stringify({ sidecar: (await sidecar.health()).pid, server: servers[0].pid }));`;
-    const server = spawn(process.execPath, ["--input-type=module-typescript", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
-    const line = await new Promise<string>((resolve) => createInterface({ input: server.stdout }).once("line", resolve));
+    const server = spawn(process.execPath, ["--input-type=module-typescript", "-e", script], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const line = await new Promise<string>((resolve) =>
+      createInterface({ input: server.stdout }).once("line", resolve),
+    );
     const pids = JSON.parse(line) as { sidecar: number; server: number };
     expect(membersOf(pids.server)).toHaveLength(1);
     server.kill("SIGKILL");
@@ -78,11 +91,21 @@ describe("a sidecar of the server's own", () => {
 describe("a sidecar that runs elsewhere", () => {
   it("is asked for its health, and the answer says what is wrong", async () => {
     const running = await runSidecar();
-    const at = (sidecarUrl: string, sidecarToken: string) => startSidecar({ ...OWN, sidecarUrl, sidecarToken }, SILENT);
-    expect(await at(running.url, TOKEN).health()).toMatchObject({ status: "ok", servers: { running: 0 } });
-    expect(await at(running.url, "wrong").health()).toEqual({ status: "down", message: expect.stringContaining("refuses the token") });
+    const at = (sidecarUrl: string, sidecarToken: string) =>
+      startSidecar({ ...OWN, sidecarUrl, sidecarToken }, SILENT);
+    expect(await at(running.url, TOKEN).health()).toMatchObject({
+      status: "ok",
+      servers: { running: 0 },
+    });
+    expect(await at(running.url, "wrong").health()).toEqual({
+      status: "down",
+      message: expect.stringContaining("refuses the token"),
+    });
     await running.end();
-    expect(await at(running.url, TOKEN).health()).toEqual({ status: "down", message: expect.stringContaining("cannot be reached") });
+    expect(await at(running.url, TOKEN).health()).toEqual({
+      status: "down",
+      message: expect.stringContaining("cannot be reached"),
+    });
   });
 
   it("may forget everything in a restart: the next call defines its server again", async () => {
@@ -92,7 +115,9 @@ describe("a sidecar that runs elsewhere", () => {
     expect((await echo(platform, "before")).text).toBe("Echo: before");
     await first.end();
     const failing = echo(platform, "meanwhile");
-    await expect(failing).rejects.toThrow(/^The MCP server `npx @modelcontextprotocol\/server-everything` cannot be reached: /);
+    await expect(failing).rejects.toThrow(
+      /^The MCP server `npx @modelcontextprotocol\/server-everything` cannot be reached: /,
+    );
     const second = await runSidecar({ PORT: new URL(first.url).port });
     expect((await echo(platform, "after")).text).toBe("Echo: after");
     await second.end();

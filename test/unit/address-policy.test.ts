@@ -6,9 +6,16 @@ const SECRETS = { JWT_SECRET: "long enough for a test", ADMIN_PASSWORD: "a passw
 
 /** The rules of a server that is open to the network, with these exceptions. */
 const rules = (allowed = "", more: Record<string, string> = {}) =>
-  readConfig({ ...SECRETS, NODE_ENV: "production", HOST: "0.0.0.0", MCP_ALLOWED_PRIVATE_HOSTS: allowed, ...more });
+  readConfig({
+    ...SECRETS,
+    NODE_ENV: "production",
+    HOST: "0.0.0.0",
+    MCP_ALLOWED_PRIVATE_HOSTS: allowed,
+    ...more,
+  });
 
-const check = (url: string, allowed = "") => checkServerUrl(rules(allowed), new URL(url), { resolves: true });
+const check = (url: string, allowed = "") =>
+  checkServerUrl(rules(allowed), new URL(url), { resolves: true });
 const resolved = (address: string, allowed = "", hostname = "mcp.example") =>
   checkResolvedAddress(rules(allowed), { hostname, address, isEncrypted: true });
 
@@ -103,19 +110,42 @@ describe("the address of a remote MCP server", () => {
   it("may be loopback in development on loopback, but no server elsewhere may point there", () => {
     const local = rules("", { NODE_ENV: "development", HOST: "127.0.0.1" });
     const from = new URL("https://mcp.example/mcp");
-    for (const url of ["http://127.0.0.1:9/mcp", "http://localhost:9/mcp", "http://[::1]:9/mcp", "http://mcp.localhost/mcp"]) {
+    for (const url of [
+      "http://127.0.0.1:9/mcp",
+      "http://localhost:9/mcp",
+      "http://[::1]:9/mcp",
+      "http://mcp.localhost/mcp",
+    ]) {
       expect(checkServerUrl(local, new URL(url), { resolves: true }), url).toBeNull();
-      expect(checkServerUrl(local, new URL(url), { resolves: true, from: new URL("http://localhost:1/mcp") }), url).toBeNull();
+      expect(
+        checkServerUrl(local, new URL(url), {
+          resolves: true,
+          from: new URL("http://localhost:1/mcp"),
+        }),
+        url,
+      ).toBeNull();
       expect(checkServerUrl(local, new URL(url), { resolves: true, from }), url).not.toBeNull();
     }
-    expect(checkServerUrl(local, new URL("http://10.0.0.1/mcp"), { resolves: true })).toContain("private");
-    expect(checkResolvedAddress(local, { hostname: "rebound.example", address: "127.0.0.1", isEncrypted: true })).toContain("loopback");
-    expect(checkResolvedAddress(local, { hostname: "localhost", address: "::1", isEncrypted: false })).toBeNull();
+    expect(checkServerUrl(local, new URL("http://10.0.0.1/mcp"), { resolves: true })).toContain(
+      "private",
+    );
+    expect(
+      checkResolvedAddress(local, {
+        hostname: "rebound.example",
+        address: "127.0.0.1",
+        isEncrypted: true,
+      }),
+    ).toContain("loopback");
+    expect(
+      checkResolvedAddress(local, { hostname: "localhost", address: "::1", isEncrypted: false }),
+    ).toBeNull();
     for (const env of [
       { NODE_ENV: "development", HOST: "0.0.0.0" },
       { NODE_ENV: "production", HOST: "127.0.0.1" },
     ])
-      expect(checkServerUrl(rules("", env), new URL("http://127.0.0.1:9/mcp"), { resolves: true })).not.toBeNull();
+      expect(
+        checkServerUrl(rules("", env), new URL("http://127.0.0.1:9/mcp"), { resolves: true }),
+      ).not.toBeNull();
   });
 });
 
@@ -132,7 +162,8 @@ describe("the address that a name leads to", () => {
       "fd00::1",
     ])
       expect(resolved(address), address).toContain(`mcp.example leads to ${address}, which is `);
-    for (const address of ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"]) expect(resolved(address), address).toBeNull();
+    for (const address of ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
+      expect(resolved(address), address).toBeNull();
     expect(resolved("no address")).toContain("no IP address");
   });
 
@@ -141,7 +172,12 @@ describe("the address that a name leads to", () => {
     expect(resolved("172.18.0.5", "172.16.0.0/12", "my-mcp")).toBeNull();
     expect(resolved("172.18.0.5", "172.18.0.5", "my-mcp")).toBeNull();
     expect(resolved("10.0.0.5", "172.16.0.0/12", "my-mcp")).toContain("private");
-    const plain = (address: string) => checkResolvedAddress(rules("172.16.0.0/12"), { hostname: "my-mcp", address, isEncrypted: false });
+    const plain = (address: string) =>
+      checkResolvedAddress(rules("172.16.0.0/12"), {
+        hostname: "my-mcp",
+        address,
+        isEncrypted: false,
+      });
     expect(plain("172.18.0.5")).toBeNull();
     expect(plain("8.8.8.8")).toContain("plain http");
   });
@@ -157,14 +193,31 @@ describe("the address that a name leads to", () => {
 
 describe("MCP_ALLOWED_PRIVATE_HOSTS", () => {
   it("is names, addresses and networks, in one spelling", () => {
-    const { mcpAllowedPrivateHosts } = rules(" My-Mcp ,10.0.0.0/8, FD00:0::/8,[::1],127.0.0.1,,mcp.example.");
-    expect(mcpAllowedPrivateHosts).toEqual(["my-mcp", "10.0.0.0/8", "fd00::/8", "::1", "127.0.0.1", "mcp.example"]);
+    const { mcpAllowedPrivateHosts } = rules(
+      " My-Mcp ,10.0.0.0/8, FD00:0::/8,[::1],127.0.0.1,,mcp.example.",
+    );
+    expect(mcpAllowedPrivateHosts).toEqual([
+      "my-mcp",
+      "10.0.0.0/8",
+      "fd00::/8",
+      "::1",
+      "127.0.0.1",
+      "mcp.example",
+    ]);
   });
 
-  it.each(["http://my-mcp", "my-mcp:8080", "10.0.0.0/33", "fd00::/129", "my-mcp/8", "10.0.0.0/", "*", "a b", "10.0.0", "[::1"])(
-    "is refused with %s in it",
-    (text) => {
-      expect(() => rules(`fine, ${text}`)).toThrow(`MCP_ALLOWED_PRIVATE_HOSTS has "${text}"`);
-    },
-  );
+  it.each([
+    "http://my-mcp",
+    "my-mcp:8080",
+    "10.0.0.0/33",
+    "fd00::/129",
+    "my-mcp/8",
+    "10.0.0.0/",
+    "*",
+    "a b",
+    "10.0.0",
+    "[::1",
+  ])("is refused with %s in it", (text) => {
+    expect(() => rules(`fine, ${text}`)).toThrow(`MCP_ALLOWED_PRIVATE_HOSTS has "${text}"`);
+  });
 });

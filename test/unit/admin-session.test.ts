@@ -24,10 +24,16 @@ function door() {
     }
   };
   const fail = async (address: string, times: number) => {
-    for (let count = 0; count < times; count++) expect((await attempt(address, "wrong")).status).toBe(401);
+    for (let count = 0; count < times; count++)
+      expect((await attempt(address, "wrong")).status).toBe(401);
   };
   const knock = async (address: string) => (await attempt(address, PASSWORD)).status;
-  return { attempt, fail, knock, counted: () => (things.get("admin-sign-in") as Map<string, unknown>).size };
+  return {
+    attempt,
+    fail,
+    knock,
+    counted: () => (things.get("admin-sign-in") as Map<string, unknown>).size,
+  };
 }
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"] }));
@@ -59,7 +65,8 @@ describe("an operator who mistyped the password", () => {
 describe("an attacker with many addresses", () => {
   it("cannot fill the proxy's memory", async () => {
     const { fail, counted } = door();
-    for (let block = 0; block < 10_050; block++) await fail(`10.${block >> 16}.${(block >> 8) & 255}.${block & 255}`, 1);
+    for (let block = 0; block < 10_050; block++)
+      await fail(`10.${block >> 16}.${(block >> 8) & 255}.${block & 255}`, 1);
     expect(counted()).toBe(10_000);
   });
 });
@@ -68,7 +75,9 @@ describe("a session", () => {
   it("ends after twelve hours, and with the secret that signed it", async () => {
     const { token } = await door().attempt("192.0.2.1", PASSWORD);
     await requireSession(config, token);
-    await expect(requireSession(readConfig({ JWT_SECRET: "another secret", ADMIN_PASSWORD: PASSWORD }), token)).rejects.toMatchObject({
+    await expect(
+      requireSession(readConfig({ JWT_SECRET: "another secret", ADMIN_PASSWORD: PASSWORD }), token),
+    ).rejects.toMatchObject({
       status: 401,
     });
     vi.advanceTimersByTime(12 * 60 * MINUTE - 2000);

@@ -1,4 +1,6 @@
-/** The rules of ARCHITECTURE.md that a machine can check. Each is shown to fail on a planted fault. */
+/**
+ * The rules of ARCHITECTURE.md that a machine can check. Each is shown to fail on a planted fault.
+ */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,8 +11,9 @@ import { describe, expect, it } from "vitest";
 const ROOT = resolve(import.meta.dirname, "../..");
 const MAX_LINES = 300;
 /**
- * Free plans of Cloudflare allow 3 MB. What is measured here is 2.26 MB, of which 1.5 MB are the two vocabularies of the
- * tokenizer and 0.1 MB are prices. They cost nothing at the start (44 ms with and without): they are read when a record without usage comes.
+ * Free plans of Cloudflare allow 3 MB. What is measured here is 2.26 MB, of which 1.5 MB are the
+ * two vocabularies of the tokenizer and 0.1 MB are prices. They cost nothing at the start (44 ms
+ * with and without): they are read when a record without usage comes.
  */
 const MAX_WORKER_GZIP_BYTES = 2_300_000;
 /** What only Node has: it must not be dragged into the Worker. */
@@ -32,7 +35,10 @@ interface Room {
   types?: string[];
 }
 
-/** Who may import whom. A request goes from left to right: routes → auth → tools → upstream → loop → stream → record. */
+/**
+ * Who may import whom. A request goes from left to right: routes → auth → tools → upstream → loop →
+ * stream → record.
+ */
 const ROOMS: Record<string, Room> = {
   "src/openai": { imports: [] },
   "src/config.ts": { imports: ["src/record/price-overrides.ts"] },
@@ -43,7 +49,10 @@ const ROOMS: Record<string, Room> = {
   "src/loop": { imports: ["src/openai", "src/stream"], types: ["src/platform.ts", "src/record"] },
   "src/stream": { imports: ["src/openai"] },
   "src/record": { imports: ["src/openai"], types: ["src/platform.ts"] },
-  "src/store": { imports: ["src/openai", "drizzle", "src/record/histogram.ts"], types: ["src/record"] },
+  "src/store": {
+    imports: ["src/openai", "drizzle", "src/record/histogram.ts"],
+    types: ["src/record"],
+  },
   "src/routes": {
     imports: [
       "src/openai",
@@ -60,11 +69,31 @@ const ROOMS: Record<string, Room> = {
     types: ["src/config.ts"],
   },
   "src/mcp-router": {
-    imports: ["src/openai", "src/platform.ts", "src/config.ts", "src/auth", "src/tools", "src/stream", "src/record", "src/store"],
+    imports: [
+      "src/openai",
+      "src/platform.ts",
+      "src/config.ts",
+      "src/auth",
+      "src/tools",
+      "src/stream",
+      "src/record",
+      "src/store",
+    ],
   },
   "src/app.ts": { imports: ["src/openai", "src/routes"], types: ["src/platform.ts"] },
   "src/node": { imports: ["src", "drizzle", "mcp-sidecar/child-environment.ts"] },
-  workers: { imports: ["src/app.ts", "src/config.ts", "src/openai", "src/platform.ts", "src/record", "src/store", "src/tools", "drizzle"] },
+  workers: {
+    imports: [
+      "src/app.ts",
+      "src/config.ts",
+      "src/openai",
+      "src/platform.ts",
+      "src/record",
+      "src/store",
+      "src/tools",
+      "drizzle",
+    ],
+  },
   "mcp-sidecar": { imports: ["src/tools/server-command.ts"] },
   drizzle: { imports: [] },
 };
@@ -83,19 +112,26 @@ const PACKAGES: Record<string, string[]> = {
 const within = (path: string, room: string) => path === room || path.startsWith(`${room}/`);
 
 function importsOf(text: string): { target: string; isType: boolean }[] {
-  return [...text.matchAll(/^\s*(?:import|export)\s+(type\s)?(?:[^;'"]*?\sfrom\s+)?["']([^"']+)["']/gm)].map(([, type, target]) => ({
+  return [
+    ...text.matchAll(/^\s*(?:import|export)\s+(type\s)?(?:[^;'"]*?\sfrom\s+)?["']([^"']+)["']/gm),
+  ].map(([, type, target]) => ({
     target: target ?? "",
     isType: type !== undefined,
   }));
 }
 
-function faultOf(path: string, { target, isType }: { target: string; isType: boolean }): string | null {
+function faultOf(
+  path: string,
+  { target, isType }: { target: string; isType: boolean },
+): string | null {
   const home = Object.keys(ROOMS).find((room) => within(path, room));
   const room = home === undefined ? undefined : ROOMS[home];
   if (home === undefined || room === undefined) return `${path} is in no room of the table`;
   if (!target.startsWith(".")) {
     const owners = Object.entries(PACKAGES).find(([name]) => within(target, name))?.[1];
-    return owners === undefined || owners.some((owner) => within(path, owner)) ? null : `${path} may not import ${target}`;
+    return owners === undefined || owners.some((owner) => within(path, owner))
+      ? null
+      : `${path} may not import ${target}`;
   }
   const file = relative(ROOT, resolve(ROOT, dirname(path), target));
   if (within(file, "node_modules")) return null;
@@ -117,7 +153,12 @@ const longFiles = (files: Record<string, string>): string[] =>
 
 const variableFaults = (files: Record<string, string>): string[] =>
   Object.entries(files)
-    .filter(([path, text]) => within(path, "src") && !within(path, "src/node") && /\b(?:process|Buffer)\.|["']node:/.test(text))
+    .filter(
+      ([path, text]) =>
+        within(path, "src") &&
+        !within(path, "src/node") &&
+        /\b(?:process|Buffer)\.|["']node:/.test(text),
+    )
     .map(([path]) => path);
 
 function filesUnder(...directories: string[]): Record<string, string> {
@@ -132,7 +173,9 @@ function filesUnder(...directories: string[]): Record<string, string> {
 /** Every folder of ours, so that a new one is not forgotten. */
 function everyFolder(): string[] {
   const foreign = new Set(["node_modules", "dist", "coverage", "data"]);
-  const folders = readdirSync(ROOT, { withFileTypes: true }).filter((entry) => entry.isDirectory() && !entry.name.startsWith("."));
+  const folders = readdirSync(ROOT, { withFileTypes: true }).filter(
+    (entry) => entry.isDirectory() && !entry.name.startsWith("."),
+  );
   return folders.map(({ name }) => name).filter((name) => !foreign.has(name));
 }
 
@@ -155,12 +198,16 @@ describe("the architecture", () => {
       "src/unknown/h.ts": 'import "../app.ts";',
     };
     expect(importFaults(planted)).toHaveLength(Object.keys(planted).length);
-    expect(importFaults({ "src/loop/d.ts": 'import type { OpenTurn } from "../record/open-turn.ts";' })).toEqual([]);
+    expect(
+      importFaults({ "src/loop/d.ts": 'import type { OpenTurn } from "../record/open-turn.ts";' }),
+    ).toEqual([]);
   });
 
   it(`has no file of more than ${MAX_LINES} lines, tests included`, () => {
     expect(longFiles(filesUnder(...everyFolder()))).toEqual([]);
-    expect(longFiles({ "a.ts": "x\n".repeat(MAX_LINES + 1), "b.ts": "x\n".repeat(MAX_LINES) })).toEqual(["a.ts"]);
+    expect(
+      longFiles({ "a.ts": "x\n".repeat(MAX_LINES + 1), "b.ts": "x\n".repeat(MAX_LINES) }),
+    ).toEqual(["a.ts"]);
   });
 
   it("names no runtime in the core", () => {
@@ -178,15 +225,24 @@ describe("the architecture", () => {
     const directory = mkdtempSync(join(tmpdir(), "proxy-planted-"));
     const compile = (fault: string) => {
       writeFileSync(join(directory, "fault.ts"), fault);
-      const config = { extends: join(ROOT, "tsconfig.core.json"), include: [join(directory, "*.ts")], exclude: [] };
+      const config = {
+        extends: join(ROOT, "tsconfig.core.json"),
+        include: [join(directory, "*.ts")],
+        exclude: [],
+      };
       writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(config));
-      const { status, stdout } = spawnSync(process.execPath, [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", directory], {
-        encoding: "utf8",
-      });
+      const { status, stdout } = spawnSync(
+        process.execPath,
+        [join(ROOT, "node_modules/typescript/bin/tsc"), "-p", directory],
+        {
+          encoding: "utf8",
+        },
+      );
       return { status, stdout };
     };
     expect(compile("export const fine = fetch;")).toEqual({ status: 0, stdout: "" });
-    for (const name of ["process", "Buffer", "__dirname"]) expect(compile(`export const fault = ${name};`).stdout).toContain("error TS");
+    for (const name of ["process", "Buffer", "__dirname"])
+      expect(compile(`export const fault = ${name};`).stdout).toContain("error TS");
     expect(compile('export { readFileSync } from "node:fs";').stdout).toContain("error TS");
     rmSync(directory, { recursive: true });
   });
@@ -194,25 +250,43 @@ describe("the architecture", () => {
 
 describe("the Worker's bundle", () => {
   const forbidden = (text: string) =>
-    FORBIDDEN_IN_WORKER.filter((name) => text.includes(`"${name}"`) || text.includes(`node_modules/${name}`));
+    FORBIDDEN_IN_WORKER.filter(
+      (name) => text.includes(`"${name}"`) || text.includes(`node_modules/${name}`),
+    );
 
   it("stays small, and holds nothing that only Node has", () => {
     const directory = mkdtempSync(join(tmpdir(), "proxy-bundle-"));
     const wrangler = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
     const env = { ...process.env, WRANGLER_SEND_METRICS: "false", CI: "1" };
-    execFileSync(process.execPath, [wrangler, "deploy", "--dry-run", "--outdir", directory, "--metafile", join(directory, "meta.json")], {
-      cwd: ROOT,
-      env,
-      stdio: "pipe",
-    });
+    execFileSync(
+      process.execPath,
+      [
+        wrangler,
+        "deploy",
+        "--dry-run",
+        "--outdir",
+        directory,
+        "--metafile",
+        join(directory, "meta.json"),
+      ],
+      {
+        cwd: ROOT,
+        env,
+        stdio: "pipe",
+      },
+    );
     const parts = readdirSync(directory)
       .filter((name) => /\.(js|wasm)$/.test(name))
       .map((name) => readFileSync(join(directory, name)));
     const meta = readFileSync(join(directory, "meta.json"), "utf8");
     rmSync(directory, { recursive: true });
     expect(parts.length).toBeGreaterThan(0);
-    expect(parts.reduce((total, bytes) => total + gzipSync(bytes).byteLength, 0)).toBeLessThan(MAX_WORKER_GZIP_BYTES);
+    expect(parts.reduce((total, bytes) => total + gzipSync(bytes).byteLength, 0)).toBeLessThan(
+      MAX_WORKER_GZIP_BYTES,
+    );
     expect(forbidden(meta)).toEqual([]);
-    expect(forbidden('{"inputs":{"node_modules/undici/index.js":{}},"imports":[{"path":"node:fs"}]}')).toEqual(["undici", "node:fs"]);
+    expect(
+      forbidden('{"inputs":{"node_modules/undici/index.js":{}},"imports":[{"path":"node:fs"}]}'),
+    ).toEqual(["undici", "node:fs"]);
   });
 });

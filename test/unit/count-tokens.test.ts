@@ -2,24 +2,45 @@
 import { describe, expect, it } from "vitest";
 import { countAnswer, countPrompt, openTokenCounter } from "../../src/record/count-tokens.ts";
 
-const TRANSLATOR = "You are a helpful, pattern-following assistant that translates corporate jargon into plain English.";
+const TRANSLATOR =
+  "You are a helpful, pattern-following assistant that translates corporate jargon into plain English.";
 /** `example_messages` of https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken */
 const MESSAGES = [
   { role: "system", content: TRANSLATOR },
-  { role: "system", name: "example_user", content: "New synergies will help drive top-line growth." },
-  { role: "system", name: "example_assistant", content: "Things working well together will increase revenue." },
   {
     role: "system",
     name: "example_user",
-    content: "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
+    content: "New synergies will help drive top-line growth.",
   },
-  { role: "system", name: "example_assistant", content: "Let's talk later when we're less busy about how to do better." },
-  { role: "user", content: "This late pivot means we don't have time to boil the ocean for the client deliverable." },
+  {
+    role: "system",
+    name: "example_assistant",
+    content: "Things working well together will increase revenue.",
+  },
+  {
+    role: "system",
+    name: "example_user",
+    content:
+      "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
+  },
+  {
+    role: "system",
+    name: "example_assistant",
+    content: "Let's talk later when we're less busy about how to do better.",
+  },
+  {
+    role: "user",
+    content:
+      "This late pivot means we don't have time to boil the ocean for the client deliverable.",
+  },
 ];
 /** `tools` and `example_messages` of the same page. */
 const WEATHER = {
   messages: [
-    { role: "system", content: "You are a helpful assistant that can answer to questions about the weather." },
+    {
+      role: "system",
+      content: "You are a helpful assistant that can answer to questions about the weather.",
+    },
     { role: "user", content: "What's the weather like in San Francisco?" },
   ],
   tools: [
@@ -32,7 +53,11 @@ const WEATHER = {
           type: "object",
           properties: {
             location: { type: "string", description: "The city and state, e.g. San Francisco, CA" },
-            unit: { type: "string", description: "The unit of temperature to return", enum: ["celsius", "fahrenheit"] },
+            unit: {
+              type: "string",
+              description: "The unit of temperature to return",
+              enum: ["celsius", "fahrenheit"],
+            },
           },
           required: ["location"],
         },
@@ -64,10 +89,17 @@ describe("the count of a prompt's tokens", () => {
     const counter = await openTokenCounter("gpt-4o");
     const withSchema = (parameters: unknown) =>
       countPrompt({ tools: [{ type: "function", function: { name: "f", parameters } }] }, counter);
-    const nested = (schema: unknown) => ({ type: "object", properties: { a: { type: "array", items: { anyOf: [schema] } } } });
+    const nested = (schema: unknown) => ({
+      type: "object",
+      properties: { a: { type: "array", items: { anyOf: [schema] } } },
+    });
     const plain = withSchema(nested({ type: "string" }));
-    expect(withSchema(nested({ type: "string", enum: ["celsius", "fahrenheit"] }))).toBeGreaterThan(plain);
-    expect(withSchema(nested({ type: "object", properties: { city: { type: ["string", "null"] } } }))).toBeGreaterThan(plain);
+    expect(withSchema(nested({ type: "string", enum: ["celsius", "fahrenheit"] }))).toBeGreaterThan(
+      plain,
+    );
+    expect(
+      withSchema(nested({ type: "object", properties: { city: { type: ["string", "null"] } } })),
+    ).toBeGreaterThan(plain);
     let deep: unknown = { type: "string" };
     for (let depth = 0; depth < 50_000; depth++) deep = nested(deep);
     expect(withSchema(deep)).toBeLessThan(200);
@@ -75,9 +107,14 @@ describe("the count of a prompt's tokens", () => {
 
   it("holds the texts of content parts, and no image", async () => {
     const counter = await openTokenCounter("gpt-4o");
-    const image = { type: "image_url", image_url: { url: `data:image/png;base64,${"AAAA".repeat(1000)}` } };
+    const image = {
+      type: "image_url",
+      image_url: { url: `data:image/png;base64,${"AAAA".repeat(1000)}` },
+    };
     const parts = [{ type: "text", text: "tiktoken is great!" }, image];
-    expect(countPrompt({ messages: [{ role: "user", content: parts }] }, counter)).toBe(3 + 3 + 1 + 6);
+    expect(countPrompt({ messages: [{ role: "user", content: parts }] }, counter)).toBe(
+      3 + 3 + 1 + 6,
+    );
   });
 
   it("holds calls of tools, by whatever name", async () => {
@@ -85,12 +122,20 @@ describe("the count of a prompt's tokens", () => {
     const call = { name: "get_current_weather", arguments: '{"location":"Paris"}' };
     const calls = [
       { tool_calls: [{ id: "call_1", type: "function", function: call }] },
-      { tool_calls: [{ id: "call_1", type: "custom", custom: { name: call.name, input: call.arguments } }] },
+      {
+        tool_calls: [
+          { id: "call_1", type: "custom", custom: { name: call.name, input: call.arguments } },
+        ],
+      },
       { function_call: call },
     ];
-    const counts = calls.map((message) => countPrompt({ messages: [{ role: "assistant", content: null, ...message }] }, counter));
+    const counts = calls.map((message) =>
+      countPrompt({ messages: [{ role: "assistant", content: null, ...message }] }, counter),
+    );
     expect(new Set(counts).size).toBe(1);
-    expect(counts[0]).toBe(3 + 3 + 1 + 3 + counter.count(call.name) + counter.count(call.arguments));
+    expect(counts[0]).toBe(
+      3 + 3 + 1 + 3 + counter.count(call.name) + counter.count(call.arguments),
+    );
   });
 });
 
@@ -101,8 +146,12 @@ describe("the count of an answer's tokens", () => {
     expect(counter.count(text)).toBe(9);
     expect(countAnswer({ role: "assistant", content: text }, counter)).toBe(9);
     expect(countAnswer({ content: null, refusal: text }, counter)).toBe(9);
-    expect(countAnswer({ content: text, reasoning_content: text, reasoning: text }, counter)).toBe(18);
-    expect(countAnswer({ tool_calls: [{ function: { name: text, arguments: text } }] }, counter)).toBe(9 + 9 + 3);
+    expect(countAnswer({ content: text, reasoning_content: text, reasoning: text }, counter)).toBe(
+      18,
+    );
+    expect(
+      countAnswer({ tool_calls: [{ function: { name: text, arguments: text } }] }, counter),
+    ).toBe(9 + 9 + 3);
     expect(countAnswer({ content: null }, counter)).toBe(0);
   });
 });
@@ -114,7 +163,8 @@ describe("the count of a text's tokens", () => {
 
   it("takes half a surrogate pair, a byte order mark and NUL", async () => {
     const counter = await openTokenCounter("gpt-4o");
-    for (const text of ["\ud83c", "\ufeff", "a\u0000b", "\ufeff\ud800\udfff\ufeff"]) expect(counter.count(text)).toBeGreaterThan(0);
+    for (const text of ["\ud83c", "\ufeff", "a\u0000b", "\ufeff\ud800\udfff\ufeff"])
+      expect(counter.count(text)).toBeGreaterThan(0);
     expect(counter.count("")).toBe(0);
   });
 

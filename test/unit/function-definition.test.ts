@@ -6,7 +6,8 @@ type Json = Record<string, unknown>;
 const TEXT = { type: "string" };
 const NUMBER = { type: "number" };
 
-const parametersOf = (parameters: Json) => functionDefinition({ name: "a", description: "", parameters })["parameters"] as Json;
+const parametersOf = (parameters: Json) =>
+  functionDefinition({ name: "a", description: "", parameters })["parameters"] as Json;
 const object = (properties: Json, more: Json = {}) => ({ type: "object", properties, ...more });
 
 describe("the parameters of a function", () => {
@@ -27,7 +28,11 @@ describe("the parameters of a function", () => {
       object({ "x-mcp-header": TEXT, $schema: TEXT, items: TEXT }),
       object({ "x-mcp-header": TEXT, $schema: TEXT, items: TEXT }),
     ],
-    ["no properties that are no schemas", object({ a: TEXT, b: "string", c: null, d: [TEXT], e: true }), object({ a: TEXT, e: true })],
+    [
+      "no properties that are no schemas",
+      object({ a: TEXT, b: "string", c: null, d: [TEXT], e: true }),
+      object({ a: TEXT, e: true }),
+    ],
     [
       "no demand for properties that are not there",
       object({ a: TEXT }, { required: ["a", "b", 1] }),
@@ -46,7 +51,10 @@ describe("the parameters of a function", () => {
     [
       "what a reference at the root leads to",
       { $ref: "#/definitions/A", definitions: { A: object({ a: TEXT }, { required: ["a"] }) } },
-      object({ a: TEXT }, { definitions: { A: object({ a: TEXT }, { required: ["a"] }) }, required: ["a"] }),
+      object(
+        { a: TEXT },
+        { definitions: { A: object({ a: TEXT }, { required: ["a"] }) }, required: ["a"] },
+      ),
     ],
     [
       "values that look like schemas as values",
@@ -58,7 +66,10 @@ describe("the parameters of a function", () => {
   });
 
   it("has the properties of all alternatives at the root, and the rule in words", () => {
-    const anyOf = [object({ id: TEXT, a: TEXT }, { required: ["id", "a"] }), object({ id: TEXT, a: NUMBER }, { required: ["id"] })];
+    const anyOf = [
+      object({ id: TEXT, a: TEXT }, { required: ["id", "a"] }),
+      object({ id: TEXT, a: NUMBER }, { required: ["id"] }),
+    ];
     expect(parametersOf({ type: "object", anyOf, description: "Who." })).toEqual({
       ...object({ id: TEXT, a: { anyOf: [TEXT, NUMBER] } }),
       required: ["id"],
@@ -73,19 +84,31 @@ describe("the parameters of a function", () => {
       $defs: { B: object({ b: TEXT }) },
     };
     const { description, ...schema } = parametersOf(parameters);
-    expect(schema).toEqual({ ...object({ a: TEXT, b: TEXT }), $defs: parameters.$defs, required: ["a"] });
+    expect(schema).toEqual({
+      ...object({ a: TEXT, b: TEXT }),
+      $defs: parameters.$defs,
+      required: ["a"],
+    });
     expect(description).toContain('"not":{"required":["c"]}');
   });
 
   it("does not go round in a schema that refers to itself", () => {
-    expect(parametersOf({ $ref: "#/$defs/A", $defs: { A: { $ref: "#/$defs/A" } } })).toMatchObject(object({}));
+    expect(parametersOf({ $ref: "#/$defs/A", $defs: { A: { $ref: "#/$defs/A" } } })).toMatchObject(
+      object({}),
+    );
     expect(parametersOf({ $ref: "#" })).toMatchObject(object({}));
     expect(parametersOf(object({ a: { $ref: "#" } }))).toEqual(object({ a: { $ref: "#" } }));
   });
 
   it("is spelled the same each time, and says nothing of strict", () => {
-    const tool = { name: "a", description: "b", parameters: object({ z: TEXT, a: NUMBER }, { required: ["z"] }) };
-    expect(JSON.stringify(functionDefinition(tool))).toBe(JSON.stringify(functionDefinition(structuredClone(tool))));
+    const tool = {
+      name: "a",
+      description: "b",
+      parameters: object({ z: TEXT, a: NUMBER }, { required: ["z"] }),
+    };
+    expect(JSON.stringify(functionDefinition(tool))).toBe(
+      JSON.stringify(functionDefinition(structuredClone(tool))),
+    );
     expect(Object.keys(functionDefinition(tool))).toEqual(["name", "description", "parameters"]);
   });
 });
@@ -93,8 +116,15 @@ describe("the parameters of a function", () => {
 describe("the description of a function", () => {
   it("has at most 1024 characters, and goes on where there is no limit", () => {
     const words = Array.from({ length: 400 }, (_, index) => `word${index}`).join(" ");
-    const definition = functionDefinition({ name: "a", description: words, parameters: object({ a: TEXT }, { description: "Own." }) });
-    const [start, rest] = [String(definition["description"]), String((definition["parameters"] as Json)["description"])];
+    const definition = functionDefinition({
+      name: "a",
+      description: words,
+      parameters: object({ a: TEXT }, { description: "Own." }),
+    });
+    const [start, rest] = [
+      String(definition["description"]),
+      String((definition["parameters"] as Json)["description"]),
+    ];
     expect(start.length).toBeLessThanOrEqual(1024);
     expect(start).toMatch(/word\d+…$/);
     expect(rest).toMatch(/^… word\d+ .*word399\nOwn\.$/);
@@ -106,6 +136,8 @@ describe("the description of a function", () => {
     const { description } = functionDefinition({ name: "a", description: emoji, parameters: {} });
     expect(String(description).isWellFormed()).toBe(true);
     const fits = "x".repeat(1024);
-    expect(functionDefinition({ name: "a", description: fits, parameters: {} })["description"]).toBe(fits);
+    expect(
+      functionDefinition({ name: "a", description: fits, parameters: {} })["description"],
+    ).toBe(fits);
   });
 });

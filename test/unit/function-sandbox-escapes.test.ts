@@ -36,7 +36,11 @@ const HOST_NAMES = [
 
 describe("code in the sandbox", () => {
   it("finds none of the host's names", async () => {
-    expect(await valueOf(`return ${JSON.stringify(HOST_NAMES)}.filter((name) => typeof globalThis[name] !== "undefined");`)).toEqual([]);
+    expect(
+      await valueOf(
+        `return ${JSON.stringify(HOST_NAMES)}.filter((name) => typeof globalThis[name] !== "undefined");`,
+      ),
+    ).toEqual([]);
   });
 
   it.each([
@@ -47,7 +51,10 @@ describe("code in the sandbox", () => {
     ["await import('node:fs')", "could not load module 'node:fs'"],
     ["await import('data:text/javascript,export default 1')", "could not load module"],
     ["await eval('import(\"os\")')", "could not load module 'os'"],
-    ["Error.prepareStackTrace = (_, sites) => sites; const { stack } = new Error(); return stack[0].getThis()", "not a function"],
+    [
+      "Error.prepareStackTrace = (_, sites) => sites; const { stack } = new Error(); return stack[0].getThis()",
+      "not a function",
+    ],
     ["console.log.caller", "invalid property access"],
     ["(function f() { return f.caller; })().constructor('return process')()", ""],
   ])("gets nowhere with %s", async (code, message) => {
@@ -59,14 +66,27 @@ describe("code in the sandbox", () => {
   });
 
   it("finds in `this` and in a function's global only its own world", async () => {
-    expect(await valueOf("return (function () {}).constructor('return this')() === globalThis && this === globalThis;")).toBe(true);
-    expect(await valueOf("return Object.getOwnPropertyNames(console).sort();")).toEqual(["debug", "error", "info", "log", "warn"]);
+    expect(
+      await valueOf(
+        "return (function () {}).constructor('return this')() === globalThis && this === globalThis;",
+      ),
+    ).toBe(true);
+    expect(await valueOf("return Object.getOwnPropertyNames(console).sort();")).toEqual([
+      "debug",
+      "error",
+      "info",
+      "log",
+      "warn",
+    ]);
   });
 
   it("gets plain data as arguments, `__proto__` included", async () => {
     const args = '{"__proto__":{"admin":true},"constructor":{"prototype":{"admin":true}},"x":1}';
     expect(
-      await valueOf("return [args.admin, ({}).admin, Object.keys(args), Object.getPrototypeOf(args) === Object.prototype];", args),
+      await valueOf(
+        "return [args.admin, ({}).admin, Object.keys(args), Object.getPrototypeOf(args) === Object.prototype];",
+        args,
+      ),
     ).toEqual([null, null, ["__proto__", "constructor", "x"], true]);
   });
 
@@ -74,13 +94,11 @@ describe("code in the sandbox", () => {
     await run(
       "globalThis.kept = 1; Object.prototype.kept = 2; Array.prototype.map = () => 'mine'; JSON.stringify = () => '\"mine\"'; Promise.prototype.then = null; args.kept = 3;",
     );
-    expect(await valueOf("return [typeof kept, ({}).kept, [1].map((x) => x), await Promise.resolve(4), args.kept];")).toEqual([
-      "undefined",
-      null,
-      [1],
-      4,
-      null,
-    ]);
+    expect(
+      await valueOf(
+        "return [typeof kept, ({}).kept, [1].map((x) => x), await Promise.resolve(4), args.kept];",
+      ),
+    ).toEqual(["undefined", null, [1], 4, null]);
   });
 
   it("cannot mislead the sandbox by replacing what it uses", async () => {
@@ -92,12 +110,22 @@ describe("code in the sandbox", () => {
       message: "TypeError: end (line 1)",
       logs: ["line"],
     });
-    expect(await valueOf("JSON.stringify = () => 'not JSON'; Promise.prototype.then = () => {}; return { fine: 1 };")).toEqual({ fine: 1 });
-    expect(await run("Object.defineProperty(Error, Symbol.hasInstance, { value() { throw 1; } }); throw 2;")).toMatchObject({
+    expect(
+      await valueOf(
+        "JSON.stringify = () => 'not JSON'; Promise.prototype.then = () => {}; return { fine: 1 };",
+      ),
+    ).toEqual({ fine: 1 });
+    expect(
+      await run(
+        "Object.defineProperty(Error, Symbol.hasInstance, { value() { throw 1; } }); throw 2;",
+      ),
+    ).toMatchObject({
       ok: false,
       kind: "error",
     });
-    expect(await run("throw new Proxy({}, { get() { throw 1; }, getPrototypeOf() { throw 2; } });")).toMatchObject({
+    expect(
+      await run("throw new Proxy({}, { get() { throw 1; }, getPrototypeOf() { throw 2; } });"),
+    ).toMatchObject({
       ok: false,
       kind: "error",
     });
@@ -124,7 +152,8 @@ describe("code that takes too much", () => {
   it("leaves the process's memory where it was after many memory bombs", async () => {
     await run("const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1));");
     const before = process.memoryUsage.rss();
-    for (let round = 0; round < 15; round++) await run("const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1));");
+    for (let round = 0; round < 15; round++)
+      await run("const all = []; for (;;) all.push(new Uint8Array(1e6).fill(1));");
     expect((process.memoryUsage.rss() - before) / 1e6).toBeLessThan(200);
   });
 
@@ -143,8 +172,13 @@ describe("code that takes too much", () => {
   });
 
   it("survives a deeply nested regular expression and argument", async () => {
-    expect((await run("return new RegExp('('.repeat(1e5) + ')'.repeat(1e5)).source.length;")).ok).toBe(false);
-    expect(await run("return 1;", `${"[".repeat(100_000)}${"]".repeat(100_000)}`)).toMatchObject({ ok: false, kind: "stack" });
+    expect(
+      (await run("return new RegExp('('.repeat(1e5) + ')'.repeat(1e5)).source.length;")).ok,
+    ).toBe(false);
+    expect(await run("return 1;", `${"[".repeat(100_000)}${"]".repeat(100_000)}`)).toMatchObject({
+      ok: false,
+      kind: "stack",
+    });
     expect(await valueOf("return 1;")).toBe(1);
   });
 });

@@ -43,7 +43,10 @@ describe("where there is no thread to end and the clock stands still", () => {
   });
 
   it("caps the time limit that a tool asks for", async () => {
-    expect(await run("while (true) {}", 60_000)).toMatchObject({ kind: "timeout", message: "it ran longer than 1000 ms" });
+    expect(await run("while (true) {}", 60_000)).toMatchObject({
+      kind: "timeout",
+      message: "it ran longer than 1000 ms",
+    });
   });
 
   it.each([
@@ -59,17 +62,26 @@ describe("where there is no thread to end and the clock stands still", () => {
   });
 
   it("runs out of its 32 MB and goes on", async () => {
-    expect(await run("const all = []; for (;;) all.push(new Uint8Array(1e6));")).toMatchObject({ ok: false, kind: "memory" });
+    expect(await run("const all = []; for (;;) all.push(new Uint8Array(1e6));")).toMatchObject({
+      ok: false,
+      kind: "memory",
+    });
     expect(await run("return 1;")).toMatchObject({ ok: true });
   });
 
   it.each([
     ["return [3, 1, 2].sort().reverse().concat([4], 5, { a: 1 }).indexOf(4);", "3"],
     ["return Array.prototype.map.call('abc', (letter) => letter + 1);", '["a1","b1","c1"]'],
-    ["return (function () { return Array.prototype.slice.call(arguments, 1); })(1, 2, 3);", "[2,3]"],
+    [
+      "return (function () { return Array.prototype.slice.call(arguments, 1); })(1, 2, 3);",
+      "[2,3]",
+    ],
     ["class List extends Array {} return List.from([1, 2]).includes(2);", "true"],
     ["return [1, [2, [3]]].flat(Infinity).join('') + [].reduce((a, b) => a + b, 'x');", '"123x"'],
-    ["return 'a,b'.split(',').join('-').replace(/a/g, 'z').replaceAll('b', 'y').padEnd(5, '.');", '"z-y.."'],
+    [
+      "return 'a,b'.split(',').join('-').replace(/a/g, 'z').replaceAll('b', 'y').padEnd(5, '.');",
+      '"z-y.."',
+    ],
     ["return Array.from(new Uint8Array([3, 1, 2]).sort());", "[1,2,3]"],
     ["return Object.keys(Array.prototype).length + Object.keys(String.prototype).length;", "0"],
     ["return JSON.parse('{\"a\":[1]}', (key, value) => (key === '0' ? 2 : value));", '{"a":[2]}'],

@@ -6,7 +6,10 @@ import type { FunctionOutcome } from "../../src/platform.ts";
 const sandbox = createFunctionSandbox({ threads: 2 });
 afterAll(() => sandbox.close());
 
-function run(implementation: string, options: { args?: unknown; timeoutMs?: number; signal?: AbortSignal } = {}): Promise<FunctionOutcome> {
+function run(
+  implementation: string,
+  options: { args?: unknown; timeoutMs?: number; signal?: AbortSignal } = {},
+): Promise<FunctionOutcome> {
   const { args = {}, timeoutMs = 2000, signal = new AbortController().signal } = options;
   return sandbox.run({ implementation, args: JSON.stringify(args), timeoutMs }, signal);
 }
@@ -27,7 +30,9 @@ async function mainThreadDelay(running: Promise<unknown>): Promise<number> {
 
 describe("a function tool", () => {
   it("evaluates the calculator of the README", async () => {
-    const outcome = await run("return { result: eval(args.expression) };", { args: { expression: "6*7" } });
+    const outcome = await run("return { result: eval(args.expression) };", {
+      args: { expression: "6*7" },
+    });
     expect(outcome).toEqual({ ok: true, result: '{"result":42}', logs: [] });
   });
 
@@ -48,7 +53,10 @@ describe("a function tool", () => {
     const outcome = await run(
       "console.log('a', 1, { b: [2] }, null, undefined); console.error(new TypeError('c')); console.debug('zero\\u0000byte'); throw new Error('end');",
     );
-    expect(outcome).toMatchObject({ ok: false, logs: ['a 1 {"b":[2]} null undefined', "TypeError: c", "zero\u0000byte"] });
+    expect(outcome).toMatchObject({
+      ok: false,
+      logs: ['a 1 {"b":[2]} null undefined', "TypeError: c", "zero\u0000byte"],
+    });
   });
 
   it("cuts a flood of console output and says so", async () => {
@@ -67,8 +75,14 @@ describe("a function tool", () => {
     ["throw { code: 5 };", '{"code":5}'],
     ["throw null;", "null"],
     ["return {", "SyntaxError: unexpected end of the code (line 1)"],
-    ["return 1n;", "the returned value cannot be written as JSON: Do not know how to serialize a BigInt"],
-    ["const ring = {}; ring.ring = ring; return ring;", "the returned value cannot be written as JSON: circular reference"],
+    [
+      "return 1n;",
+      "the returned value cannot be written as JSON: Do not know how to serialize a BigInt",
+    ],
+    [
+      "const ring = {}; ring.ring = ring; return ring;",
+      "the returned value cannot be written as JSON: circular reference",
+    ],
     ["return () => 1;", "the returned value cannot be written as JSON: it is a function"],
     [
       "return 'x'.repeat(2e6);",
@@ -83,8 +97,15 @@ describe("a function tool", () => {
       kind: "error",
       message: expect.stringContaining("more than 1048576 characters"),
     });
-    const outcome = await sandbox.run({ implementation: "return 1;", args: "{", timeoutMs: 1000 }, new AbortController().signal);
-    expect(outcome).toMatchObject({ ok: false, kind: "error", message: expect.stringContaining("SyntaxError") });
+    const outcome = await sandbox.run(
+      { implementation: "return 1;", args: "{", timeoutMs: 1000 },
+      new AbortController().signal,
+    );
+    expect(outcome).toMatchObject({
+      ok: false,
+      kind: "error",
+      message: expect.stringContaining("SyntaxError"),
+    });
   });
 
   it("is told when it awaits what never comes", async () => {
@@ -95,12 +116,18 @@ describe("a function tool", () => {
 describe("the time limit", () => {
   it("ends an endless loop and delays the main thread by less than 50 ms", async () => {
     const delays: number[] = [];
-    // Three times, as a busy machine delays timers too; what the loop itself does, it does each time.
+    // Three times, as a busy machine delays timers too; what the loop itself does, it does each
+    // time.
     for (let round = 0; round < 3; round++) {
       const started = performance.now();
       const running = run("console.log('begun'); while (true) {}", { timeoutMs: 400 });
       delays.push(await mainThreadDelay(running));
-      expect(await running).toEqual({ ok: false, kind: "timeout", message: "it ran longer than 400 ms", logs: ["begun"] });
+      expect(await running).toEqual({
+        ok: false,
+        kind: "timeout",
+        message: "it ran longer than 400 ms",
+        logs: ["begun"],
+      });
       expect(performance.now() - started).toBeLessThan(650);
     }
     expect(Math.min(...delays)).toBeLessThan(50);
@@ -115,12 +142,19 @@ describe("the time limit", () => {
     "throw { toString() { for (;;); }, toJSON() { for (;;); } };",
     "/^(a+)+$/.test('a'.repeat(40) + 'b');",
   ])("ends %s", async (implementation) => {
-    expect(await run(implementation, { timeoutMs: 200 })).toMatchObject({ ok: false, kind: "timeout" });
+    expect(await run(implementation, { timeoutMs: 200 })).toMatchObject({
+      ok: false,
+      kind: "timeout",
+    });
   });
 
   it("ends a native call that cannot be interrupted, and the next call works", async () => {
     const started = performance.now();
-    expect(await run("return Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1);", { timeoutMs: 200 })).toMatchObject({
+    expect(
+      await run("return Array.prototype.indexOf.call({ length: 2 ** 53 - 1 }, 1);", {
+        timeoutMs: 200,
+      }),
+    ).toMatchObject({
       ok: false,
       kind: "timeout",
     });
@@ -129,14 +163,21 @@ describe("the time limit", () => {
   });
 
   it("does not let endless loops in several tools hold up a quick one", async () => {
-    const loops = [1, 2, 3].map((number) => run(`while (true) {} // ${number}`, { timeoutMs: 3000 }));
+    const loops = [1, 2, 3].map((number) =>
+      run(`while (true) {} // ${number}`, { timeoutMs: 3000 }),
+    );
     await sleep(50);
-    expect(await Promise.race([run("return 7;"), ...loops])).toMatchObject({ ok: true, result: "7" });
+    expect(await Promise.race([run("return 7;"), ...loops])).toMatchObject({
+      ok: true,
+      result: "7",
+    });
     expect((await Promise.all(loops)).map((outcome) => outcome.ok)).toEqual([false, false, false]);
   });
 
   it("does not let many calls of one endless tool hold up another tool, nor the main thread", async () => {
-    const loops = Promise.all(Array.from({ length: 8 }, () => run("while (true) {} // one", { timeoutMs: 1000 })));
+    const loops = Promise.all(
+      Array.from({ length: 8 }, () => run("while (true) {} // one", { timeoutMs: 1000 })),
+    );
     const quick = sleep(300).then(() => run("return 8;"));
     expect(await Promise.race([quick, loops])).toMatchObject({ ok: true, result: "8" });
     expect(await mainThreadDelay(loops)).toBeLessThan(300);
@@ -154,17 +195,31 @@ describe("cancelling and closing", () => {
     await sleep(100);
     const started = performance.now();
     controller.abort();
-    expect(await running).toEqual({ ok: false, kind: "cancelled", message: "the call was cancelled", logs: [] });
+    expect(await running).toEqual({
+      ok: false,
+      kind: "cancelled",
+      message: "the call was cancelled",
+      logs: [],
+    });
     expect(performance.now() - started).toBeLessThan(100);
   });
 
   it("does not begin a call whose signal has fired already", async () => {
-    expect(await run("return 1;", { signal: AbortSignal.abort() })).toMatchObject({ ok: false, kind: "cancelled" });
+    expect(await run("return 1;", { signal: AbortSignal.abort() })).toMatchObject({
+      ok: false,
+      kind: "cancelled",
+    });
   });
 
   it("answers 200 quick calls at once", async () => {
-    const outcomes = await Promise.all(Array.from({ length: 200 }, (_, number) => run("return args.number * 2;", { args: { number } })));
-    expect(outcomes.map((outcome) => outcome.ok && outcome.result)).toEqual(Array.from({ length: 200 }, (_, number) => String(number * 2)));
+    const outcomes = await Promise.all(
+      Array.from({ length: 200 }, (_, number) =>
+        run("return args.number * 2;", { args: { number } }),
+      ),
+    );
+    expect(outcomes.map((outcome) => outcome.ok && outcome.result)).toEqual(
+      Array.from({ length: 200 }, (_, number) => String(number * 2)),
+    );
   });
 
   it("cancels what runs and what waits when it is closed, and what comes later", async () => {

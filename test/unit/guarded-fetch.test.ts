@@ -38,7 +38,10 @@ async function listening(): Promise<{ port: number; reached: () => number }> {
   server.on("connection", () => (connections += 1));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => void server.close());
-  return { port: (server.address() as AddressInfo).port, reached: () => Math.max(requests, connections) };
+  return {
+    port: (server.address() as AddressInfo).port,
+    reached: () => Math.max(requests, connections),
+  };
 }
 
 function fetcher(allowed: string, lookup: LookupFunction) {
@@ -53,22 +56,29 @@ async function refusal(asking: Promise<unknown>): Promise<string> {
     () => new Error("nothing was refused"),
     (reason: unknown) => reason,
   );
-  for (let cause = error; cause instanceof Error; cause = cause.cause) if (cause instanceof AddressRefused) return cause.message;
+  for (let cause = error; cause instanceof Error; cause = cause.cause)
+    if (cause instanceof AddressRefused) return cause.message;
   throw error;
 }
 
 describe("a name that leads to a private address", () => {
-  it.each([["127.0.0.1"], ["::1"], ["10.0.0.1"], ["169.254.169.254"], ["::ffff:127.0.0.1"], ["8.8.8.8", "127.0.0.1"]])(
-    "is not connected to (%s)",
-    async (...addresses) => {
-      const { port, reached } = await listening();
-      const { lookup, asked } = resolver(addresses);
-      const fetch = fetcher("", lookup);
-      expect(await refusal(fetch(`https://mcp.example:${port}/mcp`))).toMatch(/^mcp\.example leads to .+, which is a/);
-      expect(asked).toEqual(["mcp.example"]);
-      expect(reached()).toBe(0);
-    },
-  );
+  it.each([
+    ["127.0.0.1"],
+    ["::1"],
+    ["10.0.0.1"],
+    ["169.254.169.254"],
+    ["::ffff:127.0.0.1"],
+    ["8.8.8.8", "127.0.0.1"],
+  ])("is not connected to (%s)", async (...addresses) => {
+    const { port, reached } = await listening();
+    const { lookup, asked } = resolver(addresses);
+    const fetch = fetcher("", lookup);
+    expect(await refusal(fetch(`https://mcp.example:${port}/mcp`))).toMatch(
+      /^mcp\.example leads to .+, which is a/,
+    );
+    expect(asked).toEqual(["mcp.example"]);
+    expect(reached()).toBe(0);
+  });
 
   it("is not connected to when only a later answer of its resolver is private", async () => {
     const { port, reached } = await listening();
@@ -89,7 +99,10 @@ describe("a name that leads to a private address", () => {
   });
 
   it("says what DNS says where there is no such name", async () => {
-    const lookup: LookupFunction = (hostname, _options, callback) => callback(new Error(`no ${hostname}`), "", 0);
-    await expect(fetcher("", lookup)("https://mcp.example/")).rejects.toMatchObject({ cause: { message: "no mcp.example" } });
+    const lookup: LookupFunction = (hostname, _options, callback) =>
+      callback(new Error(`no ${hostname}`), "", 0);
+    await expect(fetcher("", lookup)("https://mcp.example/")).rejects.toMatchObject({
+      cause: { message: "no mcp.example" },
+    });
   });
 });

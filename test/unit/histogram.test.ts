@@ -33,7 +33,8 @@ describe("a histogram of durations", () => {
   });
 
   it("is exact below 10 ms", () => {
-    for (let ms = 0; ms < 10; ms++) expect(percentiles(histogramOf([ms]), { p50: 0.5 })).toEqual({ p50: ms });
+    for (let ms = 0; ms < 10; ms++)
+      expect(percentiles(histogramOf([ms]), { p50: 0.5 })).toEqual({ p50: ms });
   });
 
   it("added to another is the histogram of all durations", () => {
@@ -65,6 +66,8 @@ describe("a histogram of durations", () => {
   });
 
   it("keeps its bounds, which are in stored rows", () => {
-    expect([1, 10, 11, 12, 100, 1000, 10_000, 60_000, HOUR_MS].map(bucketOf)).toEqual([1, 10, 10, 11, 29, 53, 77, 96, 139]);
+    expect([1, 10, 11, 12, 100, 1000, 10_000, 60_000, HOUR_MS].map(bucketOf)).toEqual([
+      1, 10, 10, 11, 29, 53, 77, 96, 139,
+    ]);
   });
 });

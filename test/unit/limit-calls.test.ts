@@ -10,7 +10,11 @@ function runtime(sharesConnections: boolean) {
     },
   };
   const signal = new AbortController().signal;
-  const start = (owner: string, work: (leftMs: number) => Promise<unknown>, more: { timeoutMs?: number; signal?: AbortSignal } = {}) =>
+  const start = (
+    owner: string,
+    work: (leftMs: number) => Promise<unknown>,
+    more: { timeoutMs?: number; signal?: AbortSignal } = {},
+  ) =>
     limitCalls(
       { memory, sharesConnections },
       { limits: [{ key: "k", limit: 1, what: "It" }], owner, signal, timeoutMs: 5000, ...more },
@@ -36,7 +40,14 @@ describe.each([
         order.push(name);
         await new Promise((resolve) => setTimeout(resolve, 100));
       });
-    const all = Promise.all([run("a", "a1"), run("a", "a2"), run("a", "a3"), run("b", "b1"), run("c", "c1"), run("b", "b2")]);
+    const all = Promise.all([
+      run("a", "a1"),
+      run("a", "a2"),
+      run("a", "a3"),
+      run("b", "b1"),
+      run("c", "c1"),
+      run("b", "b2"),
+    ]);
     await vi.advanceTimersByTimeAsync(1000);
     await all;
     expect(order).toEqual(["a1", "b1", "c1", "a2", "b2", "a3"]);
@@ -72,10 +83,13 @@ describe.each([
   it("says that it is busy when the time is over, and when too many wait", async () => {
     const { start } = runtime(sharesConnections);
     void start("a", forever);
-    const waiting = Promise.allSettled(Array.from({ length: 64 }, () => start("a", forever, { timeoutMs: 300 })));
+    const waiting = Promise.allSettled(
+      Array.from({ length: 64 }, () => start("a", forever, { timeoutMs: 300 })),
+    );
     await expect(start("b", forever)).rejects.toThrow("It is busy: 64 calls are waiting for it.");
     await vi.advanceTimersByTimeAsync(400);
-    for (const end of await waiting) expect(end).toMatchObject({ reason: expect.any(BusyFailure) as unknown });
+    for (const end of await waiting)
+      expect(end).toMatchObject({ reason: expect.any(BusyFailure) as unknown });
   });
 
   it("frees the place of a call that died with its request", async () => {

@@ -64,7 +64,9 @@ describe("a window of one minute", () => {
           passed.push(now);
         }
         for (const time of passed)
-          expect(passed.filter((other) => other >= time && other < time + 60 * SECOND).length).toBeLessThanOrEqual(limit);
+          expect(
+            passed.filter((other) => other >= time && other < time + 60 * SECOND).length,
+          ).toBeLessThanOrEqual(limit);
       }),
       { numRuns: 300 },
     );

@@ -15,7 +15,9 @@ describe("a sealed secret", () => {
     const [first, second] = [await seal.seal("sk-upstream"), await seal.seal("sk-upstream")];
     expect(first).toMatch(/^v1\.[\w-]{8}\.[\w-]+$/);
     expect(first).not.toBe(second);
-    expect(atob(first.split(".")[2]?.replaceAll("-", "+").replaceAll("_", "/") ?? "")).not.toContain("sk-upstream");
+    expect(
+      atob(first.split(".")[2]?.replaceAll("-", "+").replaceAll("_", "/") ?? ""),
+    ).not.toContain("sk-upstream");
   });
 
   it("says that the secret has changed, when it has", async () => {
@@ -31,12 +33,15 @@ describe("a sealed secret", () => {
     const changed = sealed.replace(/.(?=.{4}$)/, (character) => (character === "A" ? "B" : "A"));
     await expect(seal.open(changed)).rejects.toThrow(/damaged/);
     await expect(seal.open(sealed.slice(0, 20))).rejects.toThrow(/damaged/);
-    for (const none of ["", "sk-upstream", "v2.a.b"]) await expect(seal.open(none)).rejects.toThrow(/format/);
+    for (const none of ["", "sk-upstream", "v2.a.b"])
+      await expect(seal.open(none)).rejects.toThrow(/format/);
   });
 
   it("seals many at the same time", async () => {
     const seal = createSeal("secret");
     const texts = Array.from({ length: 50 }, (_, index) => `text ${index}`);
-    expect(await Promise.all((await Promise.all(texts.map(seal.seal))).map(seal.open))).toEqual(texts);
+    expect(await Promise.all((await Promise.all(texts.map(seal.seal))).map(seal.open))).toEqual(
+      texts,
+    );
   });
 });

@@ -8,15 +8,30 @@ import { withoutBytes, withoutMedia } from "../../src/record/stored-content.ts";
 
 const MB = 1024 * 1024;
 
-const image = (length: number, label = "image"): ToolMedia => ({ kind: "image", label, mediaType: "image/png", data: "A".repeat(length) });
-const sound = (length: number): ToolMedia => ({ kind: "audio", label: "sound", mediaType: "audio/mp3", data: "A".repeat(length) });
-const result = (id: string, ...media: ToolMedia[]) => ({ call: { id, name: "look", arguments: "", isCut: false }, text: "result", media });
+const image = (length: number, label = "image"): ToolMedia => ({
+  kind: "image",
+  label,
+  mediaType: "image/png",
+  data: "A".repeat(length),
+});
+const sound = (length: number): ToolMedia => ({
+  kind: "audio",
+  label: "sound",
+  mediaType: "audio/mp3",
+  data: "A".repeat(length),
+});
+const result = (id: string, ...media: ToolMedia[]) => ({
+  call: { id, name: "look", arguments: "", isCut: false },
+  text: "result",
+  media,
+});
 
 /** As JSON, without the bytes. */
 const inShort = (value: unknown): string => JSON.stringify(value).replace(/A{9,}/g, "…");
 
 /** How many images and sounds are in messages. */
-const countIn = (messages: JsonObject[]): number => (inShort(messages).match(/"(?:image_url|input_audio)":\{/g) ?? []).length;
+const countIn = (messages: JsonObject[]): number =>
+  (inShort(messages).match(/"(?:image_url|input_audio)":\{/g) ?? []).length;
 const notesIn = (messages: JsonObject[]): string[] =>
   messages.flatMap(({ content }) => String(content).match(/because it is [^\]]+/g) ?? []);
 
@@ -30,14 +45,26 @@ describe("what is shown of a round", () => {
     ]);
     expect(messages.map(({ role }) => role)).toEqual(["tool", "tool", "user"]);
     expect(countIn(messages)).toBe(8);
-    expect(notesIn(messages)).toEqual(Array.from({ length: 4 }, () => "because it is one of more than 8 at a time"));
+    expect(notesIn(messages)).toEqual(
+      Array.from({ length: 4 }, () => "because it is one of more than 8 at a time"),
+    );
   });
 
   it("is 5 MB each and 15 MB together, and small ones find a place beside large ones", () => {
-    const media = [image(5 * MB), image(5 * MB + 1), image(5 * MB), image(4 * MB), image(2 * MB), image(10)];
+    const media = [
+      image(5 * MB),
+      image(5 * MB + 1),
+      image(5 * MB),
+      image(4 * MB),
+      image(2 * MB),
+      image(10),
+    ];
     const messages = show()([result("a", ...media)]);
     expect(countIn(messages)).toBe(4);
-    expect(notesIn(messages)).toEqual(["because it is larger than 5 MB", "because it is too large together with the others"]);
+    expect(notesIn(messages)).toEqual([
+      "because it is larger than 5 MB",
+      "because it is too large together with the others",
+    ]);
   });
 
   it("is 20 MB in all rounds of a turn", () => {
@@ -48,7 +75,9 @@ describe("what is shown of a round", () => {
   });
 
   it("is nothing of a kind that the model does not take, and no word is lost over it", () => {
-    const messages = createMediaShow((kind) => kind === "audio")([result("a", image(10), sound(10))]);
+    const messages = createMediaShow((kind) => kind === "audio")([
+      result("a", image(10), sound(10)),
+    ]);
     expect(countIn(messages)).toBe(1);
     expect(messages[0]).toEqual({ role: "tool", tool_call_id: "a", content: "result" });
   });
@@ -59,12 +88,21 @@ const shownOf = (...media: ToolMedia[]) => createMediaShow(() => true)([result("
 
 describe("what is kept of it", () => {
   it("is 1 MB of what the model has seen, the newest first, and 6 MB of what it is still to see", () => {
-    const seen = [assistant, ...shownOf(image(600_000, "old")), assistant, ...shownOf(image(600_000, "new"), image(1.5 * MB, "large"))];
+    const seen = [
+      assistant,
+      ...shownOf(image(600_000, "old")),
+      assistant,
+      ...shownOf(image(600_000, "new"), image(1.5 * MB, "large")),
+    ];
     const kept = keptMedia([...seen, assistant]);
     expect(countIn(kept)).toBe(1);
     expect(inShort(kept)).toMatch(/: new\]"\},\{"type":"image_url"/);
-    expect(inShort(kept).match(/\[image\/png, [\d.]+ [kM]B: too large to be kept in the history\]/g)).toHaveLength(2);
-    expect(countIn(keptMedia([...seen, assistant, ...shownOf(image(5 * MB), image(2 * MB))]))).toBe(2);
+    expect(
+      inShort(kept).match(/\[image\/png, [\d.]+ [kM]B: too large to be kept in the history\]/g),
+    ).toHaveLength(2);
+    expect(countIn(keptMedia([...seen, assistant, ...shownOf(image(5 * MB), image(2 * MB))]))).toBe(
+      2,
+    );
   });
 
   it("is untouched where it is small", () => {
@@ -74,18 +112,35 @@ describe("what is kept of it", () => {
 });
 
 describe("what is put back", () => {
-  const support = (...kinds: string[]) => ({ takes: (kind: string) => kinds.includes(kind), isRefused: false, refused: () => {} });
+  const support = (...kinds: string[]) => ({
+    takes: (kind: string) => kinds.includes(kind),
+    isRefused: false,
+    refused: () => {},
+  });
   const texts = (count: number) =>
-    new Map(Array.from({ length: count }, (_, index) => [index, JSON.stringify([assistant, ...shownOf(image(MB))])]));
+    new Map(
+      Array.from({ length: count }, (_, index) => [
+        index,
+        JSON.stringify([assistant, ...shownOf(image(MB))]),
+      ]),
+    );
 
   it("is 10 MB of the newest turns", () => {
     const restored = [...restoredMedia(texts(12), support("image"))];
-    expect(restored.map(([index]) => index)).toEqual(Array.from({ length: 12 }, (_, index) => index));
-    expect(restored.map(([, text]) => text.includes("image_url"))).toEqual(Array.from({ length: 12 }, (_, index) => index >= 2));
+    expect(restored.map(([index]) => index)).toEqual(
+      Array.from({ length: 12 }, (_, index) => index),
+    );
+    expect(restored.map(([, text]) => text.includes("image_url"))).toEqual(
+      Array.from({ length: 12 }, (_, index) => index >= 2),
+    );
   });
 
   it("is what the model takes, with the words that belong to it", () => {
-    const text = JSON.stringify([assistant, ...shownOf(image(10, "the image"), sound(10)), assistant]);
+    const text = JSON.stringify([
+      assistant,
+      ...shownOf(image(10, "the image"), sound(10)),
+      assistant,
+    ]);
     const [only] = [...restoredMedia(new Map([[0, text]]), support("audio")).values()];
     expect(only).not.toContain("the image");
     expect(only).toContain('sound]"},{"type":"input_audio"');

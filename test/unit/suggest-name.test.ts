@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { suggestNames } from "../../src/tools/suggest-name.ts";
 
-const FILES = { place: { command: "npx -y @modelcontextprotocol/server-filesystem@2026.8.31 /tmp" } };
+const FILES = {
+  place: { command: "npx -y @modelcontextprotocol/server-filesystem@2026.8.31 /tmp" },
+};
 
 describe("names for the tools of MCP servers", () => {
   it.each([
@@ -22,7 +24,16 @@ describe("names for the tools of MCP servers", () => {
   });
 
   it("are ones that OpenAI takes, however tools are called", () => {
-    const tools = ["a.b", "a/b", "a_b", "x".repeat(100), "x".repeat(101), "", "ünïcode", "read file"];
+    const tools = [
+      "a.b",
+      "a/b",
+      "a_b",
+      "x".repeat(100),
+      "x".repeat(101),
+      "",
+      "ünïcode",
+      "read file",
+    ];
     const names = suggestNames(FILES, tools);
     for (const name of names) expect(name).toMatch(/^[a-zA-Z0-9_-]{1,64}$/);
     expect(new Set(names).size).toBe(tools.length);
@@ -34,8 +45,11 @@ describe("names for the tools of MCP servers", () => {
   it("do not depend on what other tools there are, nor on their order", () => {
     const tools = ["a.b", "a/b", "list", "x".repeat(80)];
     const names = new Map(suggestNames(FILES, tools).map((name, index) => [tools[index], name]));
-    for (const tool of tools.toReversed()) expect(suggestNames(FILES, [tool])).toEqual([names.get(tool)]);
-    expect(suggestNames(FILES, tools.toReversed())).toEqual(tools.toReversed().map((tool) => names.get(tool)));
+    for (const tool of tools.toReversed())
+      expect(suggestNames(FILES, [tool])).toEqual([names.get(tool)]);
+    expect(suggestNames(FILES, tools.toReversed())).toEqual(
+      tools.toReversed().map((tool) => names.get(tool)),
+    );
   });
 
   it("of two servers with the same word differ where they had to be changed", () => {

@@ -22,7 +22,12 @@ export function LongText({ text, look = "plain" }: { text: string; look?: Look }
     <>
       <Text text={isFolded ? `${text.slice(0, foldedFrom)}…` : text} look={look} />
       {text.length > foldedFrom && (
-        <button type="button" className="link" aria-expanded={isOpen} onClick={() => setIsOpen(!isOpen)}>
+        <button
+          type="button"
+          className="link"
+          aria-expanded={isOpen}
+          onClick={() => setIsOpen(!isOpen)}
+        >
           {isOpen ? "Show less" : `Show all ${text.length.toLocaleString("en")} characters`}
         </button>
       )}
@@ -37,7 +42,9 @@ function StoredBytes({ stored }: { stored: Members }) {
     <p className="stored-bytes">
       <span>{typeof mediaType === "string" ? mediaType : "file"}</span>
       <span>{typeof bytes === "number" ? formatBytes(bytes) : ""}</span>
-      <code title="SHA-256 of the bytes: the record does not keep them">{String(sha256).slice(0, 16)}…</code>
+      <code title="SHA-256 of the bytes: the record does not keep them">
+        {String(sha256).slice(0, 16)}…
+      </code>
     </p>
   );
 }
@@ -53,7 +60,10 @@ function storedIn(value: unknown): Members | null {
   );
 }
 
-/** Images of other servers are named, not shown: to load one would tell its server that it was looked at. */
+/**
+ * Images of other servers are named, not shown: to load one would tell its server that it was
+ * looked at.
+ */
 function ImagePart({ url }: { url: string }) {
   const isInline = /^data:image\/(?:png|jpeg|gif|webp);/i.test(url);
   return isInline ? (
@@ -70,14 +80,19 @@ function ContentPart({ part, look }: { part: Members; look: Look }) {
   if (stored !== null) return <StoredBytes stored={stored} />;
   const image = part["image_url"];
   const url = isObject(image) ? image["url"] : image;
-  return typeof url === "string" ? <ImagePart url={url} /> : <LongText look="code" text={formatJson(part)} />;
+  return typeof url === "string" ? (
+    <ImagePart url={url} />
+  ) : (
+    <LongText look="code" text={formatJson(part)} />
+  );
 }
 
 /** The content of a message: a text, parts, or nothing. */
 export function Content({ content, look = "plain" }: { content: unknown; look?: Look }) {
   if (content === null || content === undefined || content === "") return null;
   if (typeof content === "string") return <LongText text={content} look={look} />;
-  if (!Array.isArray(content) || !content.every(isObject)) return <LongText look="code" text={formatJson(content)} />;
+  if (!Array.isArray(content) || !content.every(isObject))
+    return <LongText look="code" text={formatJson(content)} />;
   const keyed = content.map((part, index) => ({ part, key: `part ${index}` }));
   return keyed.map(({ part, key }) => <ContentPart key={key} part={part} look={look} />);
 }

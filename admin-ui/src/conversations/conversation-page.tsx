@@ -80,7 +80,14 @@ function HeaderActions({ detail, isRaw, turnRaw, remove }: HeaderProps) {
       </Link>
       <Menu
         label="More actions"
-        items={[{ name: "Delete conversation…", icon: <Trash2 aria-hidden="true" />, onSelect: remove, isDangerous: true }]}
+        items={[
+          {
+            name: "Delete conversation…",
+            icon: <Trash2 aria-hidden="true" />,
+            onSelect: remove,
+            isDangerous: true,
+          },
+        ]}
       />
     </>
   );
@@ -94,7 +101,12 @@ function DeleteDialog({ id, onClose }: { id: string; onClose: () => void }) {
     await refresh();
   };
   return (
-    <ConfirmDialog title="Delete this conversation?" verb="Delete conversation" onConfirm={remove} onClose={onClose}>
+    <ConfirmDialog
+      title="Delete this conversation?"
+      verb="Delete conversation"
+      onConfirm={remove}
+      onClose={onClose}
+    >
       Its messages, tool results and figures go for ever. What it cost stays in the statistics.
     </ConfirmDialog>
   );
@@ -118,12 +130,24 @@ export function ConversationPage({ id }: { id: string }) {
           Conversations
         </Link>
       }
-      actions={data !== null && <HeaderActions detail={data} isRaw={isRaw} turnRaw={turnRaw} remove={() => setIsDeleting(true)} />}
+      actions={
+        data !== null && (
+          <HeaderActions
+            detail={data}
+            isRaw={isRaw}
+            turnRaw={turnRaw}
+            remove={() => setIsDeleting(true)}
+          />
+        )
+      }
     >
       <Loading from={conversation} lines={8}>
         {(detail) =>
           isRaw ? (
-            <CopyBlock label={`JSON of ${countOf(detail.messages.length, "message")}`} text={JSON.stringify(detail, null, 2)} />
+            <CopyBlock
+              label={`JSON of ${countOf(detail.messages.length, "message")}`}
+              text={JSON.stringify(detail, null, 2)}
+            />
           ) : (
             <Chat detail={detail} />
           )

@@ -8,7 +8,8 @@ import { StatusIcon } from "./status.tsx";
 import { Tokens } from "./tokens.tsx";
 
 /** What a conversation is called: its first question, where it has one. */
-export const titleOf = ({ title, endpoint }: Pick<Conversation, "title" | "endpoint">): string => (title === "" ? endpoint : title);
+export const titleOf = ({ title, endpoint }: Pick<Conversation, "title" | "endpoint">): string =>
+  title === "" ? endpoint : title;
 
 function Tools({ row }: { row: Conversation }) {
   if (row.toolExecutionCount === 0) return <span className="hint">–</span>;
@@ -48,6 +49,19 @@ const COLUMNS: Column<Conversation>[] = [
 ];
 
 /** Conversations, a row each. */
-export function ConversationTable({ conversations, fresh }: { conversations: Conversation[]; fresh?: ReadonlySet<string> }) {
-  return <Table name="Conversations" columns={COLUMNS} rows={conversations} {...(fresh === undefined ? {} : { fresh })} />;
+export function ConversationTable({
+  conversations,
+  fresh,
+}: {
+  conversations: Conversation[];
+  fresh?: ReadonlySet<string>;
+}) {
+  return (
+    <Table
+      name="Conversations"
+      columns={COLUMNS}
+      rows={conversations}
+      {...(fresh === undefined ? {} : { fresh })}
+    />
+  );
 }

@@ -15,14 +15,17 @@ import { LiveSwitch, useTail, useWithTail } from "./live.tsx";
 
 function NoConversations({ isFiltered }: { isFiltered: boolean }) {
   return (
-    <Empty title={isFiltered ? "Nothing matches" : "No conversations yet"} icon={<MessagesSquare aria-hidden="true" />}>
+    <Empty
+      title={isFiltered ? "Nothing matches" : "No conversations yet"}
+      icon={<MessagesSquare aria-hidden="true" />}
+    >
       <p>
         {isFiltered ? (
           "No conversation on record is like that."
         ) : (
           <>
-            Each request of an application to <code>/v1/chat/completions</code> appears here, with its messages, what its tools did, tokens,
-            cost and times.
+            Each request of an application to <code>/v1/chat/completions</code> appears here, with
+            its messages, what its tools did, tokens, cost and times.
           </>
         )}
       </p>
@@ -52,7 +55,9 @@ const NO_ROWS: Conversation[] = [];
 
 function ConversationList({ place, isLive }: { place: Place; isLive: boolean }) {
   const search = place.query.toString();
-  // oxlint-disable-next-line react-hooks/exhaustive-deps -- the place is a new object on each render; its query is what counts
+  // the place is a new object on each
+  // render; its query is what counts
+  // oxlint-disable-next-line react-hooks/exhaustive-deps
   const filter = useMemo(() => filterOf(place), [search]);
   const list = useRows((cursor) => resources.conversations({ ...filter, cursor }));
   const tail = useTail(liveFilterOf(filter), isLive);
@@ -60,7 +65,9 @@ function ConversationList({ place, isLive }: { place: Place; isLive: boolean }) 
   useKeys({ j: () => step(1), k: () => step(-1) });
   return (
     <>
-      {tail.error !== null && <Notice tone="quiet">The live tail is not there: {tail.error}</Notice>}
+      {tail.error !== null && (
+        <Notice tone="quiet">The live tail is not there: {tail.error}</Notice>
+      )}
       <Loading from={list} lines={8}>
         {() => (
           <div className={list.isLoading && !list.isLoadingMore ? "rows stale" : "rows"}>
@@ -93,7 +100,14 @@ export function ConversationsPage({ place }: { place: Place }) {
     >
       <FilterBar
         place={place}
-        live={<LiveSwitch isOn={isLive} onTurn={() => navigate(withQuery(place, { live: isLive ? null : "1" }), { replace: true })} />}
+        live={
+          <LiveSwitch
+            isOn={isLive}
+            onTurn={() =>
+              navigate(withQuery(place, { live: isLive ? null : "1" }), { replace: true })
+            }
+          />
+        }
       />
       <ConversationList place={place} isLive={isLive} />
     </Page>

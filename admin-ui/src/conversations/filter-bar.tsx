@@ -12,14 +12,19 @@ interface FilterProps {
   label: string;
 }
 
-const set = (place: Place, name: string, value: string) => navigate(withQuery(place, { [name]: value }), { replace: true });
+const set = (place: Place, name: string, value: string) =>
+  navigate(withQuery(place, { [name]: value }), { replace: true });
 
 function Pick({ place, name, label, children }: FilterProps & { children: ReactNode }) {
   const value = place.query.get(name) ?? "";
   return (
     <label className={value === "" ? "pill" : "pill set"}>
       <span aria-hidden="true">{label}</span>
-      <select aria-label={label} value={value} onChange={(event) => set(place, name, event.target.value)}>
+      <select
+        aria-label={label}
+        value={value}
+        onChange={(event) => set(place, name, event.target.value)}
+      >
         <option value="">Any</option>
         {children}
       </select>
@@ -90,7 +95,11 @@ export function FilterBar({ place, live }: { place: Place; live: ReactNode }) {
   const isFiltered = countSet(place, ALL_NAMES) > 0;
   return (
     <div className="filter-bar">
-      <SearchField place={place} label="Search conversations" placeholder="Search titles and content" />
+      <SearchField
+        place={place}
+        label="Search conversations"
+        placeholder="Search titles and content"
+      />
       <div className="filters">
         <Pick place={place} name="status" label="Status">
           <option value="completed">Completed</option>
@@ -104,7 +113,12 @@ export function FilterBar({ place, live }: { place: Place; live: ReactNode }) {
             </option>
           ))}
         </Pick>
-        <button type="button" className="pill" aria-expanded={isOpen} onClick={() => setIsOpen(!isOpen)}>
+        <button
+          type="button"
+          className="pill"
+          aria-expanded={isOpen}
+          onClick={() => setIsOpen(!isOpen)}
+        >
           <ListFilter aria-hidden="true" />
           {more > 0 ? `Filters · ${more}` : "Filters"}
         </button>

@@ -19,13 +19,19 @@ const MINUTE_MS = 60_000;
 function startOf(since: string | null): string | null {
   const hours = SINCE.find(({ value }) => value === since)?.hours;
   if (hours === undefined) return null;
-  return new Date(Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - hours * 60 * MINUTE_MS).toISOString();
+  return new Date(
+    Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS - hours * 60 * MINUTE_MS,
+  ).toISOString();
 }
 
 /** The filter as the API takes it. */
 export function filterOf({ query }: Place): Query {
   const from = query.get("from") ?? startOf(query.get("since"));
-  return { ...Object.fromEntries(NAMES.map((name) => [name, query.get(name)])), from, to: query.get("to") };
+  return {
+    ...Object.fromEntries(NAMES.map((name) => [name, query.get(name)])),
+    from,
+    to: query.get("to"),
+  };
 }
 
 /** What a live tail can be narrowed by: it knows neither times nor words. */
@@ -35,7 +41,8 @@ export function liveFilterOf(filter: Query): Query {
 }
 
 /** How many of these parameters are set. */
-export const countSet = ({ query }: Place, names: readonly string[]): number => names.filter((name) => query.get(name) !== null).length;
+export const countSet = ({ query }: Place, names: readonly string[]): number =>
+  names.filter((name) => query.get(name) !== null).length;
 
 /** Every parameter that narrows the list. */
 export const ALL_NAMES: readonly string[] = [...NAMES, "since", "from", "to"];

@@ -17,7 +17,11 @@ interface Tail {
 
 const EMPTY: Tail = { key: "", rows: [], error: null };
 
-async function follow(filter: Query, signal: AbortSignal, show: (row: Conversation) => void): Promise<void> {
+async function follow(
+  filter: Query,
+  signal: AbortSignal,
+  show: (row: Conversation) => void,
+): Promise<void> {
   for await (const row of followConversations(filter, signal)) show(row);
 }
 
@@ -30,7 +34,11 @@ export function useTail(filter: Query, isOn: boolean): Tail {
     const leaving = new AbortController();
     const rowsOf = (before: Tail) => (before.key === key ? before.rows : []);
     const show = (row: Conversation) =>
-      setTail((before) => ({ key, rows: [row, ...rowsOf(before).filter(({ id }) => id !== row.id)].slice(0, LONGEST_TAIL), error: null }));
+      setTail((before) => ({
+        key,
+        rows: [row, ...rowsOf(before).filter(({ id }) => id !== row.id)].slice(0, LONGEST_TAIL),
+        error: null,
+      }));
     const connect = (): void => {
       if (leaving.signal.aborted) return;
       follow(JSON.parse(key) as Query, leaving.signal, show).then(
@@ -38,7 +46,11 @@ export function useTail(filter: Query, isOn: boolean): Tail {
         (error: unknown) => {
           if (leaving.signal.aborted) return;
           const isFinal = error instanceof HttpError && error.status >= 400 && error.status < 500;
-          setTail((before) => ({ key, rows: rowsOf(before), error: error instanceof Error ? error.message : String(error) }));
+          setTail((before) => ({
+            key,
+            rows: rowsOf(before),
+            error: error instanceof Error ? error.message : String(error),
+          }));
           if (!isFinal) setTimeout(connect, AGAIN_MS);
         },
       );
@@ -50,20 +62,31 @@ export function useTail(filter: Query, isOn: boolean): Tail {
 }
 
 /** A list with what came since on top, and changed rows as they are now. */
-export function useWithTail(rows: Conversation[], tail: Tail): { rows: Conversation[]; fresh: ReadonlySet<string> } {
+export function useWithTail(
+  rows: Conversation[],
+  tail: Tail,
+): { rows: Conversation[]; fresh: ReadonlySet<string> } {
   return useMemo(() => {
     const known = new Set(rows.map(({ id }) => id));
     const changed = new Map(tail.rows.map((row) => [row.id, row]));
     const added = tail.rows.filter(({ id }) => !known.has(id));
     const newestFirst = added.toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
-    return { rows: [...newestFirst, ...rows.map((row) => changed.get(row.id) ?? row)], fresh: new Set(changed.keys()) };
+    return {
+      rows: [...newestFirst, ...rows.map((row) => changed.get(row.id) ?? row)],
+      fresh: new Set(changed.keys()),
+    };
   }, [rows, tail]);
 }
 
 /** Begins and ends the live tail. */
 export function LiveSwitch({ isOn, onTurn }: { isOn: boolean; onTurn: () => void }) {
   return (
-    <button type="button" className={isOn ? "pill live on" : "pill live"} aria-pressed={isOn} onClick={onTurn}>
+    <button
+      type="button"
+      className={isOn ? "pill live on" : "pill live"}
+      aria-pressed={isOn}
+      onClick={onTurn}
+    >
       <Radio aria-hidden="true" />
       Live
     </button>

@@ -16,7 +16,10 @@ const NAMES: Record<string, string> = {
 /** Says that the client never saw something. */
 export function HiddenMark() {
   return (
-    <span className="hidden-mark" title="The client did not see this: the proxy ran it inside the turn">
+    <span
+      className="hidden-mark"
+      title="The client did not see this: the proxy ran it inside the turn"
+    >
       <EyeOff aria-hidden="true" />
       hidden from the client
     </span>
@@ -35,14 +38,16 @@ function Reasoning({ text }: { text: string }) {
   );
 }
 
-const lengthOf = (content: unknown): number => (typeof content === "string" ? content : JSON.stringify(content ?? "")).length;
+const lengthOf = (content: unknown): number =>
+  (typeof content === "string" ? content : JSON.stringify(content ?? "")).length;
 
 /** Instructions: folded, because they are long and the same each time. */
 function Instructions({ message }: { message: Message }) {
   return (
     <details className="instructions">
       <summary>
-        {NAMES[message.role]} <span className="hint">{countOf(lengthOf(message.content), "character")}</span>
+        {NAMES[message.role]}{" "}
+        <span className="hint">{countOf(lengthOf(message.content), "character")}</span>
       </summary>
       <Content content={message.content} />
     </details>
@@ -58,10 +63,15 @@ export function SentMessage({ message }: { message: Message }) {
     <article className={`message ${role}`} aria-label={NAMES[role] ?? role}>
       <header>
         <strong>{NAMES[role] ?? role}</strong>
-        {isObject(message.extra) && typeof message.extra["name"] === "string" && <span className="hint">{message.extra["name"]}</span>}
+        {isObject(message.extra) && typeof message.extra["name"] === "string" && (
+          <span className="hint">{message.extra["name"]}</span>
+        )}
         {toolCallId !== null && <code className="hint">{toolCallId}</code>}
       </header>
-      <Content content={content} look={role === "assistant" ? "markdown" : role === "tool" ? "code" : "plain"} />
+      <Content
+        content={content}
+        look={role === "assistant" ? "markdown" : role === "tool" ? "code" : "plain"}
+      />
       {calls.map((call) => (
         <ToolCard key={call.id} call={call} execution={null} turnId={turnId} />
       ))}
@@ -70,7 +80,13 @@ export function SentMessage({ message }: { message: Message }) {
 }
 
 /** A message of the model, with what its calls became. */
-export function ProducedMessage({ message, executions }: { message: Message; executions: ToolExecution[] }) {
+export function ProducedMessage({
+  message,
+  executions,
+}: {
+  message: Message;
+  executions: ToolExecution[];
+}) {
   const calls = readToolCalls(message.toolCalls);
   const reasoning = reasoningOf(message);
   const isEmpty = lengthOf(message.content) <= 2 && calls.length === 0 && reasoning === "";

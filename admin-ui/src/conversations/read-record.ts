@@ -1,9 +1,13 @@
-/** The record's rows as people think of them: turns, in them rounds, in them calls and what became of these. */
+/**
+ * The record's rows as people think of them: turns, in them rounds, in them calls and what became
+ * of these.
+ */
 import type { History, Message, Round, ToolExecution, Turn } from "../api-shapes.ts";
 
 export type Members = Record<string, unknown>;
 
-export const isObject = (value: unknown): value is Members => typeof value === "object" && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is Members =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
@@ -19,8 +23,16 @@ export interface ToolCall {
 export function readToolCalls(toolCalls: unknown): ToolCall[] {
   if (!Array.isArray(toolCalls)) return [];
   return toolCalls.filter(isObject).map((call) => {
-    const called = isObject(call["function"]) ? call["function"] : isObject(call["custom"]) ? call["custom"] : {};
-    return { id: textOf(call["id"]), name: textOf(called["name"]), arguments: textOf(called["arguments"] ?? called["input"]) };
+    const called = isObject(call["function"])
+      ? call["function"]
+      : isObject(call["custom"])
+        ? call["custom"]
+        : {};
+    return {
+      id: textOf(call["id"]),
+      name: textOf(called["name"]),
+      arguments: textOf(called["arguments"] ?? called["input"]),
+    };
   });
 }
 
@@ -50,20 +62,33 @@ export interface TurnSteps {
 /** What begins with these texts, without them. */
 function withoutStart(text: string, starts: string[]): string {
   let rest = text;
-  for (const start of starts) if (start !== "" && rest.startsWith(start)) rest = rest.slice(start.length).replace(/^\s+/, "");
+  for (const start of starts)
+    if (start !== "" && rest.startsWith(start)) rest = rest.slice(start.length).replace(/^\s+/, "");
   return rest;
 }
 
-/** The client's answer has the texts of all rounds in it: what hidden rounds show already is not shown again. */
+/**
+ * The client's answer has the texts of all rounds in it: what hidden rounds show already is not
+ * shown again.
+ */
 function withoutRepeats(messages: Message[]): Message[] {
   const hidden = messages.filter((message) => message.hidden && message.role === "assistant");
   const texts = hidden.map(({ content }) => textOf(content));
   const thoughts = hidden.map(reasoningOf);
   return messages.map((message) => {
     if (message.hidden || message.round === null || hidden.length === 0) return message;
-    const content = typeof message.content === "string" ? withoutStart(message.content, texts) : message.content;
+    const content =
+      typeof message.content === "string" ? withoutStart(message.content, texts) : message.content;
     const reasoning = withoutStart(reasoningOf(message), thoughts);
-    return { ...message, content, extra: { ...(isObject(message.extra) ? message.extra : {}), reasoning_content: reasoning, reasoning } };
+    return {
+      ...message,
+      content,
+      extra: {
+        ...(isObject(message.extra) ? message.extra : {}),
+        reasoning_content: reasoning,
+        reasoning,
+      },
+    };
   });
 }
 
@@ -72,7 +97,9 @@ function stepsOf(turn: Turn, history: History): TurnSteps {
   const messages = withoutRepeats(history.messages.filter(isOfTurn));
   const rounds = history.rounds.filter(isOfTurn);
   const executions = history.toolExecutions.filter(isOfTurn);
-  const numbers = new Set([...messages, ...rounds, ...executions].flatMap(({ round }) => (round === null ? [] : [round])));
+  const numbers = new Set(
+    [...messages, ...rounds, ...executions].flatMap(({ round }) => (round === null ? [] : [round])),
+  );
   return {
     turn,
     sent: messages.filter(({ round }) => round === null),
@@ -88,7 +115,8 @@ function stepsOf(turn: Turn, history: History): TurnSteps {
 }
 
 /** The turns of a history, oldest first. */
-export const turnsOf = (history: History): TurnSteps[] => history.turns.map((turn) => stepsOf(turn, history));
+export const turnsOf = (history: History): TurnSteps[] =>
+  history.turns.map((turn) => stepsOf(turn, history));
 
 /** Something that took time: a round, or the run of a tool. */
 export interface TimedStep {
@@ -107,9 +135,13 @@ export interface TimedStep {
 }
 
 /** Where a round or a tool's run stands in the page. */
-export const stepId = (turnId: string, name: string): string => `${turnId}-${name.replaceAll(/[^\w-]/g, "_")}`;
+export const stepId = (turnId: string, name: string): string =>
+  `${turnId}-${name.replaceAll(/[^\w-]/g, "_")}`;
 
-/** What took how long in a turn, in order. A round begins when the tools of the one before it have ended. */
+/**
+ * What took how long in a turn, in order. A round begins when the tools of the one before it have
+ * ended.
+ */
 export function timedStepsOf({ turn, rounds }: TurnSteps): TimedStep[] {
   const startedAt = Date.parse(turn.startedAt);
   let now = 0;

@@ -1,4 +1,7 @@
-/** A conversation as a request that can be sent again: what the client saw, up to the last thing that it said. */
+/**
+ * A conversation as a request that can be sent again: what the client saw, up to the last thing
+ * that it said.
+ */
 import type { ConversationDetail, Message } from "../api-shapes.ts";
 import { isObject } from "./read-record.ts";
 
@@ -9,7 +12,13 @@ export interface RequestMessage {
   [member: string]: unknown;
 }
 
-function asRequestMessage({ role, content, toolCalls, toolCallId, extra }: Message): RequestMessage {
+function asRequestMessage({
+  role,
+  content,
+  toolCalls,
+  toolCallId,
+  extra,
+}: Message): RequestMessage {
   const name = isObject(extra) && typeof extra["name"] === "string" ? { name: extra["name"] } : {};
   return {
     role,
@@ -27,9 +36,20 @@ function joinRounds(messages: Message[]): RequestMessage[] {
     const last = joined.at(-1);
     const isProduced = message.round !== null;
     const next = asRequestMessage(message);
-    if (last?.isProduced === true && isProduced && last.turnId === message.turnId && message.role === "assistant") {
-      const texts = [last.message.content, next.content].filter((text) => typeof text === "string" && text !== "");
-      last.message = { ...last.message, ...next, content: texts.length === 0 ? null : texts.join("\n\n") };
+    if (
+      last?.isProduced === true &&
+      isProduced &&
+      last.turnId === message.turnId &&
+      message.role === "assistant"
+    ) {
+      const texts = [last.message.content, next.content].filter(
+        (text) => typeof text === "string" && text !== "",
+      );
+      last.message = {
+        ...last.message,
+        ...next,
+        content: texts.length === 0 ? null : texts.join("\n\n"),
+      };
     } else joined.push({ turnId: message.turnId, isProduced, message: next });
   }
   return joined.map(({ message }) => message);
@@ -42,7 +62,10 @@ function visibleMessages(detail: ConversationDetail): RequestMessage[] {
 }
 
 /** The request that led to the last answer. */
-export function requestOf(detail: ConversationDetail): { model: string; messages: RequestMessage[] } {
+export function requestOf(detail: ConversationDetail): {
+  model: string;
+  messages: RequestMessage[];
+} {
   const messages = visibleMessages(detail);
   const end = messages.findLastIndex(({ role }) => role !== "assistant");
   return { model: detail.model ?? "", messages: messages.slice(0, end + 1) };

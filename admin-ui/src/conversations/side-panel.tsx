@@ -16,7 +16,9 @@ function TokenFacts({ detail }: { detail: ConversationDetail }) {
     `${formatCount(promptTokens)} in`,
     ...(cachedTokens === null || cachedTokens === 0 ? [] : [`${formatCount(cachedTokens)} cached`]),
     `${formatCount(completionTokens)} out`,
-    ...(reasoningTokens === null || reasoningTokens === 0 ? [] : [`${formatCount(reasoningTokens)} reasoning`]),
+    ...(reasoningTokens === null || reasoningTokens === 0
+      ? []
+      : [`${formatCount(reasoningTokens)} reasoning`]),
   ];
   return (
     <>
@@ -27,7 +29,17 @@ function TokenFacts({ detail }: { detail: ConversationDetail }) {
 }
 
 function factsOf(detail: ConversationDetail): [string, ReactNode][] {
-  const { apiKeyId, apiKeyName, model, endpoint, createdAt, durationMs, status, toolExecutionCount, id } = detail;
+  const {
+    apiKeyId,
+    apiKeyName,
+    model,
+    endpoint,
+    createdAt,
+    durationMs,
+    status,
+    toolExecutionCount,
+    id,
+  } = detail;
   return [
     ["Status", <StatusBadge key="status" status={status} />],
     [
@@ -63,7 +75,9 @@ function Branches({ detail }: { detail: ConversationDetail }) {
       <ul>
         {branchOfConversationId !== null && (
           <li>
-            <Link href={`/conversations/${branchOfConversationId}`}>The conversation that this one branched from</Link>
+            <Link href={`/conversations/${branchOfConversationId}`}>
+              The conversation that this one branched from
+            </Link>
           </li>
         )}
         {branches.map(({ id, title, createdAt }) => (
@@ -77,14 +91,22 @@ function Branches({ detail }: { detail: ConversationDetail }) {
   );
 }
 
-/** From here on the panel stands beside the chat; on narrower screens it is folded, so that the chat comes first. */
+/**
+ * From here on the panel stands beside the chat; on narrower screens it is folded, so that the chat
+ * comes first.
+ */
 const BESIDE = "(min-width: 1001px)";
 
 /** Beside the chat: figures, the timeline, other ways that the conversation went. */
 export function SidePanel({ detail, turns }: { detail: ConversationDetail; turns: TurnSteps[] }) {
   const [isBeside] = useState(() => matchMedia(BESIDE).matches);
   return (
-    <details className="side-panel" role="complementary" aria-label="About this conversation" open={isBeside}>
+    <details
+      className="side-panel"
+      role="complementary"
+      aria-label="About this conversation"
+      open={isBeside}
+    >
       <summary>Figures and timeline</summary>
       <dl className="facts">
         {factsOf(detail).map(([name, value]) => (

@@ -2,7 +2,11 @@ import { CircleCheck, CircleSlash, CircleX } from "lucide-react";
 import type { Conversation } from "../api-shapes.ts";
 import { Badge, type Tone } from "../parts/notice.tsx";
 
-const TONES: Record<Conversation["status"], Tone> = { completed: "good", failed: "bad", cancelled: "warn" };
+const TONES: Record<Conversation["status"], Tone> = {
+  completed: "good",
+  failed: "bad",
+  cancelled: "warn",
+};
 const ICONS = { completed: CircleCheck, failed: CircleX, cancelled: CircleSlash };
 
 /** How a turn, a round or a conversation ended. */

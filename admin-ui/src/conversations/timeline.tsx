@@ -24,14 +24,21 @@ function barOf(step: TimedStep, scale: Scale, steps: TimedStep[]) {
   }
   const whole = Math.max(...steps.map(({ startMs, durationMs }) => startMs + durationMs), 1);
   const width = Math.max((step.durationMs / whole) * 100, NARROWEST);
-  return { left: `${Math.min((step.startMs / whole) * 100, 100 - width)}%`, width: `${width}%`, waiting };
+  return {
+    left: `${Math.min((step.startMs / whole) * 100, 100 - width)}%`,
+    width: `${width}%`,
+    waiting,
+  };
 }
 
 /** Shows a step in the chat, unfolded. */
 function show(id: string): void {
   const element = document.getElementById(id);
   if (element instanceof HTMLDetailsElement) element.open = true;
-  element?.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  element?.scrollIntoView({
+    block: "center",
+    behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
+  });
   element?.animate([{ backgroundColor: "var(--accent-ground)" }, {}], 1200);
 }
 
@@ -39,7 +46,11 @@ function Step({ step, scale, steps }: { step: TimedStep; scale: Scale; steps: Ti
   const { left, width, waiting } = barOf(step, scale, steps);
   return (
     <li>
-      <button type="button" className={`step of-${step.kind}${step.hasFailed ? " failed" : ""}`} onClick={() => show(step.id)}>
+      <button
+        type="button"
+        className={`step of-${step.kind}${step.hasFailed ? " failed" : ""}`}
+        onClick={() => show(step.id)}
+      >
         <span className="step-name">{step.name}</span>
         <span className="track" aria-hidden="true">
           <span className="step-bar" style={{ left, width }}>
@@ -72,7 +83,10 @@ function TurnTimeline({ turn, number, scale }: { turn: TurnSteps; number: number
   );
 }
 
-/** What ran when: rounds and tools, in their order or to scale. A tool of 40 ms is not to be seen beside a model's 30 s, hence both. */
+/**
+ * What ran when: rounds and tools, in their order or to scale. A tool of 40 ms is not to be seen
+ * beside a model's 30 s, hence both.
+ */
 export function Timeline({ turns }: { turns: TurnSteps[] }) {
   const [scale, setScale] = useState<Scale>("order");
   if (turns.every(({ rounds }) => rounds.length === 0)) return null;

@@ -32,20 +32,37 @@ const STATES = {
   client: { icon: CornerUpRight, word: "run by the client" },
 };
 
-/** One call of a tool: what the model asked for, and what became of it. Without an execution it is the client's to run. */
-export function ToolCard({ call, execution, turnId }: { call: ToolCall; execution: ToolExecution | null; turnId: string }) {
+/**
+ * One call of a tool: what the model asked for, and what became of it. Without an execution it is
+ * the client's to run.
+ */
+export function ToolCard({
+  call,
+  execution,
+  turnId,
+}: {
+  call: ToolCall;
+  execution: ToolExecution | null;
+  turnId: string;
+}) {
   const state: State = execution === null ? "client" : execution.error === null ? "done" : "failed";
   const { icon: Icon, word } = STATES[state];
   const preview = execution?.error ?? execution?.result ?? "";
   return (
-    <details className={`tool-card ${state}`} id={stepId(turnId, call.id)} aria-label={`Call of ${call.name}`}>
+    <details
+      className={`tool-card ${state}`}
+      id={stepId(turnId, call.id)}
+      aria-label={`Call of ${call.name}`}
+    >
       <summary>
         <Icon className="state-icon" aria-hidden="true" />
         <code className="tool-name">{call.name}</code>
         <span className="unseen">{word}</span>
         <code className="preview">{firstLine(call.arguments === "" ? "{}" : call.arguments)}</code>
         {state === "client" && <span className="hint">{word}</span>}
-        {execution !== null && <span className="tool-time">{formatDuration(execution.durationMs)}</span>}
+        {execution !== null && (
+          <span className="tool-time">{formatDuration(execution.durationMs)}</span>
+        )}
         {preview !== "" && <span className="preview result">{firstLine(preview)}</span>}
       </summary>
       <div className="tool-body">
@@ -54,7 +71,10 @@ export function ToolCard({ call, execution, turnId }: { call: ToolCall; executio
             {execution.type === "mcp" ? "MCP tool" : "Function"} · <code>{call.id}</code>
           </p>
         )}
-        <Labelled label="Arguments" text={call.arguments === "" ? "{}" : formatJson(call.arguments)} />
+        <Labelled
+          label="Arguments"
+          text={call.arguments === "" ? "{}" : formatJson(call.arguments)}
+        />
         {execution !== null && <Outcome execution={execution} />}
       </div>
     </details>

@@ -20,9 +20,13 @@ function RoundFigures({ round }: { round: NonNullable<RoundStep["round"]> }) {
       {round.totalTokens !== null && (
         <span>
           <Tokens of={round} kind="promptTokens" /> in
-          {cachedTokens !== null && cachedTokens > 0 && ` (${formatCount(cachedTokens)} cached)`},{" "}
+          {cachedTokens !== null &&
+            cachedTokens > 0 &&
+            ` (${formatCount(cachedTokens)} cached)`},{" "}
           <Tokens of={round} kind="completionTokens" /> out
-          {reasoningTokens !== null && reasoningTokens > 0 && ` (${formatCount(reasoningTokens)} reasoning)`}
+          {reasoningTokens !== null &&
+            reasoningTokens > 0 &&
+            ` (${formatCount(reasoningTokens)} reasoning)`}
         </span>
       )}
       {round.cost !== null && <Cost of={round} />}
@@ -37,14 +41,20 @@ function RoundView({ step, turn }: { step: RoundStep; turn: TurnSteps["turn"] })
   const answers = messages.filter(({ role }) => role !== "tool");
   const isHidden = answers.length > 0 && answers.every(({ hidden }) => hidden);
   return (
-    <section className={isHidden ? "round hidden-round" : "round"} id={stepId(turn.id, `round-${number}`)} aria-label={`Round ${number}`}>
+    <section
+      className={isHidden ? "round hidden-round" : "round"}
+      id={stepId(turn.id, `round-${number}`)}
+      aria-label={`Round ${number}`}
+    >
       <header className="round-header">
         <h3>Round {number}</h3>
         {isHidden && <HiddenMark />}
         {round !== null && <RoundFigures round={round} />}
         {round !== null && round.status !== "completed" && <StatusBadge status={round.status} />}
       </header>
-      {round?.error !== null && round?.error !== undefined && <Notice tone="bad">{round.error}</Notice>}
+      {round?.error !== null && round?.error !== undefined && (
+        <Notice tone="bad">{round.error}</Notice>
+      )}
       {answers.map((message) => (
         <ProducedMessage key={message.id} message={message} executions={executions} />
       ))}
@@ -52,12 +62,18 @@ function RoundView({ step, turn }: { step: RoundStep; turn: TurnSteps["turn"] })
   );
 }
 
-const STOP_REASONS: Record<string, string> = { answered: "", client_calls: "handed calls to the client" };
+const STOP_REASONS: Record<string, string> = {
+  answered: "",
+  client_calls: "handed calls to the client",
+};
 
 /** The same was asked before: no model was asked again. */
 function CachedMark() {
   return (
-    <span className="cached-mark" title="The key’s answer cache had this answer: no model was asked, and it cost nothing.">
+    <span
+      className="cached-mark"
+      title="The key’s answer cache had this answer: no model was asked, and it cost nothing."
+    >
       <Archive aria-hidden="true" />
       from the answer cache
     </span>
@@ -65,7 +81,10 @@ function CachedMark() {
 }
 
 function TurnFacts({ turn }: { turn: TurnSteps["turn"] }) {
-  const stop = turn.loopStopReason === null ? "" : (STOP_REASONS[turn.loopStopReason] ?? turn.loopStopReason.replaceAll("_", " "));
+  const stop =
+    turn.loopStopReason === null
+      ? ""
+      : (STOP_REASONS[turn.loopStopReason] ?? turn.loopStopReason.replaceAll("_", " "));
   return (
     <p className="turn-facts">
       {turn.status !== "completed" && <StatusBadge status={turn.status} />}
@@ -100,7 +119,8 @@ function Offered({ turn }: { turn: TurnSteps["turn"] }) {
       </p>
       {toolsShadowed.length > 0 && (
         <p className="hint">
-          Not offered, because the client has a tool of that name: <code>{toolsShadowed.join(", ")}</code>
+          Not offered, because the client has a tool of that name:{" "}
+          <code>{toolsShadowed.join(", ")}</code>
         </p>
       )}
     </details>

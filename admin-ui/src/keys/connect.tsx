@@ -15,7 +15,10 @@ export const useOf = (key: string, allowedModels: string[] | null): Use => ({
   model: allowedModels?.[0] ?? USUAL_MODEL,
 });
 
-const KINDS = [...Object.entries(LANGUAGES).map(([value, { label }]) => ({ value, label })), { value: MCP, label: "MCP client" }];
+const KINDS = [
+  ...Object.entries(LANGUAGES).map(([value, { label }]) => ({ value, label })),
+  { value: MCP, label: "MCP client" },
+];
 const SNIPPETS: Record<string, Snippet> = { ...LANGUAGES, ...MCP_CLIENTS };
 
 /** Code and settings that use a key, for each way to use it. */
@@ -30,7 +33,8 @@ export function Connect({ use }: { use: Use }) {
       {kind === MCP && (
         <>
           <p className="hint">
-            At <code>{use.origin}/mcp</code> MCP clients find the models as the tool <code>chat</code>, and the tools of this key.
+            At <code>{use.origin}/mcp</code> MCP clients find the models as the tool{" "}
+            <code>chat</code>, and the tools of this key.
           </p>
           <SelectField label="MCP client" value={client} onChange={setClient}>
             {Object.entries(MCP_CLIENTS).map(([value, { label }]) => (

@@ -4,7 +4,9 @@ import type { KeyFields } from "../http.ts";
 
 export interface KeyDraft {
   name: string;
-  /** As `<input type="datetime-local">` has it: without a zone, in the reader's time. Empty: never. */
+  /**
+   * As `<input type="datetime-local">` has it: without a zone, in the reader's time. Empty: never.
+   */
   expiresAt: string;
   toolIds: string[];
   /** Empty: as it is. */
@@ -65,27 +67,51 @@ function upstreamKeyOf({ openaiApiKey, removesOpenaiApiKey }: KeyDraft): string 
   return removesOpenaiApiKey ? null : (orNull(openaiApiKey) ?? undefined);
 }
 
-const NUMBERS = ["toolMaxRounds", "requestsPerMinute", "tokensPerMinute", "monthlyBudget", "answerCacheSeconds"] as const;
+const NUMBERS = [
+  "toolMaxRounds",
+  "requestsPerMinute",
+  "tokensPerMinute",
+  "monthlyBudget",
+  "answerCacheSeconds",
+] as const;
 
 /** Limits that were changed; an empty one is none. */
 const changedNumbers = (before: KeyDraft, draft: KeyDraft): KeyFields =>
   Object.fromEntries(
-    NUMBERS.filter((name) => draft[name] !== before[name]).map((name) => [name, draft[name] === "" ? null : Number(draft[name])]),
+    NUMBERS.filter((name) => draft[name] !== before[name]).map((name) => [
+      name,
+      draft[name] === "" ? null : Number(draft[name]),
+    ]),
   );
 
-const changed = (before: KeyDraft, draft: KeyDraft, names: readonly (keyof KeyDraft & keyof KeyFields)[]) =>
-  Object.fromEntries(names.filter((name) => draft[name] !== before[name]).map((name) => [name, draft[name]])) as KeyFields;
+const changed = (
+  before: KeyDraft,
+  draft: KeyDraft,
+  names: readonly (keyof KeyDraft & keyof KeyFields)[],
+) =>
+  Object.fromEntries(
+    names.filter((name) => draft[name] !== before[name]).map((name) => [name, draft[name]]),
+  ) as KeyFields;
 
-/** The fields in which a draft differs from what it began as: what others changed meanwhile stays as it is. */
+/**
+ * The fields in which a draft differs from what it began as: what others changed meanwhile stays as
+ * it is.
+ */
 export function changedFields(before: KeyDraft, draft: KeyDraft): KeyFields {
   const openaiApiKey = upstreamKeyOf(draft);
   return {
     ...changed(before, draft, ["name", "toolMemory", "logContent"]),
     ...changedNumbers(before, draft),
-    ...(draft.expiresAt === before.expiresAt ? {} : { expiresAt: draft.expiresAt === "" ? null : new Date(draft.expiresAt).toISOString() }),
+    ...(draft.expiresAt === before.expiresAt
+      ? {}
+      : { expiresAt: draft.expiresAt === "" ? null : new Date(draft.expiresAt).toISOString() }),
     ...(draft.toolIds.join() === before.toolIds.join() ? {} : { toolIds: draft.toolIds }),
     ...(openaiApiKey === undefined ? {} : { openaiApiKey }),
-    ...(draft.openaiBaseUrl === before.openaiBaseUrl ? {} : { openaiBaseUrl: orNull(draft.openaiBaseUrl) }),
-    ...(draft.allowedModels === before.allowedModels ? {} : { allowedModels: linesOf(draft.allowedModels) }),
+    ...(draft.openaiBaseUrl === before.openaiBaseUrl
+      ? {}
+      : { openaiBaseUrl: orNull(draft.openaiBaseUrl) }),
+    ...(draft.allowedModels === before.allowedModels
+      ? {}
+      : { allowedModels: linesOf(draft.allowedModels) }),
   };
 }

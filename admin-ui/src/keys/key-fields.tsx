@@ -37,8 +37,20 @@ const textOf = ({ draft, change, action }: FormPart, name: TextName) => ({
 export function NameFields(props: FormPart) {
   return (
     <>
-      <TextField label="Name" required autoFocus maxLength={200} hint="Who uses it, and for what." {...textOf(props, "name")} />
-      <TextField label="Expires" type="datetime-local" hint="Empty: never. In your time zone." {...textOf(props, "expiresAt")} />
+      <TextField
+        label="Name"
+        required
+        autoFocus
+        maxLength={200}
+        hint="Who uses it, and for what."
+        {...textOf(props, "name")}
+      />
+      <TextField
+        label="Expires"
+        type="datetime-local"
+        hint="Empty: never. In your time zone."
+        {...textOf(props, "expiresAt")}
+      />
     </>
   );
 }
@@ -58,8 +70,20 @@ export function LimitFields(props: FormPart) {
           hint="US dollars, by calendar month (UTC)."
           {...textOf(props, "monthlyBudget")}
         />
-        <TextField label="Requests per minute" type="number" min={1} placeholder="No limit" {...textOf(props, "requestsPerMinute")} />
-        <TextField label="Tokens per minute" type="number" min={1} placeholder="No limit" {...textOf(props, "tokensPerMinute")} />
+        <TextField
+          label="Requests per minute"
+          type="number"
+          min={1}
+          placeholder="No limit"
+          {...textOf(props, "requestsPerMinute")}
+        />
+        <TextField
+          label="Tokens per minute"
+          type="number"
+          min={1}
+          placeholder="No limit"
+          {...textOf(props, "tokensPerMinute")}
+        />
         <TextField
           label="Tool rounds per turn"
           type="number"
@@ -108,7 +132,10 @@ export function MemoryFields({ draft, change, action }: FormPart) {
 }
 
 /** Where the key's requests go, for the few keys that need their own upstream. */
-export function UpstreamFields({ hasOpenaiApiKey, ...props }: FormPart & { hasOpenaiApiKey: boolean }) {
+export function UpstreamFields({
+  hasOpenaiApiKey,
+  ...props
+}: FormPart & { hasOpenaiApiKey: boolean }) {
   const { draft, change } = props;
   return (
     <details open={hasOpenaiApiKey || draft.openaiBaseUrl !== "" || draft.allowedModels !== ""}>

@@ -4,7 +4,13 @@ import type { KeyFields } from "../http.ts";
 import { Notice } from "../parts/notice.tsx";
 import { useAction } from "../use-action.ts";
 import { changedFields, draftOf, type KeyDraft } from "./key-draft.ts";
-import { LimitFields, MemoryFields, NameFields, SHOWN_FIELDS, UpstreamFields } from "./key-fields.tsx";
+import {
+  LimitFields,
+  MemoryFields,
+  NameFields,
+  SHOWN_FIELDS,
+  UpstreamFields,
+} from "./key-fields.tsx";
 import { ToolChooser } from "./tool-chooser.tsx";
 
 interface KeyFormProps {
@@ -15,7 +21,15 @@ interface KeyFormProps {
   onCancel: () => void;
 }
 
-function Buttons({ isNew, isRunning, onCancel }: { isNew: boolean; isRunning: boolean; onCancel: () => void }): ReactNode {
+function Buttons({
+  isNew,
+  isRunning,
+  onCancel,
+}: {
+  isNew: boolean;
+  isRunning: boolean;
+  onCancel: () => void;
+}): ReactNode {
   return (
     <footer className="actions">
       <button type="button" onClick={onCancel}>
@@ -33,7 +47,8 @@ export function KeyForm({ apiKey, save, onCancel }: KeyFormProps) {
   const [before] = useState(() => draftOf(apiKey));
   const [draft, setDraft] = useState(before);
   const action = useAction();
-  const change = (changes: Partial<KeyDraft>) => setDraft((current) => ({ ...current, ...changes }));
+  const change = (changes: Partial<KeyDraft>) =>
+    setDraft((current) => ({ ...current, ...changes }));
   const beside = action.faultBeside(SHOWN_FIELDS);
   const part = { draft, change, action };
   return (
@@ -44,7 +59,9 @@ export function KeyForm({ apiKey, save, onCancel }: KeyFormProps) {
       }}
     >
       <NameFields {...part} />
-      {apiKey === null && <ToolChooser toolIds={draft.toolIds} onToggle={(toolIds) => change({ toolIds })} />}
+      {apiKey === null && (
+        <ToolChooser toolIds={draft.toolIds} onToggle={(toolIds) => change({ toolIds })} />
+      )}
       <LimitFields {...part} />
       <MemoryFields {...part} />
       <UpstreamFields {...part} hasOpenaiApiKey={apiKey?.hasOpenaiApiKey ?? false} />

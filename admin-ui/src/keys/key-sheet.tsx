@@ -10,7 +10,13 @@ import { KeyForm } from "./key-form.tsx";
 import { KeyTools } from "./key-tools.tsx";
 
 /** A form for a new key. */
-export function NewKeySheet({ onCreated, onClose }: { onCreated: (created: CreatedKey) => void; onClose: () => void }) {
+export function NewKeySheet({
+  onCreated,
+  onClose,
+}: {
+  onCreated: (created: CreatedKey) => void;
+  onClose: () => void;
+}) {
   const refresh = useRefresh();
   const save = async (fields: KeyFields) => {
     const created = await actions.createKey(fields);
@@ -31,15 +37,24 @@ function ConnectTab({ apiKey }: { apiKey: ApiKey }) {
   return (
     <div className="connect">
       <p>
-        Put the key that begins with <code>{apiKey.keyPrefix}</code> in the place of <code>{PLACEHOLDER}</code>. The proxy does not know it:
-        it was shown when it was made. If it is lost, rotate the key.
+        Put the key that begins with <code>{apiKey.keyPrefix}</code> in the place of{" "}
+        <code>{PLACEHOLDER}</code>. The proxy does not know it: it was shown when it was made. If it
+        is lost, rotate the key.
       </p>
       <Connect use={useOf(PLACEHOLDER, apiKey.allowedModels)} />
     </div>
   );
 }
 
-function KeyTabs({ apiKey, startAt, onClose }: { apiKey: ApiKey; startAt: string; onClose: () => void }) {
+function KeyTabs({
+  apiKey,
+  startAt,
+  onClose,
+}: {
+  apiKey: ApiKey;
+  startAt: string;
+  onClose: () => void;
+}) {
   const [tab, setTab] = useState(startAt);
   const refresh = useRefresh();
   const save = async (fields: KeyFields) => {
@@ -53,8 +68,16 @@ function KeyTabs({ apiKey, startAt, onClose }: { apiKey: ApiKey; startAt: string
       value={tab}
       onChange={setTab}
       tabs={[
-        { value: "settings", label: "Settings and limits", content: <KeyForm apiKey={apiKey} save={save} onCancel={onClose} /> },
-        { value: "tools", label: `Tools · ${apiKey.toolIds.length}`, content: <KeyTools apiKey={apiKey} /> },
+        {
+          value: "settings",
+          label: "Settings and limits",
+          content: <KeyForm apiKey={apiKey} save={save} onCancel={onClose} />,
+        },
+        {
+          value: "tools",
+          label: `Tools · ${apiKey.toolIds.length}`,
+          content: <KeyTools apiKey={apiKey} />,
+        },
         { value: "connect", label: "Connect", content: <ConnectTab apiKey={apiKey} /> },
       ]}
     />
@@ -62,11 +85,23 @@ function KeyTabs({ apiKey, startAt, onClose }: { apiKey: ApiKey; startAt: string
 }
 
 /** A key's settings and tools. */
-export function KeySheet({ id, startAt, onClose }: { id: string; startAt: string; onClose: () => void }) {
+export function KeySheet({
+  id,
+  startAt,
+  onClose,
+}: {
+  id: string;
+  startAt: string;
+  onClose: () => void;
+}) {
   const key = useResource(resources.key(id));
   return (
     <Dialog title={key.data?.name ?? "API key"} kind="sheet" onClose={onClose}>
-      <Loading from={key}>{(apiKey) => <KeyTabs key={apiKey.id} apiKey={apiKey} startAt={startAt} onClose={onClose} />}</Loading>
+      <Loading from={key}>
+        {(apiKey) => (
+          <KeyTabs key={apiKey.id} apiKey={apiKey} startAt={startAt} onClose={onClose} />
+        )}
+      </Loading>
     </Dialog>
   );
 }

@@ -17,8 +17,10 @@ export interface KeyActions {
 }
 
 const never = (text: string) => <span className="hint">{text}</span>;
-const hasExpired = ({ expiresAt }: ApiKey) => expiresAt !== null && Date.parse(expiresAt) <= Date.now();
-const isRotating = ({ previousExpiresAt }: ApiKey) => typeof previousExpiresAt === "string" && Date.parse(previousExpiresAt) > Date.now();
+const hasExpired = ({ expiresAt }: ApiKey) =>
+  expiresAt !== null && Date.parse(expiresAt) <= Date.now();
+const isRotating = ({ previousExpiresAt }: ApiKey) =>
+  typeof previousExpiresAt === "string" && Date.parse(previousExpiresAt) > Date.now();
 
 /** What is spent of a budget; more than a budget is a full bar. */
 function Spend({ apiKey }: { apiKey: ApiKey }) {
@@ -34,20 +36,36 @@ function Spend({ apiKey }: { apiKey: ApiKey }) {
       <span>
         {formatCost(spent)} <span className="hint">of {formatCost(budget)}</span>
       </span>
-      <span className={`meter ${tone}`} role="meter" aria-label="Spent of the month’s budget" aria-valuenow={Math.round(share * 100)}>
+      <span
+        className={`meter ${tone}`}
+        role="meter"
+        aria-label="Spent of the month’s budget"
+        aria-valuenow={Math.round(share * 100)}
+      >
         <span style={{ width: `${share * 100}%` }} />
       </span>
     </span>
   );
 }
 
-function Status({ apiKey, turn, isTurning }: { apiKey: ApiKey } & Pick<KeyActions, "turn" | "isTurning">) {
+function Status({
+  apiKey,
+  turn,
+  isTurning,
+}: { apiKey: ApiKey } & Pick<KeyActions, "turn" | "isTurning">) {
   return (
     <span className="together">
-      <Switch label={`${apiKey.name} is on`} isOn={apiKey.isActive} isBusy={isTurning} onTurn={(isOn) => turn(apiKey, isOn)} />
+      <Switch
+        label={`${apiKey.name} is on`}
+        isOn={apiKey.isActive}
+        isBusy={isTurning}
+        onTurn={(isOn) => turn(apiKey, isOn)}
+      />
       {hasExpired(apiKey) && <Badge tone="bad">expired</Badge>}
       {isRotating(apiKey) && (
-        <span title={`The key before is accepted until ${formatMoment(apiKey.previousExpiresAt ?? "")}`}>
+        <span
+          title={`The key before is accepted until ${formatMoment(apiKey.previousExpiresAt ?? "")}`}
+        >
           <Badge tone="warn">rotating</Badge>
         </span>
       )}
@@ -55,20 +73,38 @@ function Status({ apiKey, turn, isTurning }: { apiKey: ApiKey } & Pick<KeyAction
   );
 }
 
-function KeyMenu({ apiKey, edit, rotate, remove }: { apiKey: ApiKey } & Pick<KeyActions, "edit" | "rotate" | "remove">) {
+function KeyMenu({
+  apiKey,
+  edit,
+  rotate,
+  remove,
+}: { apiKey: ApiKey } & Pick<KeyActions, "edit" | "rotate" | "remove">) {
   return (
     <Menu
       label={`Actions for ${apiKey.name}`}
       items={[
-        { name: "Settings and limits", icon: <Pencil aria-hidden="true" />, onSelect: () => navigate(edit(apiKey, "settings")) },
-        { name: "Tools and preview", icon: <Wrench aria-hidden="true" />, onSelect: () => navigate(edit(apiKey, "tools")) },
+        {
+          name: "Settings and limits",
+          icon: <Pencil aria-hidden="true" />,
+          onSelect: () => navigate(edit(apiKey, "settings")),
+        },
+        {
+          name: "Tools and preview",
+          icon: <Wrench aria-hidden="true" />,
+          onSelect: () => navigate(edit(apiKey, "tools")),
+        },
         {
           name: "Conversations",
           icon: <MessagesSquare aria-hidden="true" />,
           onSelect: () => navigate(`/conversations?apiKeyId=${apiKey.id}`),
         },
         { name: "Rotate…", icon: <RefreshCw aria-hidden="true" />, onSelect: () => rotate(apiKey) },
-        { name: "Delete…", icon: <Trash2 aria-hidden="true" />, onSelect: () => remove(apiKey), isDangerous: true },
+        {
+          name: "Delete…",
+          icon: <Trash2 aria-hidden="true" />,
+          onSelect: () => remove(apiKey),
+          isDangerous: true,
+        },
       ]}
     />
   );
@@ -106,14 +142,32 @@ const columnsFor = (actions: KeyActions): Column<ApiKey>[] => [
   {
     name: "Last used",
     sort: "lastUsedAt",
-    cell: (key) => (typeof key.lastUsedAt === "string" ? <Moment iso={key.lastUsedAt} /> : never("never")),
+    cell: (key) =>
+      typeof key.lastUsedAt === "string" ? <Moment iso={key.lastUsedAt} /> : never("never"),
   },
-  { name: "Expires", sort: "expiresAt", cell: (key) => (key.expiresAt === null ? never("never") : <Moment iso={key.expiresAt} />) },
+  {
+    name: "Expires",
+    sort: "expiresAt",
+    cell: (key) => (key.expiresAt === null ? never("never") : <Moment iso={key.expiresAt} />),
+  },
   { name: "Created", sort: "createdAt", cell: (key) => <Moment iso={key.createdAt} /> },
-  { name: "Actions", isNameless: true, isNumber: true, cell: (key) => <KeyMenu apiKey={key} {...actions} /> },
+  {
+    name: "Actions",
+    isNameless: true,
+    isNumber: true,
+    cell: (key) => <KeyMenu apiKey={key} {...actions} />,
+  },
 ];
 
 /** Keys, a row each. */
-export function KeyTable({ keys, actions, sorting }: { keys: ApiKey[]; actions: KeyActions; sorting: Sorting }) {
+export function KeyTable({
+  keys,
+  actions,
+  sorting,
+}: {
+  keys: ApiKey[];
+  actions: KeyActions;
+  sorting: Sorting;
+}) {
   return <Table name="API keys" columns={columnsFor(actions)} rows={keys} sorting={sorting} />;
 }

@@ -11,13 +11,17 @@ function PreviewList({ preview }: { preview: KeyPreview }) {
   if (preview.tools.length === 0)
     return (
       <Empty title="The model sees no tools">
-        <p>Requests go to upstream byte by byte as the application sent them. Turn a tool on to give it to the model.</p>
+        <p>
+          Requests go to upstream byte by byte as the application sent them. Turn a tool on to give
+          it to the model.
+        </p>
       </Empty>
     );
   return (
     <>
       <p className="preview-total">
-        {countOf(preview.tools.length, "tool")}, <strong>{formatCount(preview.tokens)} tokens</strong> with every request
+        {countOf(preview.tools.length, "tool")},{" "}
+        <strong>{formatCount(preview.tokens)} tokens</strong> with every request
       </p>
       {preview.tools.map(({ name, tokens, text }) => (
         <details key={name} className="preview-tool">

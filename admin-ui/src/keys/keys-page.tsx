@@ -16,7 +16,10 @@ import { RotateDialog } from "./rotate-dialog.tsx";
 import { SecretDialog } from "./secret-dialog.tsx";
 
 /** What the reader is about to do, beside what the address says. */
-type Intent = { kind: "delete"; key: ApiKey } | { kind: "rotate"; key: ApiKey } | { kind: "show"; created: CreatedKey };
+type Intent =
+  | { kind: "delete"; key: ApiKey }
+  | { kind: "rotate"; key: ApiKey }
+  | { kind: "show"; created: CreatedKey };
 
 const NEW = "/keys?key=new";
 
@@ -28,9 +31,14 @@ function DeleteDialog({ apiKey, onClose }: { apiKey: ApiKey; onClose: () => void
     onClose();
   };
   return (
-    <ConfirmDialog title={`Delete ${apiKey.name}?`} verb="Delete key" onConfirm={remove} onClose={onClose}>
-      Applications that use <code>{apiKey.keyPrefix}…</code> are refused within seconds, for ever. Its conversations stay. To stop it for a
-      while, switch it off instead.
+    <ConfirmDialog
+      title={`Delete ${apiKey.name}?`}
+      verb="Delete key"
+      onConfirm={remove}
+      onClose={onClose}
+    >
+      Applications that use <code>{apiKey.keyPrefix}…</code> are refused within seconds, for ever.
+      Its conversations stay. To stop it for a while, switch it off instead.
     </ConfirmDialog>
   );
 }
@@ -47,8 +55,8 @@ function NoKeys({ isFiltered }: { isFiltered: boolean }) {
   return (
     <Empty title="No keys yet" icon={<KeyRound aria-hidden="true" />}>
       <p>
-        An application uses the proxy with an API key of its own: it keeps its OpenAI SDK, and changes only the base URL and the key. Which
-        tools its model may use is up to the key.
+        An application uses the proxy with an API key of its own: it keeps its OpenAI SDK, and
+        changes only the base URL and the key. Which tools its model may use is up to the key.
       </p>
       <Link href={NEW} className="button primary">
         Create the first key
@@ -63,7 +71,13 @@ function sortingOf(place: Place): Sorting {
   const order = place.query.get("order") === "asc" ? "asc" : "desc";
   const onSort = (next: string) => {
     const isOther = next !== by;
-    const nextOrder = isOther ? (next === "name" ? "asc" : "desc") : order === "asc" ? "desc" : "asc";
+    const nextOrder = isOther
+      ? next === "name"
+        ? "asc"
+        : "desc"
+      : order === "asc"
+        ? "desc"
+        : "asc";
     navigate(withQuery(place, { sort: next, order: nextOrder }), { replace: true });
   };
   return { by, order, onSort };
@@ -97,7 +111,9 @@ function KeyList({ place, intend }: KeyListProps) {
         {(keys) => (
           <>
             {keys.length === 0 && <NoKeys isFiltered={q !== null} />}
-            {keys.length > 0 && <KeyTable keys={keys} actions={keyActions} sorting={sortingOf(place)} />}
+            {keys.length > 0 && (
+              <KeyTable keys={keys} actions={keyActions} sorting={sortingOf(place)} />
+            )}
             <MoreRows of={list} />
           </>
         )}
@@ -106,11 +122,23 @@ function KeyList({ place, intend }: KeyListProps) {
   );
 }
 
-function IntentDialog({ intent, intend }: { intent: Intent; intend: (intent: Intent | null) => void }) {
+function IntentDialog({
+  intent,
+  intend,
+}: {
+  intent: Intent;
+  intend: (intent: Intent | null) => void;
+}) {
   const close = () => intend(null);
   if (intent.kind === "show") return <SecretDialog created={intent.created} onClose={close} />;
   if (intent.kind === "delete") return <DeleteDialog apiKey={intent.key} onClose={close} />;
-  return <RotateDialog apiKey={intent.key} onRotated={(created) => intend({ kind: "show", created })} onClose={close} />;
+  return (
+    <RotateDialog
+      apiKey={intent.key}
+      onRotated={(created) => intend({ kind: "show", created })}
+      onClose={close}
+    />
+  );
 }
 
 /** `/keys`: who may use the proxy, with which tools, and how much. `?key=` opens one, or `new`. */
@@ -134,11 +162,22 @@ export function KeysPage({ place }: { place: Place }) {
       }
     >
       <div className="filter-bar">
-        <SearchField place={place} label="Search keys" placeholder="Search by name, or by the key’s first or last letters" />
+        <SearchField
+          place={place}
+          label="Search keys"
+          placeholder="Search by name, or by the key’s first or last letters"
+        />
       </div>
       <KeyList place={place} intend={intend} />
       {open === "new" && <NewKeySheet onCreated={show} onClose={close} />}
-      {open !== null && open !== "new" && <KeySheet key={open} id={open} startAt={place.query.get("tab") ?? "settings"} onClose={close} />}
+      {open !== null && open !== "new" && (
+        <KeySheet
+          key={open}
+          id={open}
+          startAt={place.query.get("tab") ?? "settings"}
+          onClose={close}
+        />
+      )}
       {intent !== null && <IntentDialog key={intent.kind} intent={intent} intend={intend} />}
     </Page>
   );

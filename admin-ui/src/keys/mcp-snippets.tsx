@@ -6,7 +6,9 @@ type McpClient = "claude" | "cursor" | "vscode" | "langgraph" | "typescript";
 const asJson = (value: unknown) => JSON.stringify(value, null, 2);
 const headersOf = ({ key }: Use) => ({ Authorization: `Bearer ${key}` });
 
-/** Claude Desktop starts its servers: a script of the proxy's checkout hands what it says to `/mcp`. */
+/**
+ * Claude Desktop starts its servers: a script of the proxy's checkout hands what it says to `/mcp`.
+ */
 const claude = ({ origin, key }: Use) =>
   asJson({
     mcpServers: {
@@ -45,7 +47,10 @@ async def main():
 
 asyncio.run(main())`;
 
-const typescript = ({ origin, key }: Use) => `import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+const typescript = ({
+  origin,
+  key,
+}: Use) => `import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 
 const client = new Client({ name: "my-application", version: "1.0.0" });
 const transport = new StreamableHTTPClientTransport(new URL("${origin}/mcp"), {
@@ -64,8 +69,8 @@ export const MCP_CLIENTS: Record<McpClient, Snippet> = {
     label: "Claude Desktop",
     hint: (
       <>
-        Goes into <code>claude_desktop_config.json</code>. The script is in a checkout of the proxy on the same machine, with its packages
-        installed; it needs Node 22.19 or newer.
+        Goes into <code>claude_desktop_config.json</code>. The script is in a checkout of the proxy
+        on the same machine, with its packages installed; it needs Node 22.19 or newer.
       </>
     ),
     snippet: claude,
@@ -74,10 +79,14 @@ export const MCP_CLIENTS: Record<McpClient, Snippet> = {
     label: "Cursor",
     hint: (
       <>
-        Goes into <code>.cursor/mcp.json</code> of a project, or <code>~/.cursor/mcp.json</code> for all.
+        Goes into <code>.cursor/mcp.json</code> of a project, or <code>~/.cursor/mcp.json</code> for
+        all.
       </>
     ),
-    snippet: (use) => asJson({ mcpServers: { "openai-proxy": { url: `${use.origin}/mcp`, headers: headersOf(use) } } }),
+    snippet: (use) =>
+      asJson({
+        mcpServers: { "openai-proxy": { url: `${use.origin}/mcp`, headers: headersOf(use) } },
+      }),
   },
   vscode: {
     label: "VS Code",
@@ -86,13 +95,19 @@ export const MCP_CLIENTS: Record<McpClient, Snippet> = {
         Goes into <code>.vscode/mcp.json</code>. Do not commit it with the key in it.
       </>
     ),
-    snippet: (use) => asJson({ servers: { "openai-proxy": { type: "http", url: `${use.origin}/mcp`, headers: headersOf(use) } } }),
+    snippet: (use) =>
+      asJson({
+        servers: {
+          "openai-proxy": { type: "http", url: `${use.origin}/mcp`, headers: headersOf(use) },
+        },
+      }),
   },
   langgraph: {
     label: "LangGraph",
     hint: (
       <>
-        Needs <code>pip install langchain langchain-mcp-adapters langchain-openai</code>. The agent is a LangGraph graph.
+        Needs <code>pip install langchain langchain-mcp-adapters langchain-openai</code>. The agent
+        is a LangGraph graph.
       </>
     ),
     snippet: langgraph,

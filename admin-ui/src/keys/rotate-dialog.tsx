@@ -16,7 +16,11 @@ const OVERLAPS = [
 ];
 
 /** Replaces a key by a new one, while the old one goes on for a time. */
-export function RotateDialog(props: { apiKey: ApiKey; onRotated: (created: CreatedKey) => void; onClose: () => void }) {
+export function RotateDialog(props: {
+  apiKey: ApiKey;
+  onRotated: (created: CreatedKey) => void;
+  onClose: () => void;
+}) {
   const { apiKey, onRotated, onClose } = props;
   const [overlap, setOverlap] = useState("86400");
   const action = useAction();

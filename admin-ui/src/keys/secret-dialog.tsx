@@ -16,10 +16,14 @@ export function SecretDialog({ created, onClose }: { created: CreatedKey; onClos
   };
   return (
     <Dialog title={`The key “${created.name}”`} onClose={onClose} kind="wide" mustAnswer>
-      <Notice tone="warn">Copy it now: it is shown this once, and cannot be found out later.</Notice>
+      <Notice tone="warn">
+        Copy it now: it is shown this once, and cannot be found out later.
+      </Notice>
       <CopyBlock label="API key" text={created.key} isSecret />
       {typeof created.previousExpiresAt === "string" && (
-        <p className="hint">The key that it replaces is accepted until {formatMoment(created.previousExpiresAt)}.</p>
+        <p className="hint">
+          The key that it replaces is accepted until {formatMoment(created.previousExpiresAt)}.
+        </p>
       )}
       <Connect use={useOf(created.key, created.allowedModels)} />
       <footer className="actions">

@@ -32,13 +32,21 @@ function Group({ source, children }: { source: string; children: ReactNode }) {
 function ToolToggles({ tools, toolIds, onToggle }: Chosen & { tools: Tool[] }) {
   const [search, setSearch] = useState("");
   const words = search.toLowerCase();
-  const found = tools.filter((tool) => `${tool.name} ${tool.description} ${sourceOf(tool)}`.toLowerCase().includes(words));
-  const turn = (id: string, isOn: boolean) => onToggle(isOn ? [...toolIds, id] : toolIds.filter((other) => other !== id), { id, isOn });
+  const found = tools.filter((tool) =>
+    `${tool.name} ${tool.description} ${sourceOf(tool)}`.toLowerCase().includes(words),
+  );
+  const turn = (id: string, isOn: boolean) =>
+    onToggle(isOn ? [...toolIds, id] : toolIds.filter((other) => other !== id), { id, isOn });
   const groups = Map.groupBy(found, sourceOf);
   return (
     <>
       {tools.length >= SEARCHED_FROM && (
-        <TextField label="Search tools" type="search" value={search} onChange={(event) => setSearch(event.target.value)} />
+        <TextField
+          label="Search tools"
+          type="search"
+          value={search}
+          onChange={(event) => setSearch(event.target.value)}
+        />
       )}
       <div className="tool-toggles" tabIndex={-1}>
         {[...groups].map(([source, members]) => (
@@ -58,7 +66,9 @@ function ToolToggles({ tools, toolIds, onToggle }: Chosen & { tools: Tool[] }) {
             ))}
           </Group>
         ))}
-        {found.length === 0 && <p className="hint">No tool has “{search}” in its name or description.</p>}
+        {found.length === 0 && (
+          <p className="hint">No tool has “{search}” in its name or description.</p>
+        )}
       </div>
     </>
   );
@@ -74,7 +84,8 @@ export function ToolChooser({ toolIds, onToggle }: Chosen) {
         {(all) =>
           all.length === 0 ? (
             <p className="hint">
-              There are no tools yet. The key works without; <Link href="/tools?tool=new">create a tool</Link> when you want one.
+              There are no tools yet. The key works without;{" "}
+              <Link href="/tools?tool=new">create a tool</Link> when you want one.
             </p>
           ) : (
             <ToolToggles tools={all} toolIds={toolIds} onToggle={onToggle} />

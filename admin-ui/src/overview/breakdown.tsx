@@ -24,7 +24,9 @@ type Row = StatsFigures & { id: string };
 
 /** The conversations of a group: what lies behind its figures. */
 const linkOf = (group: Group, value: string): string | null =>
-  group === "endpoint" ? null : `/conversations?${group === "key" ? "apiKeyId" : "model"}=${encodeURIComponent(value)}`;
+  group === "endpoint"
+    ? null
+    : `/conversations?${group === "key" ? "apiKeyId" : "model"}=${encodeURIComponent(value)}`;
 
 const columnsFor = (group: Group): Column<Row>[] => [
   {
@@ -37,9 +39,21 @@ const columnsFor = (group: Group): Column<Row>[] => [
   },
   { name: "Requests", isNumber: true, cell: ({ requests }) => formatCompact(requests) },
   { name: "Failed", isNumber: true, cell: ({ requests, failed }) => formatShare(failed, requests) },
-  { name: "Tokens", isNumber: true, cell: ({ promptTokens, completionTokens }) => formatCompact(promptTokens + completionTokens) },
-  { name: "p95", isNumber: true, cell: ({ durationMs }) => formatDuration(durationMs?.p95 ?? null) },
-  { name: "Cost", isNumber: true, cell: ({ cost, unpriced, requests }) => (unpriced >= requests ? "unknown" : formatCost(cost)) },
+  {
+    name: "Tokens",
+    isNumber: true,
+    cell: ({ promptTokens, completionTokens }) => formatCompact(promptTokens + completionTokens),
+  },
+  {
+    name: "p95",
+    isNumber: true,
+    cell: ({ durationMs }) => formatDuration(durationMs?.p95 ?? null),
+  },
+  {
+    name: "Cost",
+    isNumber: true,
+    cell: ({ cost, unpriced, requests }) => (unpriced >= requests ? "unknown" : formatCost(cost)),
+  },
 ];
 
 /** The range by model, key or endpoint. */
@@ -83,10 +97,20 @@ const TOOL_COLUMNS: Column<ToolRow>[] = [
   {
     name: "Failed",
     isNumber: true,
-    cell: ({ failed, executions }) => <span className={failed > 0 ? "bad-figure" : ""}>{formatShare(failed, executions)}</span>,
+    cell: ({ failed, executions }) => (
+      <span className={failed > 0 ? "bad-figure" : ""}>{formatShare(failed, executions)}</span>
+    ),
   },
-  { name: "p50", isNumber: true, cell: ({ durationMs }) => formatDuration(durationMs?.p50 ?? null) },
-  { name: "p95", isNumber: true, cell: ({ durationMs }) => formatDuration(durationMs?.p95 ?? null) },
+  {
+    name: "p50",
+    isNumber: true,
+    cell: ({ durationMs }) => formatDuration(durationMs?.p50 ?? null),
+  },
+  {
+    name: "p95",
+    isNumber: true,
+    cell: ({ durationMs }) => formatDuration(durationMs?.p95 ?? null),
+  },
 ];
 
 const ORDERS = [
@@ -101,7 +125,9 @@ const failure = ({ failed, executions }: ToolRow) => failed / Math.max(execution
 export function ToolFigures({ tools }: { tools: Stats["tools"] }) {
   const [order, setOrder] = useState<"slow" | "failing">("slow");
   const rank = order === "slow" ? slowness : failure;
-  const rows = tools.map((tool) => ({ ...tool, id: tool.name })).toSorted((a, b) => rank(b) - rank(a));
+  const rows = tools
+    .map((tool) => ({ ...tool, id: tool.name }))
+    .toSorted((a, b) => rank(b) - rank(a));
   return (
     <section className="panel">
       <header>

@@ -8,7 +8,10 @@ type Bucket = Stats["buckets"][number];
 /** Requests, cost, latency and tokens over time. */
 export function Charts({ stats }: { stats: Stats }) {
   const { buckets } = stats;
-  const common = { times: buckets.map(({ start }) => Date.parse(start) / 1000), isUtc: stats.bucket !== "hour" };
+  const common = {
+    times: buckets.map(({ start }) => Date.parse(start) / 1000),
+    isUtc: stats.bucket !== "hour",
+  };
   const rowOf =
     (kind: Series["kind"]) =>
     (name: string, colour: string, pick: (bucket: Bucket) => number | null): Series => ({
@@ -26,7 +29,10 @@ export function Charts({ stats }: { stats: Stats }) {
         title="Requests"
         summary={`${formatCount(total.requests)} requests, ${formatCount(total.failed)} of them failed.`}
         format={formatCompact}
-        series={[bar("Requests", "--chart-1", ({ requests }) => requests), bar("Failed", "--chart-bad", ({ failed }) => failed)]}
+        series={[
+          bar("Requests", "--chart-1", ({ requests }) => requests),
+          bar("Failed", "--chart-bad", ({ failed }) => failed),
+        ]}
       />
       <Chart
         {...common}

@@ -20,15 +20,15 @@ function FirstSteps() {
       <h2>First steps</h2>
       <ol>
         <li>
-          <Link href="/tools?tool=new">Write a tool</Link> that models may use, or <Link href="/tools?import=1">import some</Link> from an
-          MCP server.
+          <Link href="/tools?tool=new">Write a tool</Link> that models may use, or{" "}
+          <Link href="/tools?import=1">import some</Link> from an MCP server.
         </li>
         <li>
           <Link href="/keys?key=new">Create an API key</Link> and give it the tool.
         </li>
         <li>
-          Try it in the <Link href="/playground">playground</Link>, or let an application use this address and the key, with the OpenAI SDK
-          that it has:
+          Try it in the <Link href="/playground">playground</Link>, or let an application use this
+          address and the key, with the OpenAI SDK that it has:
         </li>
       </ol>
       <CopyBlock label="base URL" text={`${location.origin}/v1`} />
@@ -39,7 +39,9 @@ function FirstSteps() {
 /** Parts that do not do what they should; nothing where all do. */
 function DownParts() {
   const { data } = useResource(resources.health(), { every: EVERY_MS });
-  const parts = Object.entries(data?.parts ?? {}).filter(([, { status }]) => status === "down" || status === "degraded");
+  const parts = Object.entries(data?.parts ?? {}).filter(
+    ([, { status }]) => status === "down" || status === "degraded",
+  );
   return parts.map(([name, { status, message }]) => (
     <Notice key={name} tone={status === "down" ? "bad" : "warn"}>
       <span>
@@ -54,7 +56,10 @@ function DownParts() {
 }
 
 function Figures({ range }: { range: (typeof RANGES)[number] }) {
-  const stats = useResource(resources.stats(statsQuery(range, "none")), { every: EVERY_MS, keeps: true });
+  const stats = useResource(resources.stats(statsQuery(range, "none")), {
+    every: EVERY_MS,
+    keeps: true,
+  });
   return (
     <Loading from={stats} lines={6}>
       {(data) =>
@@ -111,7 +116,9 @@ export function OverviewPage({ place }: { place: Place }) {
           label="Time"
           choices={RANGES}
           value={range.value}
-          onChange={(value) => navigate(withQuery(place, { range: value === "24h" ? null : value }), { replace: true })}
+          onChange={(value) =>
+            navigate(withQuery(place, { range: value === "24h" ? null : value }), { replace: true })
+          }
         />
       }
     >

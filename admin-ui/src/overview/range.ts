@@ -13,12 +13,18 @@ export const RANGES = [
 const HOUR_MS = 3_600_000;
 
 /** The range that the address names, or a day. */
-export const rangeOf = ({ query }: Place): (typeof RANGES)[number] => RANGES.find(({ value }) => value === query.get("range")) ?? RANGES[0];
+export const rangeOf = ({ query }: Place): (typeof RANGES)[number] =>
+  RANGES.find(({ value }) => value === query.get("range")) ?? RANGES[0];
 
 /** The range as the API takes it: whole hours, so that it is the same for an hour. */
 export function statsQuery({ hours, bucket }: (typeof RANGES)[number], groupBy: string): Query {
   const to = Math.ceil(Date.now() / HOUR_MS) * HOUR_MS;
-  return { from: new Date(to - hours * HOUR_MS).toISOString(), to: new Date(to).toISOString(), bucket, groupBy };
+  return {
+    from: new Date(to - hours * HOUR_MS).toISOString(),
+    to: new Date(to).toISOString(),
+    bucket,
+    groupBy,
+  };
 }
 
 const NOTHING: StatsFigures = {

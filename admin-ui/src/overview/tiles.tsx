@@ -14,8 +14,18 @@ function Tile({ name, value, children }: { name: string; value: string; children
 
 /** The range at a glance. */
 export function Tiles({ total }: { total: StatsFigures }) {
-  const { requests, failed, cancelled, cost, unpriced, promptTokens, completionTokens, cachedTokens, durationMs, timeToFirstTokenMs } =
-    total;
+  const {
+    requests,
+    failed,
+    cancelled,
+    cost,
+    unpriced,
+    promptTokens,
+    completionTokens,
+    cachedTokens,
+    durationMs,
+    timeToFirstTokenMs,
+  } = total;
   return (
     <dl className="tiles">
       <Tile name="Requests" value={formatCompact(requests)}>

@@ -12,8 +12,15 @@ export interface EditorProps {
 
 const CodeMirror = lazy(async () => ({ default: (await import("./code-mirror.tsx")).CodeMirror }));
 
-/** A labelled editor for code, with what is wrong with it. Until it is loaded, a plain field is in its place. */
-export function CodeEditor({ hint, fault = null, ...editor }: EditorProps & { hint?: ReactNode; fault?: string | null }) {
+/**
+ * A labelled editor for code, with what is wrong with it. Until it is loaded, a plain field is in
+ * its place.
+ */
+export function CodeEditor({
+  hint,
+  fault = null,
+  ...editor
+}: EditorProps & { hint?: ReactNode; fault?: string | null }) {
   const { label, value, onChange } = editor;
   const id = useId();
   const field = useRef<HTMLDivElement>(null);
@@ -25,10 +32,20 @@ export function CodeEditor({ hint, fault = null, ...editor }: EditorProps & { hi
       <span className="label" id={id}>
         {label}
       </span>
-      <div className={fault === null ? "code-frame" : "code-frame at-fault"} role="group" aria-labelledby={id}>
+      <div
+        className={fault === null ? "code-frame" : "code-frame at-fault"}
+        role="group"
+        aria-labelledby={id}
+      >
         <Suspense
           fallback={
-            <textarea className="code" rows={8} aria-label={label} value={value} onChange={(event) => onChange(event.target.value)} />
+            <textarea
+              className="code"
+              rows={8}
+              aria-label={label}
+              value={value}
+              onChange={(event) => onChange(event.target.value)}
+            />
           }
         >
           <CodeMirror {...editor} />

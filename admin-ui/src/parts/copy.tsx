@@ -10,7 +10,9 @@ const LABELS: Record<Exclude<Outcome, "untouched">, string> = {
 };
 const SHOWN_MS = 2000;
 
-/** Selects what an element shows: browsers have no clipboard for pages that came over plain http. */
+/**
+ * Selects what an element shows: browsers have no clipboard for pages that came over plain http.
+ */
 function select(element: Element | null): Outcome {
   if (element === null) return "failed";
   getSelection()?.selectAllChildren(element);
@@ -18,7 +20,10 @@ function select(element: Element | null): Outcome {
 }
 
 /** Copies a text, or selects the element that shows it where there is no clipboard. */
-function useCopy(text: string, shownIn: RefObject<Element | null>): { outcome: Outcome; copy: () => void } {
+function useCopy(
+  text: string,
+  shownIn: RefObject<Element | null>,
+): { outcome: Outcome; copy: () => void } {
   const [outcome, setOutcome] = useState<Outcome>("untouched");
   const show = (next: Outcome) => {
     setOutcome(next);
@@ -34,7 +39,15 @@ function useCopy(text: string, shownIn: RefObject<Element | null>): { outcome: O
 }
 
 /** A text to take away, with a button that copies it. */
-export function CopyBlock({ text, label, isSecret = false }: { text: string; label: string; isSecret?: boolean }) {
+export function CopyBlock({
+  text,
+  label,
+  isSecret = false,
+}: {
+  text: string;
+  label: string;
+  isSecret?: boolean;
+}) {
   const code = useRef<HTMLElement>(null);
   const { outcome, copy } = useCopy(text, code);
   return (
@@ -42,7 +55,11 @@ export function CopyBlock({ text, label, isSecret = false }: { text: string; lab
       <pre tabIndex={0} aria-label={label}>
         <code ref={code}>{text}</code>
       </pre>
-      <button type="button" onClick={copy} aria-label={outcome === "untouched" ? `Copy ${label}` : LABELS[outcome]}>
+      <button
+        type="button"
+        onClick={copy}
+        aria-label={outcome === "untouched" ? `Copy ${label}` : LABELS[outcome]}
+      >
         {outcome === "copied" ? <Check aria-hidden="true" /> : <Copy aria-hidden="true" />}
         <span aria-live="polite">{outcome === "untouched" ? "Copy" : LABELS[outcome]}</span>
       </button>

@@ -6,10 +6,16 @@ import { Notice } from "./notice.tsx";
 type Kind = "plain" | "wide" | "sheet";
 
 /**
- * A native modal dialog: the browser keeps the focus inside, makes the rest inert and gives the focus back. A sheet lies at
- * the side of the page. `mustAnswer`: Escape does not close it.
+ * A native modal dialog: the browser keeps the focus inside, makes the rest inert and gives the
+ * focus back. A sheet lies at the side of the page. `mustAnswer`: Escape does not close it.
  */
-export function Dialog(props: { title: string; onClose: () => void; kind?: Kind; mustAnswer?: boolean; children: ReactNode }) {
+export function Dialog(props: {
+  title: string;
+  onClose: () => void;
+  kind?: Kind;
+  mustAnswer?: boolean;
+  children: ReactNode;
+}) {
   const { title, onClose, kind = "plain", mustAnswer = false, children } = props;
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useRef<HTMLHeadingElement>(null);
@@ -70,7 +76,12 @@ export function ConfirmDialog(props: {
         <button type="button" onClick={props.onClose}>
           Cancel
         </button>
-        <button type="button" className="danger" disabled={action.isRunning} onClick={() => action.run(props.onConfirm)}>
+        <button
+          type="button"
+          className="danger"
+          disabled={action.isRunning}
+          onClick={() => action.run(props.onConfirm)}
+        >
           {action.isRunning ? "One moment…" : props.verb}
         </button>
       </footer>

@@ -18,13 +18,17 @@ function Line({ line: { kind, pieces } }: { line: DiffLine }) {
       </span>
       <span className="diff-text">
         <span className="unseen">{WORDS[kind]}</span>
-        {pieces.map(({ text, start, isChanged }) => (isChanged ? <mark key={start}>{text}</mark> : <span key={start}>{text}</span>))}
+        {pieces.map(({ text, start, isChanged }) =>
+          isChanged ? <mark key={start}>{text}</mark> : <span key={start}>{text}</span>,
+        )}
       </span>
     </Tag>
   );
 }
 
-/** Two versions of a text: a sign and a colour for each line that went or came, marks for the words. */
+/**
+ * Two versions of a text: a sign and a colour for each line that went or came, marks for the words.
+ */
 export function Diff({ label, from, to }: { label: string; from: string; to: string }) {
   const [isWhole, setIsWhole] = useState(false);
   // The view may be drawn anew with each letter that is typed beside it.
@@ -41,7 +45,12 @@ export function Diff({ label, from, to }: { label: string; from: string; to: str
       <header>
         <h3>{label}</h3>
         {parts.length > 1 || isWhole ? (
-          <button type="button" className="link" aria-expanded={isWhole} onClick={() => setIsWhole(!isWhole)}>
+          <button
+            type="button"
+            className="link"
+            aria-expanded={isWhole}
+            onClick={() => setIsWhole(!isWhole)}
+          >
             {isWhole ? "Show changes only" : "Show all lines"}
           </button>
         ) : null}

@@ -1,4 +1,11 @@
-import { useEffect, useId, useRef, type InputHTMLAttributes, type ReactNode, type TextareaHTMLAttributes } from "react";
+import {
+  useEffect,
+  useId,
+  useRef,
+  type InputHTMLAttributes,
+  type ReactNode,
+  type TextareaHTMLAttributes,
+} from "react";
 
 /** What connects a control with its label, its hint and its fault. */
 interface ControlProps {
@@ -15,7 +22,12 @@ interface FieldProps {
 }
 
 /** A labelled control. A fault is shown at the field and takes the focus there. */
-function Field({ label, hint, fault = null, children }: FieldProps & { children: (control: ControlProps) => ReactNode }) {
+function Field({
+  label,
+  hint,
+  fault = null,
+  children,
+}: FieldProps & { children: (control: ControlProps) => ReactNode }) {
   const id = useId();
   const field = useRef<HTMLDivElement>(null);
   useEffect(() => {
@@ -24,7 +36,11 @@ function Field({ label, hint, fault = null, children }: FieldProps & { children:
   return (
     <div className="field" ref={field}>
       <label htmlFor={id}>{label}</label>
-      {children({ id, "aria-describedby": `${id}-hint ${id}-fault`, "aria-invalid": fault !== null })}
+      {children({
+        id,
+        "aria-describedby": `${id}-hint ${id}-fault`,
+        "aria-invalid": fault !== null,
+      })}
       <p className="fault" id={`${id}-fault`} role="alert">
         {fault}
       </p>
@@ -36,10 +52,17 @@ function Field({ label, hint, fault = null, children }: FieldProps & { children:
 }
 
 /** A line of text. */
-export function TextField({ label, hint, fault, ...input }: FieldProps & InputHTMLAttributes<HTMLInputElement>) {
+export function TextField({
+  label,
+  hint,
+  fault,
+  ...input
+}: FieldProps & InputHTMLAttributes<HTMLInputElement>) {
   return (
     <Field label={label} hint={hint} fault={fault ?? null}>
-      {(control) => <input type="text" autoComplete="off" spellCheck={false} {...input} {...control} />}
+      {(control) => (
+        <input type="text" autoComplete="off" spellCheck={false} {...input} {...control} />
+      )}
     </Field>
   );
 }
@@ -55,14 +78,22 @@ export function TextArea({
   return (
     <Field label={label} hint={hint} fault={fault ?? null}>
       {(control) => (
-        <textarea {...input} {...control} {...(code ? { className: "code", spellCheck: false, wrap: "off", autoCapitalize: "off" } : {})} />
+        <textarea
+          {...input}
+          {...control}
+          {...(code
+            ? { className: "code", spellCheck: false, wrap: "off", autoCapitalize: "off" }
+            : {})}
+        />
       )}
     </Field>
   );
 }
 
 /** One of many, from a list that opens. */
-export function SelectField(props: FieldProps & { value: string; onChange: (value: string) => void; children: ReactNode }) {
+export function SelectField(
+  props: FieldProps & { value: string; onChange: (value: string) => void; children: ReactNode },
+) {
   const { label, hint, fault, value, onChange, children } = props;
   return (
     <Field label={label} hint={hint} fault={fault ?? null}>
@@ -90,12 +121,21 @@ export function Choices<Value extends string>(props: {
 }) {
   const name = useId();
   return (
-    <fieldset className="choices" {...(props.hint === undefined ? {} : { "aria-describedby": `${name}-hint` })}>
+    <fieldset
+      className="choices"
+      {...(props.hint === undefined ? {} : { "aria-describedby": `${name}-hint` })}
+    >
       <legend>{props.label}</legend>
       <div>
         {props.choices.map(({ value, label }) => (
           <label key={value}>
-            <input type="radio" name={name} value={value} checked={value === props.value} onChange={() => props.onChange(value)} />
+            <input
+              type="radio"
+              name={name}
+              value={value}
+              checked={value === props.value}
+              onChange={() => props.onChange(value)}
+            />
             {label}
           </label>
         ))}
@@ -110,7 +150,10 @@ export function Choices<Value extends string>(props: {
 }
 
 /** On or off. */
-export function Toggle({ label, ...input }: { label: ReactNode } & InputHTMLAttributes<HTMLInputElement>) {
+export function Toggle({
+  label,
+  ...input
+}: { label: ReactNode } & InputHTMLAttributes<HTMLInputElement>) {
   return (
     <label className="toggle">
       <input type="checkbox" {...input} />

@@ -23,14 +23,23 @@ interface Step<Item> {
   item: Item;
 }
 
-/** Beyond so many comparisons (two texts of 2,000 lines) everything counts as changed: a page must not stand still. */
+/**
+ * Beyond so many comparisons (two texts of 2,000 lines) everything counts as changed: a page must
+ * not stand still.
+ */
 const MOST_COMPARISONS = 4_000_000;
-/** Where less than this part of the shorter line is in the longer one, they are not one line that was changed. */
+/**
+ * Where less than this part of the shorter line is in the longer one, they are not one line that
+ * was changed.
+ */
 const ALIKE = 0.5;
 
 const WORDS = /\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu;
 
-/** Lengths of the longest common subsequences of all ends of both: row by row, the last column and row are 0. */
+/**
+ * Lengths of the longest common subsequences of all ends of both: row by row, the last column and
+ * row are 0.
+ */
 function commonLengths(from: readonly string[], to: readonly string[]): Uint32Array {
   const width = to.length + 1;
   const lengths = new Uint32Array((from.length + 1) * width);
@@ -38,17 +47,21 @@ function commonLengths(from: readonly string[], to: readonly string[]): Uint32Ar
     for (let column = to.length - 1; column >= 0; column--) {
       const at = row * width + column;
       const isSame = from[row] === to[column];
-      lengths[at] = isSame ? (lengths[at + width + 1] ?? 0) + 1 : Math.max(lengths[at + width] ?? 0, lengths[at + 1] ?? 0);
+      lengths[at] = isSame
+        ? (lengths[at + width + 1] ?? 0) + 1
+        : Math.max(lengths[at + width] ?? 0, lengths[at + 1] ?? 0);
     }
   }
   return lengths;
 }
 
-const all = <Item>(kind: DiffLine["kind"], items: readonly Item[]): Step<Item>[] => items.map((item) => ({ kind, item }));
+const all = <Item>(kind: DiffLine["kind"], items: readonly Item[]): Step<Item>[] =>
+  items.map((item) => ({ kind, item }));
 
 /** What is removed comes before what is added in its place. */
 function middleSteps(from: readonly string[], to: readonly string[]): Step<string>[] {
-  if (from.length * to.length > MOST_COMPARISONS) return [...all("removed", from), ...all("added", to)];
+  if (from.length * to.length > MOST_COMPARISONS)
+    return [...all("removed", from), ...all("added", to)];
   const lengths = commonLengths(from, to);
   const width = to.length + 1;
   const steps: Step<string>[] = [];
@@ -59,7 +72,9 @@ function middleSteps(from: readonly string[], to: readonly string[]): Step<strin
       steps.push({ kind: "same", item: mine });
       row += 1;
       column += 1;
-    } else if ((lengths[(row + 1) * width + column] ?? 0) >= (lengths[row * width + column + 1] ?? 0)) {
+    } else if (
+      (lengths[(row + 1) * width + column] ?? 0) >= (lengths[row * width + column + 1] ?? 0)
+    ) {
       steps.push({ kind: "removed", item: mine });
       row += 1;
     } else {
@@ -77,8 +92,15 @@ function stepsBetween(from: readonly string[], to: readonly string[]): Step<stri
   while (start < shorter && from[start] === to[start]) start += 1;
   let end = 0;
   while (end < shorter - start && from.at(-1 - end) === to.at(-1 - end)) end += 1;
-  const middle = middleSteps(from.slice(start, from.length - end), to.slice(start, to.length - end));
-  return [...all("same", from.slice(0, start)), ...middle, ...all("same", from.slice(from.length - end))];
+  const middle = middleSteps(
+    from.slice(start, from.length - end),
+    to.slice(start, to.length - end),
+  );
+  return [
+    ...all("same", from.slice(0, start)),
+    ...middle,
+    ...all("same", from.slice(from.length - end)),
+  ];
 }
 
 /** Neighbours of one kind are one piece. */
@@ -89,7 +111,8 @@ function piecesOf(steps: Step<string>[], kind: "removed" | "added"): Piece[] {
     const isChanged = stepKind === kind;
     const last = pieces.at(-1);
     if (last?.isChanged === isChanged) last.text += item;
-    else pieces.push({ text: item, start: (last?.start ?? 0) + (last?.text.length ?? 0), isChanged });
+    else
+      pieces.push({ text: item, start: (last?.start ?? 0) + (last?.text.length ?? 0), isChanged });
   }
   return pieces;
 }
@@ -97,10 +120,14 @@ function piecesOf(steps: Step<string>[], kind: "removed" | "added"): Piece[] {
 const lettersIn = (text: string) => text.replaceAll(/\s+/g, "").length;
 const whole = (text: string): Piece[] => [{ text, start: 0, isChanged: false }];
 
-/** Both sides of a line that was changed; where they have little in common, without marks within. */
+/**
+ * Both sides of a line that was changed; where they have little in common, without marks within.
+ */
 function changedLine(from: string, to: string): { removed: Piece[]; added: Piece[] } {
   const steps = stepsBetween(from.match(WORDS) ?? [], to.match(WORDS) ?? []);
-  const common = steps.filter(({ kind }) => kind === "same").reduce((sum, { item }) => sum + lettersIn(item), 0);
+  const common = steps
+    .filter(({ kind }) => kind === "same")
+    .reduce((sum, { item }) => sum + lettersIn(item), 0);
   const shorter = Math.min(lettersIn(from), lettersIn(to));
   if (common < shorter * ALIKE) return { removed: whole(from), added: whole(to) };
   return { removed: piecesOf(steps, "removed"), added: piecesOf(steps, "added") };
@@ -115,8 +142,14 @@ function changedRun(run: Step<string>[]): Unplaced[] {
     return other === undefined ? null : changedLine(item, other);
   });
   return [
-    ...removed.map(({ item }, index): Unplaced => ({ kind: "removed", pieces: pairs[index]?.removed ?? whole(item) })),
-    ...added.map(({ item }, index): Unplaced => ({ kind: "added", pieces: pairs[index]?.added ?? whole(item) })),
+    ...removed.map(({ item }, index): Unplaced => ({
+      kind: "removed",
+      pieces: pairs[index]?.removed ?? whole(item),
+    })),
+    ...added.map(({ item }, index): Unplaced => ({
+      kind: "added",
+      pieces: pairs[index]?.added ?? whole(item),
+    })),
   ];
 }
 
@@ -141,7 +174,10 @@ export type DiffPart = { lines: DiffLine[] } | { skipped: number; place: number 
 /** Without what stayed the same and is farther than `context` lines from any change. */
 export function withoutFar(lines: DiffLine[], context: number): DiffPart[] {
   const parts: DiffPart[] = [];
-  const isNear = (index: number) => lines.slice(Math.max(0, index - context), index + context + 1).some(({ kind }) => kind !== "same");
+  const isNear = (index: number) =>
+    lines
+      .slice(Math.max(0, index - context), index + context + 1)
+      .some(({ kind }) => kind !== "same");
   for (const [index, line] of lines.entries()) {
     const last = parts.at(-1);
     if (isNear(index)) {

@@ -4,7 +4,10 @@ import remarkGfm from "remark-gfm";
 
 const SAFE_LINK = /^(?:https?:|mailto:)/i;
 
-/** Images are named, not shown: to load one would tell its server that it was looked at. Links lead to other sites only. */
+/**
+ * Images are named, not shown: to load one would tell its server that it was looked at. Links lead
+ * to other sites only.
+ */
 const COMPONENTS: Components = {
   a: ({ href, children }) =>
     href !== undefined && SAFE_LINK.test(href) ? (

@@ -10,7 +10,10 @@ export interface MenuItem {
   isDangerous?: boolean;
 }
 
-/** What else can be done with something, behind a button with three dots. Not modal: that would need a style of its own in the document. */
+/**
+ * What else can be done with something, behind a button with three dots. Not modal: that would need
+ * a style of its own in the document.
+ */
 export function Menu({ label, items }: { label: string; items: MenuItem[] }) {
   return (
     <DropdownMenu.Root modal={false}>
@@ -20,7 +23,11 @@ export function Menu({ label, items }: { label: string; items: MenuItem[] }) {
       <DropdownMenu.Portal>
         <DropdownMenu.Content className="menu" align="end" sideOffset={4} collisionPadding={8}>
           {items.map(({ name, icon, onSelect, isDangerous = false }) => (
-            <DropdownMenu.Item key={name} className={isDangerous ? "menu-item bad" : "menu-item"} onSelect={onSelect}>
+            <DropdownMenu.Item
+              key={name}
+              className={isDangerous ? "menu-item bad" : "menu-item"}
+              onSelect={onSelect}
+            >
               {icon}
               {name}
             </DropdownMenu.Item>

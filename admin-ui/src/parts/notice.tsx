@@ -20,7 +20,15 @@ export function Badge({ tone, children }: { tone: Tone; children: ReactNode }) {
 }
 
 /** An empty list that says what comes next. */
-export function Empty({ title, icon, children }: { title: string; icon?: ReactNode; children: ReactNode }) {
+export function Empty({
+  title,
+  icon,
+  children,
+}: {
+  title: string;
+  icon?: ReactNode;
+  children: ReactNode;
+}) {
   return (
     <section className="empty">
       {icon !== undefined && <span className="empty-icon">{icon}</span>}
@@ -31,7 +39,10 @@ export function Empty({ title, icon, children }: { title: string; icon?: ReactNo
 }
 
 /** Whether the server is one that does not have this part of the API. */
-const isAbsent = (error: Error) => error instanceof HttpError && error.status === 404 && error.message.startsWith("There is nothing at");
+const isAbsent = (error: Error) =>
+  error instanceof HttpError &&
+  error.status === 404 &&
+  error.message.startsWith("There is nothing at");
 
 function LoadFault({ error, reload }: { error: Error; reload: () => void }) {
   if (isAbsent(error)) return <Notice tone="quiet">This server does not offer this part.</Notice>;
@@ -57,11 +68,21 @@ export function Skeleton({ lines = 4 }: { lines?: number }) {
 }
 
 /** What was read, or that it is being read, or why it could not be. */
-export function Loading<T>({ from, lines, children }: { from: Loaded<T>; lines?: number; children: (data: T) => ReactNode }) {
+export function Loading<T>({
+  from,
+  lines,
+  children,
+}: {
+  from: Loaded<T>;
+  lines?: number;
+  children: (data: T) => ReactNode;
+}) {
   return (
     <>
       {from.error !== null && <LoadFault error={from.error} reload={from.reload} />}
-      {from.data === null && from.error === null && <Skeleton {...(lines === undefined ? {} : { lines })} />}
+      {from.data === null && from.error === null && (
+        <Skeleton {...(lines === undefined ? {} : { lines })} />
+      )}
       {from.data !== null && children(from.data)}
     </>
   );

@@ -10,7 +10,10 @@ interface PageProps {
   children: ReactNode;
 }
 
-/** A view: its title, what can be done here, and the rest. The title takes the focus, so that screen readers read it. */
+/**
+ * A view: its title, what can be done here, and the rest. The title takes the focus, so that screen
+ * readers read it.
+ */
 export function Page({ title, above, actions, width = "normal", children }: PageProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {

@@ -14,8 +14,10 @@ export function useTyped(place: Place, name: string): [string, (text: string) =>
   useEffect(() => {
     if (typed.text.trim() === given) return undefined;
     const change = () => {
-      // While another view is being loaded, this one is still there, but unseen: it must not lead back.
-      if (location.pathname + location.search === place.href) navigate(withQuery(place, { [name]: typed.text.trim() }), { replace: true });
+      // While another view is being loaded, this one is still there, but unseen: it must not lead
+      // back.
+      if (location.pathname + location.search === place.href)
+        navigate(withQuery(place, { [name]: typed.text.trim() }), { replace: true });
     };
     const timer = setTimeout(change, TYPING_MS);
     return () => clearTimeout(timer);
@@ -24,7 +26,15 @@ export function useTyped(place: Place, name: string): [string, (text: string) =>
 }
 
 /** The search of a list, in the parameter `q` of the address. `/` leads here. */
-export function SearchField({ place, label, placeholder }: { place: Place; label: string; placeholder: string }) {
+export function SearchField({
+  place,
+  label,
+  placeholder,
+}: {
+  place: Place;
+  label: string;
+  placeholder: string;
+}) {
   const [text, setText] = useTyped(place, "q");
   return (
     <label className="search">

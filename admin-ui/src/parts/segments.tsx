@@ -14,7 +14,13 @@ export function Segments<Value extends string>(props: {
     if (choice !== undefined) onChange(choice.value);
   };
   return (
-    <ToggleGroup.Root type="single" className="segments" aria-label={label} value={value} onValueChange={choose}>
+    <ToggleGroup.Root
+      type="single"
+      className="segments"
+      aria-label={label}
+      value={value}
+      onValueChange={choose}
+    >
       {choices.map((choice) => (
         <ToggleGroup.Item key={choice.value} value={choice.value}>
           {choice.label}

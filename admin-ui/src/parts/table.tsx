@@ -50,8 +50,17 @@ interface TableProps<Row> {
   fresh?: ReadonlySet<string>;
 }
 
-/** Rows, on narrow screens as cards. The roles are spelled out because a table that is laid out as blocks loses them. */
-export function Table<Row extends { id: string }>({ name, columns, rows, sorting, fresh }: TableProps<Row>) {
+/**
+ * Rows, on narrow screens as cards. The roles are spelled out because a table that is laid out as
+ * blocks loses them.
+ */
+export function Table<Row extends { id: string }>({
+  name,
+  columns,
+  rows,
+  sorting,
+  fresh,
+}: TableProps<Row>) {
   return (
     <div className="table-frame">
       <table role="table" aria-label={name}>

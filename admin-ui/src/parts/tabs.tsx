@@ -9,7 +9,12 @@ export interface Tab {
 }
 
 /** Views of one thing, one at a time. */
-export function Tabs(props: { label: string; tabs: Tab[]; value: string; onChange: (value: string) => void }) {
+export function Tabs(props: {
+  label: string;
+  tabs: Tab[];
+  value: string;
+  onChange: (value: string) => void;
+}) {
   const { label, tabs, value, onChange } = props;
   return (
     <Tabbed.Root className="tabs" value={value} onValueChange={onChange}>

@@ -67,13 +67,16 @@ function toolRunOf(event: Members): ToolRun {
 }
 
 function withTool(tools: ToolRun[], run: ToolRun): ToolRun[] {
-  return tools.some(({ id }) => id === run.id) ? tools.map((before) => (before.id === run.id ? run : before)) : [...tools, run];
+  return tools.some(({ id }) => id === run.id)
+    ? tools.map((before) => (before.id === run.id ? run : before))
+    : [...tools, run];
 }
 
 /** An answer with one more chunk of its stream. */
 export function withChunk(answer: Answer, chunk: unknown): Answer {
   if (!isObject(chunk)) return answer;
-  if (chunk["type"] === "proxy.tool_execution") return { ...answer, tools: withTool(answer.tools, toolRunOf(chunk)) };
+  if (chunk["type"] === "proxy.tool_execution")
+    return { ...answer, tools: withTool(answer.tools, toolRunOf(chunk)) };
   const { error, usage } = chunk;
   if (isObject(error)) return { ...answer, state: "failed", error: textOf(error["message"]) };
   const delta = deltaOf(chunk);
@@ -85,7 +88,9 @@ export function withChunk(answer: Answer, chunk: unknown): Answer {
     text: answer.text + text,
     reasoning: answer.reasoning + reasoning,
     firstMs: isFirst ? Date.now() - answer.startedAt : answer.firstMs,
-    tokens: isObject(usage) ? { prompt: countOf(usage["prompt_tokens"]), completion: countOf(usage["completion_tokens"]) } : answer.tokens,
+    tokens: isObject(usage)
+      ? { prompt: countOf(usage["prompt_tokens"]), completion: countOf(usage["completion_tokens"]) }
+      : answer.tokens,
   };
 }
 

@@ -9,7 +9,8 @@ import type { Asking } from "./use-chat.ts";
 
 /** Which of the stored keys a pasted one is: they are stored without it, but for its ends. */
 function keyLike(keys: ApiKey[], pasted: string): ApiKey | null {
-  const isLike = ({ keyPrefix, keySuffix }: ApiKey) => pasted.startsWith(keyPrefix) && pasted.endsWith(keySuffix ?? "");
+  const isLike = ({ keyPrefix, keySuffix }: ApiKey) =>
+    pasted.startsWith(keyPrefix) && pasted.endsWith(keySuffix ?? "");
   return pasted === "" ? null : (keys.find(isLike) ?? null);
 }
 
@@ -21,16 +22,26 @@ function KnownKey({ pasted }: { pasted: string }) {
   if (pasted === "")
     return (
       <p className="hint">
-        Keys are not stored in full: paste one, or <Link href="/keys?key=new">create one</Link> and come here from there.
+        Keys are not stored in full: paste one, or <Link href="/keys?key=new">create one</Link> and
+        come here from there.
       </p>
     );
-  if (known === null) return <p className="hint">{keys.data === null ? "…" : "No key here begins and ends like this one."}</p>;
-  const names = (tools.data ?? []).filter(({ id, isActive }) => isActive && known.toolIds.includes(id)).map(({ name }) => name);
+  if (known === null)
+    return (
+      <p className="hint">
+        {keys.data === null ? "…" : "No key here begins and ends like this one."}
+      </p>
+    );
+  const names = (tools.data ?? [])
+    .filter(({ id, isActive }) => isActive && known.toolIds.includes(id))
+    .map(({ name }) => name);
   return (
     <div className="known-key">
       <p>
         <Link href={`/keys?key=${known.id}&tab=tools`}>{known.name}</Link>{" "}
-        <span className="hint">{names.length === 0 ? "has no tools" : `has ${countOf(names.length, "tool")}`}</span>
+        <span className="hint">
+          {names.length === 0 ? "has no tools" : `has ${countOf(names.length, "tool")}`}
+        </span>
       </p>
       <p>
         {names.map((name) => (
@@ -44,7 +55,13 @@ function KnownKey({ pasted }: { pasted: string }) {
 }
 
 /** As whom, and which model. */
-export function AskingForm({ asking, change }: { asking: Asking; change: (changes: Partial<Asking>) => void }) {
+export function AskingForm({
+  asking,
+  change,
+}: {
+  asking: Asking;
+  change: (changes: Partial<Asking>) => void;
+}) {
   const [isTold, setIsTold] = useState(asking.system !== "");
   return (
     <section className="panel asking" aria-label="Request">
@@ -58,9 +75,20 @@ export function AskingForm({ asking, change }: { asking: Asking; change: (change
         onChange={(event) => change({ key: event.target.value.trim() })}
       />
       <KnownKey pasted={asking.key} />
-      <TextField label="Model" className="code" required value={asking.model} onChange={(event) => change({ model: event.target.value })} />
+      <TextField
+        label="Model"
+        className="code"
+        required
+        value={asking.model}
+        onChange={(event) => change({ model: event.target.value })}
+      />
       {isTold ? (
-        <TextArea label="System message" rows={4} value={asking.system} onChange={(event) => change({ system: event.target.value })} />
+        <TextArea
+          label="System message"
+          rows={4}
+          value={asking.system}
+          onChange={(event) => change({ system: event.target.value })}
+        />
       ) : (
         <button type="button" className="link" onClick={() => setIsTold(true)}>
           Add a system message

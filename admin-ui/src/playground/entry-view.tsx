@@ -20,11 +20,15 @@ const TICK_MS = 100;
 
 /** The turn on record, as soon as it is there. */
 function useTurn({ conversationId, turnId, state, startedAt, totalMs }: Answer): TurnSteps | null {
-  const find = (detail: unknown) => turnsOf(detail as ConversationDetail).find((steps) => steps.turn.id === turnId) ?? null;
+  const find = (detail: unknown) =>
+    turnsOf(detail as ConversationDetail).find((steps) => steps.turn.id === turnId) ?? null;
   const isMissing = (detail: unknown) => detail === undefined || find(detail) === null;
   const { data } = useResource(resources.conversation(conversationId ?? ""), {
     isWanted: conversationId !== null && state !== "running",
-    every: (detail) => (isMissing(detail) && Date.now() - startedAt - (totalMs ?? 0) < RECORD_WITHIN_MS ? RECORD_EVERY_MS : false),
+    every: (detail) =>
+      isMissing(detail) && Date.now() - startedAt - (totalMs ?? 0) < RECORD_WITHIN_MS
+        ? RECORD_EVERY_MS
+        : false,
   });
   return data === null ? null : find(data);
 }
@@ -103,7 +107,9 @@ function AnswerFacts({ answer }: { answer: Answer }) {
           {formatCount(tokens.prompt)} in, {formatCount(tokens.completion)} out
         </span>
       )}
-      {conversationId !== null && state !== "running" && <Link href={`/conversations/${conversationId}`}>On record</Link>}
+      {conversationId !== null && state !== "running" && (
+        <Link href={`/conversations/${conversationId}`}>On record</Link>
+      )}
     </footer>
   );
 }
@@ -111,8 +117,16 @@ function AnswerFacts({ answer }: { answer: Answer }) {
 function AnswerView({ answer }: { answer: Answer }) {
   const turn = useTurn(answer);
   return (
-    <article className="message assistant" aria-label="Assistant" aria-busy={answer.state === "running"}>
-      {turn === null ? answer.tools.map((run) => <RunningTool key={run.id} run={run} />) : <HiddenSteps turn={turn} />}
+    <article
+      className="message assistant"
+      aria-label="Assistant"
+      aria-busy={answer.state === "running"}
+    >
+      {turn === null ? (
+        answer.tools.map((run) => <RunningTool key={run.id} run={run} />)
+      ) : (
+        <HiddenSteps turn={turn} />
+      )}
       {answer.reasoning !== "" && (
         <details className="reasoning">
           <summary>
@@ -142,7 +156,10 @@ export function EntryView({ entry }: { entry: Entry }) {
           <strong>{message.role}</strong>
         </header>
       )}
-      <Content content={message.content} look={message.role === "assistant" ? "markdown" : "plain"} />
+      <Content
+        content={message.content}
+        look={message.role === "assistant" ? "markdown" : "plain"}
+      />
       {calls.map((call) => (
         <ToolCard key={call.id} call={call} turnId={id} execution={null} />
       ))}

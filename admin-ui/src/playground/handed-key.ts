@@ -1,4 +1,7 @@
-/** A key on its way from where it was made to the playground: in this page's memory, and nowhere else. */
+/**
+ * A key on its way from where it was made to the playground: in this page's memory, and nowhere
+ * else.
+ */
 const handed = new Map<"key", string>();
 
 /** Keeps a key for the playground. */

@@ -24,11 +24,17 @@ interface Start {
 
 const NEW: Start = { model: null, system: "", messages: [], text: "" };
 
-/** A conversation of the record as a chat that can be gone on with: its last question is there to be asked again. */
+/**
+ * A conversation of the record as a chat that can be gone on with: its last question is there to be
+ * asked again.
+ */
 function startFrom(detail: ConversationDetail): Start {
   const { model, messages } = requestOf(detail);
   const [first, ...rest] = messages;
-  const isTold = first !== undefined && ["system", "developer"].includes(first.role) && typeof first.content === "string";
+  const isTold =
+    first !== undefined &&
+    ["system", "developer"].includes(first.role) &&
+    typeof first.content === "string";
   const said = isTold ? rest : messages;
   const last = said.at(-1);
   const isAsked = last?.role === "user" && typeof last.content === "string";
@@ -65,17 +71,33 @@ function Composer({ chat, text: first, asking }: { chat: Chat; text: string; ask
         aria-label="Message"
         rows={3}
         data-search
-        placeholder={asking.key === "" ? "Paste a key first" : "Message. Enter sends, Shift+Enter makes a new line"}
+        placeholder={
+          asking.key === ""
+            ? "Paste a key first"
+            : "Message. Enter sends, Shift+Enter makes a new line"
+        }
         value={text}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={press}
       />
       {chat.isRunning ? (
-        <button type="button" className="round-button" aria-label="Stop" title="Stop" onClick={chat.stop}>
+        <button
+          type="button"
+          className="round-button"
+          aria-label="Stop"
+          title="Stop"
+          onClick={chat.stop}
+        >
           <Square aria-hidden="true" />
         </button>
       ) : (
-        <button type="submit" className="round-button primary" aria-label="Send" title="Send" disabled={!canSend}>
+        <button
+          type="submit"
+          className="round-button primary"
+          aria-label="Send"
+          title="Send"
+          disabled={!canSend}
+        >
           <ArrowUp aria-hidden="true" />
         </button>
       )}
@@ -88,7 +110,8 @@ function useFollow() {
   const end = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const element = end.current;
-    if (element !== null && element.getBoundingClientRect().top < window.innerHeight + 200) element.scrollIntoView({ block: "nearest" });
+    if (element !== null && element.getBoundingClientRect().top < window.innerHeight + 200)
+      element.scrollIntoView({ block: "nearest" });
   });
   return end;
 }
@@ -96,10 +119,17 @@ function useFollow() {
 function Playground({ start }: { start: Start }) {
   const settings = useResource(resources.settings());
   const usual = settings.data?.config["MODEL"];
-  const [asking, setAsking] = useState({ key: handedKey(), model: start.model, system: start.system });
+  const [asking, setAsking] = useState({
+    key: handedKey(),
+    model: start.model,
+    system: start.system,
+  });
   const chat = useChat(start.messages);
   const end = useFollow();
-  const complete: Asking = { ...asking, model: asking.model ?? (typeof usual === "string" ? usual : USUAL_MODEL) };
+  const complete: Asking = {
+    ...asking,
+    model: asking.model ?? (typeof usual === "string" ? usual : USUAL_MODEL),
+  };
   const change = (changes: Partial<Asking>) => {
     if (changes.key !== undefined) handKey(changes.key);
     setAsking((before) => ({ ...before, ...changes }));
@@ -110,7 +140,10 @@ function Playground({ start }: { start: Start }) {
         <div className="play-entries" role="log" aria-label="Chat">
           {chat.entries.length === 0 && (
             <Empty title="Ask as an application would">
-              <p>The request goes through this proxy with the key that you paste: its tools run, its limits count, and it is on record.</p>
+              <p>
+                The request goes through this proxy with the key that you paste: its tools run, its
+                limits count, and it is on record.
+              </p>
             </Empty>
           )}
           {chat.entries.map((entry) => (
@@ -135,7 +168,11 @@ function Playground({ start }: { start: Start }) {
 
 function FromRecord({ id }: { id: string }) {
   const conversation = useResource(resources.conversation(id));
-  return <Loading from={conversation}>{(detail) => <Playground key={detail.id} start={startFrom(detail)} />}</Loading>;
+  return (
+    <Loading from={conversation}>
+      {(detail) => <Playground key={detail.id} start={startFrom(detail)} />}
+    </Loading>
+  );
 }
 
 /** `/playground`: a chat with any key's tools; `?conversation=` goes on with one of the record. */

@@ -27,13 +27,19 @@ export interface Chat {
   clear: () => void;
 }
 
-const entryOf = (message: RequestMessage): Entry => ({ id: crypto.randomUUID(), message, answer: null });
+const entryOf = (message: RequestMessage): Entry => ({
+  id: crypto.randomUUID(),
+  message,
+  answer: null,
+});
 
 function requestBody({ model, system }: Asking, entries: Entry[]): object {
   const instructions = system.trim() === "" ? [] : [{ role: "system", content: system }];
   const said = entries
     .filter(({ answer }) => answer === null || answer.text !== "")
-    .map(({ message, answer }) => (answer === null ? message : { role: "assistant", content: answer.text }));
+    .map(({ message, answer }) =>
+      answer === null ? message : { role: "assistant", content: answer.text },
+    );
   return { model, messages: [...instructions, ...said] };
 }
 
@@ -43,13 +49,20 @@ async function receive(
   { signal, change }: { signal: AbortSignal; change: (next: (answer: Answer) => Answer) => void },
 ) {
   try {
-    const { conversationId, turnId, chunks } = await streamChat(asking.key, requestBody(asking, entries), signal);
+    const { conversationId, turnId, chunks } = await streamChat(
+      asking.key,
+      requestBody(asking, entries),
+      signal,
+    );
     change((answer) => ({ ...answer, conversationId, turnId }));
     for await (const chunk of chunks) change((answer) => withChunk(answer, chunk));
     change((answer) => ended(answer, "done"));
   } catch (error) {
     if (signal.aborted) change((answer) => ended(answer, "stopped"));
-    else change((answer) => ended(answer, "failed", error instanceof Error ? error.message : String(error)));
+    else
+      change((answer) =>
+        ended(answer, "failed", error instanceof Error ? error.message : String(error)),
+      );
   }
 }
 
@@ -66,7 +79,11 @@ export function useChat(first: RequestMessage[]): Chat {
     running.current = leaving;
     const change = (next: (answer: Answer) => Answer) =>
       setEntries((before) =>
-        before.map((entry) => (entry.id === answer.id && entry.answer !== null ? { ...entry, answer: next(entry.answer) } : entry)),
+        before.map((entry) =>
+          entry.id === answer.id && entry.answer !== null
+            ? { ...entry, answer: next(entry.answer) }
+            : entry,
+        ),
       );
     void receive(asking, said, { signal: leaving.signal, change });
   };

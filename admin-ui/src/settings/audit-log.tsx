@@ -26,7 +26,8 @@ const ACTIONS = [
   "session.refused",
 ];
 
-const isEmpty = (changes: unknown) => typeof changes !== "object" || changes === null || Object.keys(changes).length === 0;
+const isEmpty = (changes: unknown) =>
+  typeof changes !== "object" || changes === null || Object.keys(changes).length === 0;
 
 function Changes({ entry }: { entry: AuditEntry }) {
   if (isEmpty(entry.changes)) return <span className="hint">–</span>;
@@ -43,24 +44,44 @@ const COLUMNS: Column<AuditEntry>[] = [
   { name: "When", cell: ({ createdAt }) => <Moment iso={createdAt} /> },
   {
     name: "What",
-    cell: ({ action }) => <Badge tone={action === "session.refused" ? "bad" : "quiet"}>{asWords(action.replace(".", " · "))}</Badge>,
+    cell: ({ action }) => (
+      <Badge tone={action === "session.refused" ? "bad" : "quiet"}>
+        {asWords(action.replace(".", " · "))}
+      </Badge>
+    ),
   },
-  { name: "On", cell: ({ targetName, targetId }) => <span className="cut">{targetName ?? targetId ?? "–"}</span> },
+  {
+    name: "On",
+    cell: ({ targetName, targetId }) => (
+      <span className="cut">{targetName ?? targetId ?? "–"}</span>
+    ),
+  },
   { name: "Changes", cell: (entry) => <Changes entry={entry} /> },
-  { name: "By", cell: ({ actor, clientAddress }) => <span className="hint">{`${actor} · ${clientAddress}`}</span> },
+  {
+    name: "By",
+    cell: ({ actor, clientAddress }) => (
+      <span className="hint">{`${actor} · ${clientAddress}`}</span>
+    ),
+  },
 ];
 
 /** Who changed what, newest first. */
 export function AuditLog() {
   const [action, setAction] = useState("");
-  const entries = useRows((cursor) => resources.audit({ action: action === "" ? null : action, cursor }));
+  const entries = useRows((cursor) =>
+    resources.audit({ action: action === "" ? null : action, cursor }),
+  );
   return (
     <section>
       <header className="section-header">
         <h2>Audit log</h2>
         <label className={action === "" ? "pill" : "pill set"}>
           <span aria-hidden="true">What</span>
-          <select aria-label="What" value={action} onChange={(event) => setAction(event.target.value)}>
+          <select
+            aria-label="What"
+            value={action}
+            onChange={(event) => setAction(event.target.value)}
+          >
             <option value="">Anything</option>
             {ACTIONS.map((name) => (
               <option key={name} value={name}>

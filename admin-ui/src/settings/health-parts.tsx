@@ -4,22 +4,33 @@ import { resources } from "../http.ts";
 import { Badge, Loading, type Tone } from "../parts/notice.tsx";
 import { useResource } from "../use-resource.ts";
 
-const TONES: Record<HealthStatus, Tone> = { ok: "good", degraded: "warn", down: "bad", unconfigured: "quiet" };
+const TONES: Record<HealthStatus, Tone> = {
+  ok: "good",
+  degraded: "warn",
+  down: "bad",
+  unconfigured: "quiet",
+};
 const EVERY_MS = 10_000;
 
 /** `{"known":1,"failed":0}` → `1 known, 0 failed`. */
 export function valueText(value: unknown): string {
-  if (typeof value !== "object" || value === null) return typeof value === "string" ? value : JSON.stringify(value);
+  if (typeof value !== "object" || value === null)
+    return typeof value === "string" ? value : JSON.stringify(value);
   if (Array.isArray(value)) return value.map(valueText).join(", ");
   return Object.entries(value)
-    .map(([name, inner]) => `${typeof inner === "string" ? inner : JSON.stringify(inner)} ${asWords(name)}`)
+    .map(
+      ([name, inner]) =>
+        `${typeof inner === "string" ? inner : JSON.stringify(inner)} ${asWords(name)}`,
+    )
     .join(", ");
 }
 
 /** Units stand in the names of what is measured. */
 function detailText(name: string, value: unknown): { name: string; value: string } {
   const text = valueText(value);
-  return name.endsWith("Ms") ? { name: asWords(name.slice(0, -2)), value: `${text} ms` } : { name: asWords(name), value: text };
+  return name.endsWith("Ms")
+    ? { name: asWords(name.slice(0, -2)), value: `${text} ms` }
+    : { name: asWords(name), value: text };
 }
 
 function Part({ name, part }: { name: string; part: Health["parts"][string] }) {

@@ -33,22 +33,36 @@ function ThemeButton() {
 function SignOutButton({ onFault }: { onFault: (fault: string | null) => void }) {
   const leave = () => {
     onFault(null);
-    signOut().catch((error: unknown) => onFault(error instanceof Error ? error.message : String(error)));
+    signOut().catch((error: unknown) =>
+      onFault(error instanceof Error ? error.message : String(error)),
+    );
   };
   return (
-    <button type="button" className="icon-button" aria-label="Sign out" title="Sign out" onClick={leave}>
+    <button
+      type="button"
+      className="icon-button"
+      aria-label="Sign out"
+      title="Sign out"
+      onClick={leave}
+    >
       <LogOut aria-hidden="true" />
     </button>
   );
 }
 
-const SUMMARIES = { ok: "All parts run", degraded: "Partly down", down: "Down", unconfigured: "All parts run" };
+const SUMMARIES = {
+  ok: "All parts run",
+  degraded: "Partly down",
+  down: "Down",
+  unconfigured: "All parts run",
+};
 
 /** How the proxy does, in a few words, wherever the reader is. */
 function HealthLink() {
   const health = useResource(resources.health(), { every: HEALTH_EVERY_MS });
   const status = health.error !== null ? "down" : (health.data?.status ?? "ok");
-  const text = health.error !== null ? "No answer" : health.data === null ? "Checking…" : SUMMARIES[status];
+  const text =
+    health.error !== null ? "No answer" : health.data === null ? "Checking…" : SUMMARIES[status];
   return (
     <Link href="/settings" className="health">
       <span className={`dot ${status}`} aria-hidden="true" />
@@ -61,7 +75,12 @@ function Rooms({ room }: { room: string }) {
   return (
     <nav className="rooms" aria-label="Main">
       {ROOMS.map(({ href, name, short, icon: Icon, key }) => (
-        <Link key={href} href={href} title={`${name} (g ${key})`} {...(href === room ? { "aria-current": "page" } : {})}>
+        <Link
+          key={href}
+          href={href}
+          title={`${name} (g ${key})`}
+          {...(href === room ? { "aria-current": "page" } : {})}
+        >
           <Icon aria-hidden="true" />
           <span className="long-name">{name}</span>
           <span className="short-name">{short}</span>
@@ -71,7 +90,10 @@ function Rooms({ room }: { room: string }) {
   );
 }
 
-/** What surrounds every view: navigation, health, theme, sign-out, and keys that always work. `room` is the view's address. */
+/**
+ * What surrounds every view: navigation, health, theme, sign-out, and keys that always work. `room`
+ * is the view's address.
+ */
 export function Frame({ room, children }: { room: string; children: ReactNode }) {
   const [fault, setFault] = useState<string | null>(null);
   const help = useHelp();
@@ -91,7 +113,13 @@ export function Frame({ room, children }: { room: string; children: ReactNode })
           <HealthLink />
           <div className="rail-buttons">
             <ThemeButton />
-            <button type="button" className="icon-button help" aria-label="Keyboard" title="Keyboard (?)" onClick={help.show}>
+            <button
+              type="button"
+              className="icon-button help"
+              aria-label="Keyboard"
+              title="Keyboard (?)"
+              onClick={help.show}
+            >
               <CircleHelp aria-hidden="true" />
             </button>
             <SignOutButton onFault={setFault} />

@@ -23,9 +23,13 @@ export function useShortcuts(showHelp: () => void): void {
     let goneAt = Number.NEGATIVE_INFINITY;
     const press = (event: KeyboardEvent) => {
       if (isForOthers(event)) return;
-      const room = performance.now() - goneAt < SEQUENCE_MS ? ROOMS.find(({ key }) => key === event.key) : undefined;
+      const room =
+        performance.now() - goneAt < SEQUENCE_MS
+          ? ROOMS.find(({ key }) => key === event.key)
+          : undefined;
       goneAt = event.key === "g" ? performance.now() : Number.NEGATIVE_INFINITY;
-      const search = event.key === "/" ? document.querySelector<HTMLInputElement>("[data-search]") : null;
+      const search =
+        event.key === "/" ? document.querySelector<HTMLInputElement>("[data-search]") : null;
       if (room !== undefined) navigate(room.href);
       else if (search !== null) search.select();
       else if (event.key === "?") showHelp();
@@ -44,7 +48,10 @@ function Keys({ keys }: { keys: string }) {
 
 /** What can be done with keys alone. */
 export function ShortcutHelp({ onClose }: { onClose: () => void }) {
-  const rows: [string, string][] = [...ROOMS.map(({ key, name }): [string, string] => [`g ${key}`, name]), ...ELSEWHERE];
+  const rows: [string, string][] = [
+    ...ROOMS.map(({ key, name }): [string, string] => [`g ${key}`, name]),
+    ...ELSEWHERE,
+  ];
   return (
     <Dialog title="Keyboard" onClose={onClose}>
       <dl className="shortcuts">

@@ -41,5 +41,7 @@ export const useTheme = (): Theme => useSyncExternalStore(subscribe, stored);
 
 /** Whether the page is dark now. */
 export function useIsDark(): boolean {
-  return useSyncExternalStore(subscribe, () => (stored() === "system" ? darkSystem.matches : stored() === "dark"));
+  return useSyncExternalStore(subscribe, () =>
+    stored() === "system" ? darkSystem.matches : stored() === "dark",
+  );
 }

@@ -25,8 +25,15 @@ function freeName(name: string, used: ReadonlySet<string>): string {
   }
 }
 
-/** Every tool of the servers, each under a name of its own. @param taken names of the tools that are stored */
-export function candidatesOf(servers: AskedServer[], naming: Naming, taken: ReadonlySet<string>): Candidate[] {
+/**
+ * Every tool of the servers, each under a name of its own.
+ * @param taken names of the tools that are stored
+ */
+export function candidatesOf(
+  servers: AskedServer[],
+  naming: Naming,
+  taken: ReadonlySet<string>,
+): Candidate[] {
   const used = new Set<string>();
   return servers.flatMap((server) =>
     (server.tools ?? []).map((tool, index) => {
@@ -42,7 +49,11 @@ export const isLike = ({ name, tool }: Candidate, search: string): boolean =>
   `${name} ${tool.name} ${tool.description}`.toLowerCase().includes(search.trim().toLowerCase());
 
 /** The picked ids, with these picked or not. */
-export function turned(before: ReadonlySet<string>, ids: string[], isPicked: boolean): ReadonlySet<string> {
+export function turned(
+  before: ReadonlySet<string>,
+  ids: string[],
+  isPicked: boolean,
+): ReadonlySet<string> {
   const after = new Set(before);
   for (const id of ids) {
     if (isPicked) after.add(id);

@@ -1,7 +1,9 @@
 /** What a server changed of a tool, as texts that can be compared. */
 import { isObject } from "../conversations/read-record.ts";
 
-/** The members of `value` in the order that `model` has them, deeply: the order alone is no change. */
+/**
+ * The members of `value` in the order that `model` has them, deeply: the order alone is no change.
+ */
 function orderedLike(value: unknown, model: unknown): unknown {
   if (Array.isArray(value)) {
     const models = Array.isArray(model) ? (model as unknown[]) : [];
@@ -9,15 +11,25 @@ function orderedLike(value: unknown, model: unknown): unknown {
   }
   if (!isObject(value)) return value;
   const known = isObject(model) ? model : {};
-  const names = [...Object.keys(known).filter((name) => name in value), ...Object.keys(value).filter((name) => !(name in known))];
+  const names = [
+    ...Object.keys(known).filter((name) => name in value),
+    ...Object.keys(value).filter((name) => !(name in known)),
+  ];
   return Object.fromEntries(names.map((name) => [name, orderedLike(value[name], known[name])]));
 }
 
 const UNSEEN = /[\p{Cf}\p{Co}\p{Cn}]|(?![\n\t])\p{Cc}/gu;
 
-/** With what no reader sees spelled out: an instruction to the model must not hide from the operator. */
+/**
+ * With what no reader sees spelled out: an instruction to the model must not hide from the
+ * operator.
+ */
 export const spellUnseen = (text: string): string =>
-  text.replaceAll(UNSEEN, (character) => `⟨U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+  text.replaceAll(
+    UNSEEN,
+    (character) =>
+      `⟨U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`,
+  );
 
 /** Both schemas as indented JSON, with members in one order. */
 export function schemaTexts(from: unknown, to: unknown): [string, string] {

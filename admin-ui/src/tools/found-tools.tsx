@@ -38,12 +38,19 @@ const FoundTool = memo(({ candidate: { id, tool, name, isTaken }, isPicked, pick
                 at the server: <code>{tool.name}</code>
               </span>
             )}
-            <small>{isLong && !isOpen ? `${firstLine(description, LONG_DESCRIPTION)}…` : description}</small>
+            <small>
+              {isLong && !isOpen ? `${firstLine(description, LONG_DESCRIPTION)}…` : description}
+            </small>
           </>
         }
       />
       {isLong && (
-        <button type="button" className="link" aria-expanded={isOpen} onClick={() => setIsOpen(!isOpen)}>
+        <button
+          type="button"
+          className="link"
+          aria-expanded={isOpen}
+          onClick={() => setIsOpen(!isOpen)}
+        >
           {isOpen ? "Less" : "More"}
           <span className="unseen"> about {name}</span>
         </button>
@@ -80,10 +87,17 @@ export function FoundTools({ server, shown, isSearched, picked, pick }: FoundPro
       </header>
       {server.error !== undefined && <Notice tone="bad">{server.error}</Notice>}
       {server.tools?.length === 0 && <p className="hint">The server has no tools.</p>}
-      {shown.length === 0 && (server.tools ?? []).length > 0 && <p className="hint">None of its tools is like that.</p>}
+      {shown.length === 0 && (server.tools ?? []).length > 0 && (
+        <p className="hint">None of its tools is like that.</p>
+      )}
       <div className="tool-toggles found">
         {shown.map((candidate) => (
-          <FoundTool key={candidate.id} candidate={candidate} isPicked={picked.has(candidate.id)} pick={pick} />
+          <FoundTool
+            key={candidate.id}
+            candidate={candidate}
+            isPicked={picked.has(candidate.id)}
+            pick={pick}
+          />
         ))}
       </div>
     </section>

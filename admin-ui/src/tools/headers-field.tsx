@@ -55,7 +55,12 @@ function Row({ row, number, isAtFault, onChange, onRemove }: RowProps) {
 }
 
 /** Names and values of headers, with a shortcut for the one that most servers want. */
-export function HeaderRows(props: { rows: HeaderRow[]; onChange: (rows: HeaderRow[]) => void; fault: string | null; hint: string }) {
+export function HeaderRows(props: {
+  rows: HeaderRow[];
+  onChange: (rows: HeaderRow[]) => void;
+  fault: string | null;
+  hint: string;
+}) {
   const { rows, onChange, fault, hint } = props;
   const add = useRef<HTMLButtonElement>(null);
   const remove = (index: number) => {
@@ -118,8 +123,17 @@ const WHAT_HAPPENS: Record<StoredHeaders, string> = {
   remove: "They are deleted when you save.",
 };
 
-/** The credentials of a server at a URL: what is stored is kept, replaced or removed, never shown. */
-export function HeadersField({ rows, stored, storedNames, isElsewhere, fault, change }: HeadersProps) {
+/**
+ * The credentials of a server at a URL: what is stored is kept, replaced or removed, never shown.
+ */
+export function HeadersField({
+  rows,
+  stored,
+  storedNames,
+  isElsewhere,
+  fault,
+  change,
+}: HeadersProps) {
   const hasStored = storedNames === null || storedNames.length > 0;
   return (
     <fieldset className="field headers">

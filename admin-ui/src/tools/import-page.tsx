@@ -108,10 +108,18 @@ const SHOWN = ["mcpServerCommand", "mcpServerUrl", "mcpHeaders", "mcpServers", "
 
 /** `/tools?import=1`: looks for the tools of MCP servers, to pick from. */
 export function ImportPage() {
-  const [draft, setDraft] = useState<SourceDraft>({ kind: "command", command: "", env: "", url: "", headers: [], json: "" });
+  const [draft, setDraft] = useState<SourceDraft>({
+    kind: "command",
+    command: "",
+    env: "",
+    url: "",
+    headers: [],
+    json: "",
+  });
   const [servers, setServers] = useState<AskedServer[] | null>(null);
   const action = useAction();
-  const change = (changes: Partial<SourceDraft>) => setDraft((current) => ({ ...current, ...changes }));
+  const change = (changes: Partial<SourceDraft>) =>
+    setDraft((current) => ({ ...current, ...changes }));
   const discover = async () => {
     setServers(null);
     setServers(await ask(sourceOf(draft)));
@@ -134,7 +142,12 @@ export function ImportPage() {
           action.run(discover);
         }}
       >
-        <Segments label="Where the server is" choices={KINDS} value={draft.kind} onChange={(kind) => change({ kind })} />
+        <Segments
+          label="Where the server is"
+          choices={KINDS}
+          value={draft.kind}
+          onChange={(kind) => change({ kind })}
+        />
         <SourceFields draft={draft} change={change} action={action} />
         {beside !== null && <Notice tone="bad">{beside}</Notice>}
         <footer className="actions">

@@ -19,7 +19,11 @@ export interface SourceDraft {
   json: string;
 }
 
-/** Pasted settings: the servers alone, or as a member `mcpServers` (most clients) or `servers` (VS Code). @throws HttpError at `mcpServers` */
+/**
+ * Pasted settings: the servers alone, or as a member `mcpServers` (most clients) or `servers` (VS
+ * Code).
+ * @throws HttpError at `mcpServers`
+ */
 function readServers(text: string): Record<string, unknown> {
   const fault = (message: string) => new HttpError(400, { param: "mcpServers", message });
   try {
@@ -55,10 +59,14 @@ export interface AskedServer extends FoundServer {
   secrets: Secrets;
 }
 
-const textsOf = (value: unknown) => (isObject(value) ? (value as Record<string, string>) : undefined);
+const textsOf = (value: unknown) =>
+  isObject(value) ? (value as Record<string, string>) : undefined;
 
 /** What stands beside a server of pasted settings. */
-function pastedSecrets(servers: Record<string, unknown>, { name, mcpServerUrl }: FoundServer): Secrets {
+function pastedSecrets(
+  servers: Record<string, unknown>,
+  { name, mcpServerUrl }: FoundServer,
+): Secrets {
   const server = isObject(servers[name]) ? servers[name] : {};
   const [env, mcpHeaders] = [textsOf(server["env"]), textsOf(server["headers"])];
   if (mcpServerUrl !== undefined) return mcpHeaders === undefined ? {} : { mcpHeaders };
@@ -68,7 +76,11 @@ function pastedSecrets(servers: Record<string, unknown>, { name, mcpServerUrl }:
 /** Asks the servers of a source for their tools. @throws HttpError */
 export async function ask(source: DiscoverySource): Promise<AskedServer[]> {
   const { tools = [], servers = [] } = await actions.discover(source);
-  if ("mcpServers" in source) return servers.map((server) => ({ ...server, secrets: pastedSecrets(source.mcpServers, server) }));
+  if ("mcpServers" in source)
+    return servers.map((server) => ({
+      ...server,
+      secrets: pastedSecrets(source.mcpServers, server),
+    }));
   if ("mcpServerUrl" in source) {
     const { mcpServerUrl, ...secrets } = source;
     return [{ name: mcpServerUrl, mcpServerUrl, tools, secrets }];

@@ -5,7 +5,10 @@ import { textOf, type FormProps } from "./tool-fields.ts";
 
 function EnvFields({ envNames, ...props }: FormProps & { envNames: string[] | null }) {
   const { draft, change } = props;
-  const stored = envNames === null ? "Variables are stored that cannot be decrypted any more." : `Stored: ${envNames.join(", ")}.`;
+  const stored =
+    envNames === null
+      ? "Variables are stored that cannot be decrypted any more."
+      : `Stored: ${envNames.join(", ")}.`;
   const hasStored = envNames === null || envNames.length > 0;
   return (
     <>
@@ -15,7 +18,11 @@ function EnvFields({ envNames, ...props }: FormProps & { envNames: string[] | nu
         rows={3}
         placeholder="API_TOKEN=…"
         disabled={draft.removesEnv}
-        hint={hasStored ? `${stored} What you enter replaces all of them.` : "NAME=value, one a line. Stored encrypted, never shown again."}
+        hint={
+          hasStored
+            ? `${stored} What you enter replaces all of them.`
+            : "NAME=value, one a line. Stored encrypted, never shown again."
+        }
         {...textOf(props, "env")}
       />
       {hasStored && (
@@ -109,9 +116,19 @@ export function McpFields(props: McpProps) {
   const { draft, change } = props;
   return (
     <>
-      <Choices label="MCP server" choices={SERVERS} value={draft.server} onChange={(server) => change({ server })} />
+      <Choices
+        label="MCP server"
+        choices={SERVERS}
+        value={draft.server}
+        onChange={(server) => change({ server })}
+      />
       {draft.server === "command" ? <CommandFields {...props} /> : <UrlFields {...props} />}
-      <TextField label="Tool name at the server" className="code" hint="Empty: the same name." {...textOf(props, "mcpToolName")} />
+      <TextField
+        label="Tool name at the server"
+        className="code"
+        hint="Empty: the same name."
+        {...textOf(props, "mcpToolName")}
+      />
       <Choices
         label="When the server changes this tool"
         choices={ON_CHANGE}

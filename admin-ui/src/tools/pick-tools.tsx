@@ -29,8 +29,14 @@ interface Progress {
 
 const NOTHING: Progress = { total: 0, done: 0, failures: [] };
 
-/** Creates the picked tools, one after the other. One that cannot be made does not keep the others from being made. */
-async function importTools(candidates: Candidate[], tell: (progress: Progress) => void): Promise<Failure[]> {
+/**
+ * Creates the picked tools, one after the other. One that cannot be made does not keep the others
+ * from being made.
+ */
+async function importTools(
+  candidates: Candidate[],
+  tell: (progress: Progress) => void,
+): Promise<Failure[]> {
   const failures: Failure[] = [];
   for (const [index, { server, tool, name }] of candidates.entries()) {
     tell({ total: candidates.length, done: index, failures: [] });
@@ -49,7 +55,9 @@ function Failures({ failures }: { failures: Failure[] }) {
   return (
     <Notice tone="bad">
       <div>
-        <p>{countOf(failures.length, "tool")} could not be imported. Those that could be are there.</p>
+        <p>
+          {countOf(failures.length, "tool")} could not be imported. Those that could be are there.
+        </p>
         <ul className="failures">
           {failures.slice(0, NAMED_FAILURES).map(({ name, why }) => (
             <li key={name}>
@@ -78,8 +86,15 @@ function ImportButtons({ chosen }: { chosen: Candidate[] }) {
       {action.error !== null && <Notice tone="bad">{action.error.message}</Notice>}
       {!action.isRunning && <Failures failures={progress.failures} />}
       <div className="actions">
-        <button type="button" className="primary" disabled={action.isRunning || chosen.length === 0} onClick={() => action.run(run)}>
-          {action.isRunning ? `Importing ${progress.done} of ${progress.total}…` : `Import ${countOf(chosen.length, "tool")}`}
+        <button
+          type="button"
+          className="primary"
+          disabled={action.isRunning || chosen.length === 0}
+          onClick={() => action.run(run)}
+        >
+          {action.isRunning
+            ? `Importing ${progress.done} of ${progress.total}…`
+            : `Import ${countOf(chosen.length, "tool")}`}
         </button>
         <Link href="/tools" className="button">
           Cancel
@@ -95,7 +110,13 @@ const NAMES = [
 ] as const;
 
 /** What the tools will be called: two servers may have tools of one name. */
-function NamingFields({ naming, change }: { naming: Naming; change: (changes: Partial<Naming>) => void }) {
+function NamingFields({
+  naming,
+  change,
+}: {
+  naming: Naming;
+  change: (changes: Partial<Naming>) => void;
+}) {
   return (
     <div className="field-row">
       <Choices label="Names" choices={NAMES} value={naming.by} onChange={(by) => change({ by })} />
@@ -121,10 +142,14 @@ export function PickTools({ servers }: { servers: AskedServer[] }) {
     () => candidatesOf(servers, naming, new Set(known.data?.map(({ name }) => name))),
     [servers, naming, known.data],
   );
-  const pick = useCallback((ids: string[], isPicked: boolean) => setPicked((before) => turned(before, ids, isPicked)), []);
+  const pick = useCallback(
+    (ids: string[], isPicked: boolean) => setPicked((before) => turned(before, ids, isPicked)),
+    [],
+  );
   const chosen = candidates.filter(({ id, isTaken }) => picked.has(id) && !isTaken);
   const shown = candidates.filter((candidate) => isLike(candidate, search));
-  if (servers.length === 0) return <Empty title="There is no server in these settings">{null}</Empty>;
+  if (servers.length === 0)
+    return <Empty title="There is no server in these settings">{null}</Empty>;
   return (
     <div className="pick-tools">
       {candidates.length >= SEARCHED_FROM && (

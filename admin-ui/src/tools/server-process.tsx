@@ -20,7 +20,8 @@ function Owner({ owner }: Pick<McpServer, "owner">) {
 type Fact = [name: string, value: ReactNode];
 
 /** What is not known, or says nothing, is left out. */
-const fact = (isShown: boolean, name: string, value: ReactNode): Fact[] => (isShown ? [[name, value]] : []);
+const fact = (isShown: boolean, name: string, value: ReactNode): Fact[] =>
+  isShown ? [[name, value]] : [];
 
 const isAhead = (iso: string) => Date.parse(iso) > Date.now();
 
@@ -28,15 +29,32 @@ const isAhead = (iso: string) => Date.parse(iso) > Date.now();
 export const isUntouched = ({ state, owner, calls, restarts, stderr }: McpServer) =>
   state === "stopped" && owner === null && calls + restarts + stderr.length === 0;
 
-function factsOf({ pid, startedAt, restarts, calls, callsInFlight, queued, retryAt, owner }: McpServer): Fact[] {
+function factsOf({
+  pid,
+  startedAt,
+  restarts,
+  calls,
+  callsInFlight,
+  queued,
+  retryAt,
+  owner,
+}: McpServer): Fact[] {
   return [
     ["For", <Owner key="owner" owner={owner} />],
     ...fact(pid !== undefined, "Process", pid),
     ...fact(startedAt !== undefined, "Started", <Moment key="started" iso={startedAt ?? ""} />),
     ["Restarts", formatCount(restarts)],
     ["Calls", formatCount(calls)],
-    ...fact(callsInFlight + queued > 0, "Now", `${formatCount(callsInFlight)} running, ${formatCount(queued)} waiting`),
-    ...fact(retryAt !== undefined && isAhead(retryAt), "Starts again", <Moment key="retry" iso={retryAt ?? ""} />),
+    ...fact(
+      callsInFlight + queued > 0,
+      "Now",
+      `${formatCount(callsInFlight)} running, ${formatCount(queued)} waiting`,
+    ),
+    ...fact(
+      retryAt !== undefined && isAhead(retryAt),
+      "Starts again",
+      <Moment key="retry" iso={retryAt ?? ""} />,
+    ),
   ];
 }
 
@@ -50,8 +68,18 @@ interface ProcessProps {
 /** One process of a server: how it does, for whom it runs, and the last lines that it wrote. */
 export function ServerProcess({ process, restart, isBusy = false }: ProcessProps) {
   const { state, lastError, stderr, owner } = process;
-  if (isUntouched(process)) return <p className="hint">It has not been started yet: that happens with the first call of a tool.</p>;
-  const name = owner === null ? "for all keys" : owner.id === OPERATOR ? "for your own tries" : `for ${owner.name}`;
+  if (isUntouched(process))
+    return (
+      <p className="hint">
+        It has not been started yet: that happens with the first call of a tool.
+      </p>
+    );
+  const name =
+    owner === null
+      ? "for all keys"
+      : owner.id === OPERATOR
+        ? "for your own tries"
+        : `for ${owner.name}`;
   return (
     <section className="server-process" aria-label={`Process ${name}`}>
       <div className="server-facts">
@@ -71,7 +99,9 @@ export function ServerProcess({ process, restart, isBusy = false }: ProcessProps
           </button>
         )}
       </div>
-      {lastError !== undefined && lastError !== "" && <Notice tone={state === "running" ? "quiet" : "bad"}>{lastError}</Notice>}
+      {lastError !== undefined && lastError !== "" && (
+        <Notice tone={state === "running" ? "quiet" : "bad"}>{lastError}</Notice>
+      )}
       {stderr.length > 0 && (
         <details>
           <summary>Last lines of its output</summary>

@@ -40,13 +40,17 @@ function CommandCard({ command, processes }: { command: string; processes: McpSe
       </header>
       {action.error !== null && <Notice tone="bad">{action.error.message}</Notice>}
       <p className="hint">
-        {tools.length === 0 ? "No tool here comes from it: it was asked for its tools, to choose from." : tools.join(", ")}
+        {tools.length === 0
+          ? "No tool here comes from it: it was asked for its tools, to choose from."
+          : tools.join(", ")}
       </p>
       {processes.map((process) => (
         <ServerProcess
           key={process.id}
           process={process}
-          {...(isOne ? {} : { restart: () => restart({ id: process.id }), isBusy: action.isRunning })}
+          {...(isOne
+            ? {}
+            : { restart: () => restart({ id: process.id }), isBusy: action.isRunning })}
         />
       ))}
     </article>
@@ -57,9 +61,10 @@ function NoServers() {
   return (
     <Empty title="No server runs" icon={<Server aria-hidden="true" />}>
       <p>
-        A server that is started with <code>npx</code> or <code>uvx</code> appears here as soon as a tool of it is stored, or its tools were
-        looked for. It starts with the first call of a tool and stops when it has been idle for a while. Servers at a URL run elsewhere, and
-        are not listed.
+        A server that is started with <code>npx</code> or <code>uvx</code> appears here as soon as a
+        tool of it is stored, or its tools were looked for. It starts with the first call of a tool
+        and stops when it has been idle for a while. Servers at a URL run elsewhere, and are not
+        listed.
       </p>
       <Link href="/tools?import=1" className="button primary">
         Import tools of a server

@@ -28,7 +28,11 @@ function ChangedTexts({ change: { from, to } }: { change: ToolChange }) {
   const [before, after] = schemaTexts(from.parameters, to.parameters);
   return (
     <>
-      <Diff label="Description" from={spellUnseen(from.description)} to={spellUnseen(to.description)} />
+      <Diff
+        label="Description"
+        from={spellUnseen(from.description)}
+        to={spellUnseen(to.description)}
+      />
       <Diff label="Parameters" from={spellUnseen(before)} to={spellUnseen(after)} />
     </>
   );
@@ -45,11 +49,20 @@ const CHOICES = {
     approve: "Switch it off",
     approved: "models are not offered the tool any more. You can delete it, or switch it on again.",
     dismiss: "Keep mine",
-    dismissed: "models go on getting the tool. Its calls fail for as long as the server does not have it.",
+    dismissed:
+      "models go on getting the tool. Its calls fail for as long as the server does not have it.",
   },
 };
 
-function Decision({ tool, decide, action }: { tool: Tool; decide: (choice: "approve" | "dismiss") => void; action: Action }) {
+function Decision({
+  tool,
+  decide,
+  action,
+}: {
+  tool: Tool;
+  decide: (choice: "approve" | "dismiss") => void;
+  action: Action;
+}) {
   const choices = CHOICES[tool.mcpChange?.to === null ? "gone" : "changed"];
   return (
     <>
@@ -64,7 +77,12 @@ function Decision({ tool, decide, action }: { tool: Tool; decide: (choice: "appr
         </div>
       </dl>
       <div className="actions">
-        <button type="button" className="primary" disabled={action.isRunning} onClick={() => decide("approve")}>
+        <button
+          type="button"
+          className="primary"
+          disabled={action.isRunning}
+          onClick={() => decide("approve")}
+        >
           {choices.approve}
         </button>
         <button type="button" disabled={action.isRunning} onClick={() => decide("dismiss")}>
@@ -81,7 +99,15 @@ function isReworded({ description, parameters }: Tool, { from }: ToolChange): bo
   return description !== from.description || approved !== stored;
 }
 
-function Waiting({ tool, change, children }: { tool: Tool; change: ToolChange; children: ReactNode }) {
+function Waiting({
+  tool,
+  change,
+  children,
+}: {
+  tool: Tool;
+  change: ToolChange;
+  children: ReactNode;
+}) {
   const name = tool.mcpToolName ?? tool.name;
   return (
     <>
@@ -91,22 +117,35 @@ function Waiting({ tool, change, children }: { tool: Tool; change: ToolChange; c
             Its server has no tool called <code>{name}</code> any more.{" "}
           </>
         ) : (
-          <>Its server says something else about it than what you approved. Models do as descriptions tell them: read before you use it. </>
+          <>
+            Its server says something else about it than what you approved. Models do as
+            descriptions tell them: read before you use it.{" "}
+          </>
         )}
         {MEANWHILE[tool.onMcpChange]}
       </p>
       <ChangedTexts change={change} />
       {change.to !== null && isReworded(tool, change) && (
-        <p>You have worded this tool yourself since it was imported: “Use the new one” replaces your words.</p>
+        <p>
+          You have worded this tool yourself since it was imported: “Use the new one” replaces your
+          words.
+        </p>
       )}
       {children}
     </>
   );
 }
 
-const TITLES = { none: "At its server", changed: "Its server changed this tool", gone: "Its server does not have this tool any more" };
+const TITLES = {
+  none: "At its server",
+  changed: "Its server changed this tool",
+  gone: "Its server does not have this tool any more",
+};
 
-/** How a tool stands at its MCP server: what changed there and what to do about it, and a question on demand. */
+/**
+ * How a tool stands at its MCP server: what changed there and what to do about it, and a question
+ * on demand.
+ */
 export function ToolAtServer({ tool, onTool, onApproved }: PanelProps) {
   const checking = useAction();
   const deciding = useAction();
@@ -119,7 +158,10 @@ export function ToolAtServer({ tool, onTool, onApproved }: PanelProps) {
   };
   const decide = async (choice: "approve" | "dismiss") => {
     try {
-      const decided = await actions.decideChange(tool.id, { action: choice, ...(mcpChangedAt === null ? {} : { mcpChangedAt }) });
+      const decided = await actions.decideChange(tool.id, {
+        action: choice,
+        ...(mcpChangedAt === null ? {} : { mcpChangedAt }),
+      });
       (choice === "approve" ? onApproved : onTool)(decided);
       // The button that had the focus goes away.
       heading.current?.focus();
@@ -131,7 +173,10 @@ export function ToolAtServer({ tool, onTool, onApproved }: PanelProps) {
   const state = change === null ? "none" : change.to === null ? "gone" : "changed";
   const error = checking.error ?? deciding.error;
   return (
-    <section className={change === null ? "panel at-server" : "panel at-server waits"} aria-label="The tool at its server">
+    <section
+      className={change === null ? "panel at-server" : "panel at-server waits"}
+      aria-label="The tool at its server"
+    >
       <header>
         <h2 ref={heading} tabIndex={-1}>
           {TITLES[state]}
@@ -153,7 +198,9 @@ export function ToolAtServer({ tool, onTool, onApproved }: PanelProps) {
         </div>
       </header>
       {error !== null && <Notice tone="bad">{error.message}</Notice>}
-      {change === null && mcpCheckedAt !== null && error === null && <p className="hint">There is no change to decide about.</p>}
+      {change === null && mcpCheckedAt !== null && error === null && (
+        <p className="hint">There is no change to decide about.</p>
+      )}
       {change !== null && (
         <Waiting tool={tool} change={change}>
           {mcpChangedAt !== null && (
@@ -161,7 +208,11 @@ export function ToolAtServer({ tool, onTool, onApproved }: PanelProps) {
               Noticed <Moment iso={mcpChangedAt} />.
             </p>
           )}
-          <Decision tool={tool} action={deciding} decide={(choice) => deciding.run(() => decide(choice))} />
+          <Decision
+            tool={tool}
+            action={deciding}
+            decide={(choice) => deciding.run(() => decide(choice))}
+          />
         </Waiting>
       )}
     </section>

@@ -34,19 +34,31 @@ const EXAMPLE = {
     properties: { city: { type: "string", description: "A city, for example Oslo" } },
     required: ["city"],
   },
-  implementation: "// args has what the model asks for. What is returned, the model reads.\nreturn { city: args.city, degrees: 21 };",
+  implementation:
+    "// args has what the model asks for. What is returned, the model reads.\nreturn { city: args.city, degrees: 21 };",
 };
 
 /** Whether headers are stored, readable or not. */
-const hasHeaders = ({ mcpHeaderNames }: Tool) => mcpHeaderNames === null || mcpHeaderNames.length > 0;
+const hasHeaders = ({ mcpHeaderNames }: Tool) =>
+  mcpHeaderNames === null || mcpHeaderNames.length > 0;
 
 /** The parts of a form that hold secrets: empty, because what is stored is not shown. */
-export function secretsOf(tool: Tool | null): Pick<ToolDraft, "env" | "removesEnv" | "headers" | "storedHeaders"> {
-  return { env: "", removesEnv: false, headers: [], storedHeaders: tool !== null && hasHeaders(tool) ? "keep" : null };
+export function secretsOf(
+  tool: Tool | null,
+): Pick<ToolDraft, "env" | "removesEnv" | "headers" | "storedHeaders"> {
+  return {
+    env: "",
+    removesEnv: false,
+    headers: [],
+    storedHeaders: tool !== null && hasHeaders(tool) ? "keep" : null,
+  };
 }
 
 /** What a model is told, as it stands in the form. */
-export const describedOf = ({ description, parameters }: Pick<Tool, "description" | "parameters">) => ({
+export const describedOf = ({
+  description,
+  parameters,
+}: Pick<Tool, "description" | "parameters">) => ({
   description,
   parameters: JSON.stringify(parameters, null, 2),
 });
@@ -56,7 +68,10 @@ export function draftOf(tool: Tool | null): ToolDraft {
   return {
     type: tool?.type ?? "function",
     name: tool?.name ?? "",
-    ...describedOf({ description: tool?.description ?? "", parameters: tool?.parameters ?? EXAMPLE.parameters }),
+    ...describedOf({
+      description: tool?.description ?? "",
+      parameters: tool?.parameters ?? EXAMPLE.parameters,
+    }),
     implementation: tool === null ? EXAMPLE.implementation : (tool.implementation ?? ""),
     server: typeof tool?.mcpServerUrl === "string" ? "url" : "command",
     mcpServerCommand: tool?.mcpServerCommand ?? "",
@@ -82,19 +97,29 @@ function readParameters(text: string): object {
     const value: unknown = JSON.parse(text);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
   } catch (error) {
-    throw fault("parameters", `This is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw fault(
+      "parameters",
+      `This is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
-  throw fault("parameters", 'This must be a JSON Schema of an object: { "type": "object", "properties": … }');
+  throw fault(
+    "parameters",
+    'This must be a JSON Schema of an object: { "type": "object", "properties": … }',
+  );
 }
 
-/** Variables, one a line; undefined where there are none. @throws HttpError at `env` for a line without a name */
+/**
+ * Variables, one a line; undefined where there are none.
+ * @throws HttpError at `env` for a line without a name
+ */
 export function readEnv(env: string): Record<string, string> | undefined {
   const lines = env.split("\n").filter((line) => line.trim() !== "");
   if (lines.length === 0) return undefined;
   return Object.fromEntries(
     lines.map((line) => {
       const [, name, value] = /^\s*([^=\s]+)\s*=(.*)$/.exec(line) ?? [];
-      if (name === undefined || value === undefined) throw fault("env", `“${line}” is not of the form NAME=value.`);
+      if (name === undefined || value === undefined)
+        throw fault("env", `“${line}” is not of the form NAME=value.`);
       return [name, value];
     }),
   );
@@ -107,7 +132,8 @@ const orNull = (text: string): string | null => (text.trim() === "" ? null : tex
 function typedFields(draft: ToolDraft): ToolFields {
   if (draft.type === "function") return { implementation: draft.implementation };
   const env = draft.server === "url" || draft.removesEnv ? null : readEnv(draft.env);
-  const mcpHeaders = draft.server === "command" ? null : headersField(draft.headers, draft.storedHeaders);
+  const mcpHeaders =
+    draft.server === "command" ? null : headersField(draft.headers, draft.storedHeaders);
   return {
     mcpServerCommand: draft.server === "command" ? orNull(draft.mcpServerCommand) : null,
     mcpServerUrl: draft.server === "url" ? orNull(draft.mcpServerUrl) : null,

@@ -3,7 +3,11 @@ import type { Action } from "../use-action.ts";
 import type { ToolDraft } from "./tool-draft.ts";
 
 type TextName = {
-  [Name in keyof ToolDraft]: ToolDraft[Name] extends string ? (string extends ToolDraft[Name] ? Name : never) : never;
+  [Name in keyof ToolDraft]: ToolDraft[Name] extends string
+    ? string extends ToolDraft[Name]
+      ? Name
+      : never
+    : never;
 }[keyof ToolDraft];
 
 /** A form of a tool and what it is about. */

@@ -31,8 +31,9 @@ function FunctionFields({ draft, change, action }: FormProps) {
       names={argumentNamesOf(draft.parameters)}
       hint={
         <>
-          The body of an <code>async</code> function of <code>args</code>, in standard JavaScript. It runs isolated: no network, no files.
-          What <code>console.log</code> prints is kept with the conversation.
+          The body of an <code>async</code> function of <code>args</code>, in standard JavaScript.
+          It runs isolated: no network, no files. What <code>console.log</code> prints is kept with
+          the conversation.
         </>
       }
     />
@@ -49,7 +50,12 @@ export function ToolForm({ stored, ...props }: FormProps & { stored: Tool | null
   const { draft, change } = props;
   return (
     <>
-      <Choices label="Type" choices={TYPES} value={draft.type} onChange={(type) => change({ type })} />
+      <Choices
+        label="Type"
+        choices={TYPES}
+        value={draft.type}
+        onChange={(type) => change({ type })}
+      />
       <TextField
         label="Name"
         className="code"
@@ -59,7 +65,12 @@ export function ToolForm({ stored, ...props }: FormProps & { stored: Tool | null
         hint="Letters, digits, _ and -. The model calls it by this name."
         {...textOf(props, "name")}
       />
-      <TextArea label="Description" rows={3} hint="The model reads it to decide when to use the tool." {...textOf(props, "description")} />
+      <TextArea
+        label="Description"
+        rows={3}
+        hint="The model reads it to decide when to use the tool."
+        {...textOf(props, "description")}
+      />
       <CodeEditor
         label="Parameters"
         language="json"
@@ -68,7 +79,11 @@ export function ToolForm({ stored, ...props }: FormProps & { stored: Tool | null
         fault={props.action.faultOf("parameters")}
         hint="JSON Schema of the arguments."
       />
-      {draft.type === "function" ? <FunctionFields {...props} /> : <McpFields stored={stored} {...props} />}
+      {draft.type === "function" ? (
+        <FunctionFields {...props} />
+      ) : (
+        <McpFields stored={stored} {...props} />
+      )}
       <div className="field-row">
         <TextField
           label="Time limit in milliseconds"
@@ -87,7 +102,11 @@ export function ToolForm({ stored, ...props }: FormProps & { stored: Tool | null
           {...textOf(props, "maxConcurrency")}
         />
       </div>
-      <Toggle label="Offered to models" checked={draft.isActive} onChange={(event) => change({ isActive: event.target.checked })} />
+      <Toggle
+        label="Offered to models"
+        checked={draft.isActive}
+        onChange={(event) => change({ isActive: event.target.checked })}
+      />
     </>
   );
 }

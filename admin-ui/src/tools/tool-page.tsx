@@ -29,7 +29,10 @@ interface Editing {
   isDirty: boolean;
   action: Action;
   save: () => Promise<Tool>;
-  /** The stored tool was changed beside the form: what a model is told stands in it as it is now, the rest stays as it is. */
+  /**
+   * The stored tool was changed beside the form: what a model is told stands in it as it is now,
+   * the rest stays as it is.
+   */
   adopt: (tool: Tool) => void;
 }
 
@@ -47,9 +50,15 @@ function useEditing(stored: Tool | null, onSaved: (tool: Tool) => void): Editing
   const save = async () => {
     if (stored !== null && !isDirty) return stored;
     const fields = fieldsOf(draft);
-    const tool = await (stored === null ? actions.createTool(fields) : actions.updateTool(stored.id, fields));
+    const tool = await (stored === null
+      ? actions.createTool(fields)
+      : actions.updateTool(stored.id, fields));
     setIsDirty(false);
-    setDraft((current) => ({ ...current, ...secretsOf(tool), mcpToolName: tool.mcpToolName ?? "" }));
+    setDraft((current) => ({
+      ...current,
+      ...secretsOf(tool),
+      mcpToolName: tool.mcpToolName ?? "",
+    }));
     onSaved(tool);
     await refresh();
     return tool;
@@ -110,8 +119,14 @@ function DeleteButton({ tool }: { tool: Tool }) {
         Delete
       </button>
       {isAsking && (
-        <ConfirmDialog title={`Delete ${tool.name}?`} verb="Delete tool" onConfirm={remove} onClose={() => setIsAsking(false)}>
-          It is taken from every key that has it. What it did stays on record. To stop it for a while, switch it off instead.
+        <ConfirmDialog
+          title={`Delete ${tool.name}?`}
+          verb="Delete tool"
+          onConfirm={remove}
+          onClose={() => setIsAsking(false)}
+        >
+          It is taken from every key that has it. What it did stays on record. To stop it for a
+          while, switch it off instead.
         </ConfirmDialog>
       )}
     </>

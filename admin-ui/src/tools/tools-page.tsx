@@ -15,13 +15,16 @@ import { MEANWHILE } from "./tool-change.tsx";
 const NEW = "/tools?tool=new";
 const IMPORT = "/tools?import=1";
 
-const serverOf = ({ type, mcpServerCommand, mcpServerUrl }: Tool) => (type === "mcp" ? (mcpServerCommand ?? mcpServerUrl) : null);
+const serverOf = ({ type, mcpServerCommand, mcpServerUrl }: Tool) =>
+  type === "mcp" ? (mcpServerCommand ?? mcpServerUrl) : null;
 
 /** That the server of a tool has something else, and whether models get the tool meanwhile. */
 function ChangeMark({ tool: { mcpChange, onMcpChange } }: { tool: Tool }) {
   if (mcpChange === null) return null;
   return (
-    <span title={`Its server ${mcpChange.to === null ? "does not have it any more" : "changed it"}. ${MEANWHILE[onMcpChange]}`}>
+    <span
+      title={`Its server ${mcpChange.to === null ? "does not have it any more" : "changed it"}. ${MEANWHILE[onMcpChange]}`}
+    >
       <Badge tone="warn">
         {mcpChange.to === null ? "gone" : "changed"}
         {onMcpChange === "disable" && ", off"}
@@ -30,7 +33,10 @@ function ChangeMark({ tool: { mcpChange, onMcpChange } }: { tool: Tool }) {
   );
 }
 
-const columnsFor = (turn: (tool: Tool, isOn: boolean) => void, isTurning: boolean): Column<Tool>[] => [
+const columnsFor = (
+  turn: (tool: Tool, isOn: boolean) => void,
+  isTurning: boolean,
+): Column<Tool>[] => [
   {
     name: "Name",
     cell: (tool) => (
@@ -39,14 +45,25 @@ const columnsFor = (turn: (tool: Tool, isOn: boolean) => void, isTurning: boolea
       </Link>
     ),
   },
-  { name: "Type", cell: (tool) => <Badge tone="quiet">{tool.type === "mcp" ? "MCP" : "function"}</Badge> },
-  { name: "Description", cell: (tool) => <span className="description">{tool.description || "–"}</span> },
+  {
+    name: "Type",
+    cell: (tool) => <Badge tone="quiet">{tool.type === "mcp" ? "MCP" : "function"}</Badge>,
+  },
+  {
+    name: "Description",
+    cell: (tool) => <span className="description">{tool.description || "–"}</span>,
+  },
   { name: "Server", cell: (tool) => <code className="cut">{serverOf(tool) ?? "–"}</code> },
   {
     name: "Status",
     cell: (tool) => (
       <span className="together">
-        <Switch label={`${tool.name} is on`} isOn={tool.isActive} isBusy={isTurning} onTurn={(isOn) => turn(tool, isOn)} />
+        <Switch
+          label={`${tool.name} is on`}
+          isOn={tool.isActive}
+          isBusy={isTurning}
+          onTurn={(isOn) => turn(tool, isOn)}
+        />
         <ChangeMark tool={tool} />
       </span>
     ),
@@ -58,8 +75,9 @@ function NoTools() {
   return (
     <Empty title="No tools yet" icon={<Wrench aria-hidden="true" />}>
       <p>
-        A tool is something that a model may do while it answers. The proxy runs it: JavaScript of yours in a sandbox, or a tool of an MCP
-        server that it starts with <code>npx</code> or <code>uvx</code>, or reaches by its URL. Which key has which tools is set at the key.
+        A tool is something that a model may do while it answers. The proxy runs it: JavaScript of
+        yours in a sandbox, or a tool of an MCP server that it starts with <code>npx</code> or{" "}
+        <code>uvx</code>, or reaches by its URL. Which key has which tools is set at the key.
       </p>
       <div className="actions">
         <Link href={NEW} className="button primary">
@@ -74,7 +92,8 @@ function NoTools() {
 }
 
 /** How many wait for a decision, as far as they were counted. */
-const waitingOf = ({ data, nextCursor }: { data: Tool[]; nextCursor: string | null }) => `${data.length}${nextCursor === null ? "" : "+"}`;
+const waitingOf = ({ data, nextCursor }: { data: Tool[]; nextCursor: string | null }) =>
+  `${data.length}${nextCursor === null ? "" : "+"}`;
 
 /** Shows only what servers have changed; not there where they have changed nothing. */
 function ChangedFilter({ place }: { place: Place }) {
@@ -87,7 +106,9 @@ function ChangedFilter({ place }: { place: Place }) {
         type="button"
         className={isSet ? "pill set" : "pill"}
         aria-pressed={isSet}
-        onClick={() => navigate(withQuery(place, { changed: isSet ? null : "1" }), { replace: true })}
+        onClick={() =>
+          navigate(withQuery(place, { changed: isSet ? null : "1" }), { replace: true })
+        }
       >
         <TriangleAlert aria-hidden="true" />
         Changed by its server · {changed.data === null ? "…" : waitingOf(changed.data)}
@@ -99,7 +120,10 @@ function ChangedFilter({ place }: { place: Place }) {
 function NothingChanged() {
   return (
     <Empty title="No tool waits for a decision" icon={<Wrench aria-hidden="true" />}>
-      <p>When an MCP server changes a tool that you imported, the change waits here, and models go on getting what you approved.</p>
+      <p>
+        When an MCP server changes a tool that you imported, the change waits here, and models go on
+        getting what you approved.
+      </p>
       <Link href="/tools" className="button">
         Show all tools
       </Link>
@@ -124,7 +148,9 @@ function ToolList({ place }: { place: Place }) {
       <Loading from={tools} lines={6}>
         {(data) => (
           <>
-            {data.length > 0 && <Table name="Tools" columns={columnsFor(turn, turning.isRunning)} rows={data} />}
+            {data.length > 0 && (
+              <Table name="Tools" columns={columnsFor(turn, turning.isRunning)} rows={data} />
+            )}
             {data.length === 0 && (changed === null ? <NoTools /> : <NothingChanged />)}
             <MoreRows of={tools} />
           </>
@@ -156,7 +182,9 @@ export function ToolsPage({ place }: { place: Place }) {
       <Tabs
         label="Tools and servers"
         value={place.query.get("view") === "servers" ? "servers" : "tools"}
-        onChange={(view) => navigate(withQuery(place, { view: view === "servers" ? view : null }), { replace: true })}
+        onChange={(view) =>
+          navigate(withQuery(place, { view: view === "servers" ? view : null }), { replace: true })
+        }
         tabs={[
           { value: "tools", label: "Tools", content: <ToolList place={place} /> },
           { value: "servers", label: "MCP servers", content: <Servers /> },

@@ -31,9 +31,27 @@ function Argument({ field, value, onChange }: ArgumentProps) {
     );
   }
   if (kind === "json")
-    return <TextArea label={label} code rows={3} placeholder={`JSON: ${type}`} hint={hint} value={value} onChange={enter} />;
+    return (
+      <TextArea
+        label={label}
+        code
+        rows={3}
+        placeholder={`JSON: ${type}`}
+        hint={hint}
+        value={value}
+        onChange={enter}
+      />
+    );
   return (
-    <TextField label={label} type={kind} step="any" hint={hint} required={isRequired && kind === "number"} value={value} onChange={enter} />
+    <TextField
+      label={label}
+      type={kind}
+      step="any"
+      hint={hint}
+      required={isRequired && kind === "number"}
+      value={value}
+      onChange={enter}
+    />
   );
 }
 
@@ -70,9 +88,25 @@ interface Entered {
   json: string;
 }
 
-function Arguments({ schema, entered, enter }: { schema: SchemaField[]; entered: Entered; enter: (changes: Partial<Entered>) => void }) {
+function Arguments({
+  schema,
+  entered,
+  enter,
+}: {
+  schema: SchemaField[];
+  entered: Entered;
+  enter: (changes: Partial<Entered>) => void;
+}) {
   if (entered.mode === "json")
-    return <TextArea label="Arguments" code rows={6} value={entered.json} onChange={(event) => enter({ json: event.target.value })} />;
+    return (
+      <TextArea
+        label="Arguments"
+        code
+        rows={6}
+        value={entered.json}
+        onChange={(event) => enter({ json: event.target.value })}
+      />
+    );
   if (schema.length === 0) return <p className="hint">The tool takes no arguments.</p>;
   return schema.map((field) => (
     <Argument
@@ -84,15 +118,24 @@ function Arguments({ schema, entered, enter }: { schema: SchemaField[]; entered:
   ));
 }
 
-/** Runs the tool as a model's call would. What has not been saved is saved first: that is what runs. */
-export function TryPanel(props: { parameters: string; needsSaving: boolean; save: () => Promise<Tool> }) {
+/**
+ * Runs the tool as a model's call would. What has not been saved is saved first: that is what runs.
+ */
+export function TryPanel(props: {
+  parameters: string;
+  needsSaving: boolean;
+  save: () => Promise<Tool>;
+}) {
   const { parameters, needsSaving, save } = props;
   const [entered, setEntered] = useState<Entered>({ mode: "form", fields: {}, json: "{}" });
   const [trial, setTrial] = useState<Trial | null>(null);
   const action = useAction();
   const schema = fieldsOfSchema(readObject(parameters));
   const run = async () => {
-    const args = entered.mode === "json" ? (JSON.parse(entered.json) as unknown) : argumentsOf(schema, entered.fields);
+    const args =
+      entered.mode === "json"
+        ? (JSON.parse(entered.json) as unknown)
+        : argumentsOf(schema, entered.fields);
     const { id } = await save();
     setTrial(await actions.tryTool(id, args));
   };
@@ -107,9 +150,18 @@ export function TryPanel(props: { parameters: string; needsSaving: boolean; save
     >
       <header>
         <h2>Try it</h2>
-        <Segments label="Arguments as" choices={MODES} value={entered.mode} onChange={(mode) => setEntered({ ...entered, mode })} />
+        <Segments
+          label="Arguments as"
+          choices={MODES}
+          value={entered.mode}
+          onChange={(mode) => setEntered({ ...entered, mode })}
+        />
       </header>
-      <Arguments schema={schema} entered={entered} enter={(changes) => setEntered({ ...entered, ...changes })} />
+      <Arguments
+        schema={schema}
+        entered={entered}
+        enter={(changes) => setEntered({ ...entered, ...changes })}
+      />
       <button type="submit" disabled={action.isRunning}>
         <Play aria-hidden="true" />
         {action.isRunning ? "Running…" : needsSaving ? "Save and run" : "Run"}

@@ -16,14 +16,19 @@ export interface SocketPath {
 const LONGEST_PATH = 103;
 
 /**
- * Picks a path for the socket in a directory that only this user can enter, because whoever connects is the superuser: below
- * the data directory, else (name too long, or a file system without sockets) in a fresh temporary directory. A pipe on Windows.
- * The caller holds the lock of `dataDir`, so a socket that is left there is nobody's.
+ * Picks a path for the socket in a directory that only this user can enter, because whoever
+ * connects is the superuser: below the data directory, else (name too long, or a file system
+ * without sockets) in a fresh temporary directory. A pipe on Windows. The caller holds the lock of
+ * `dataDir`, so a socket that is left there is nobody's.
  */
 export async function chooseSocketPath(dataDir: string): Promise<SocketPath> {
-  if (process.platform === "win32") return { path: `\\\\.\\pipe\\openai-proxy-${randomUUID()}`, remove: () => undefined };
+  if (process.platform === "win32")
+    return { path: `\\\\.\\pipe\\openai-proxy-${randomUUID()}`, remove: () => undefined };
   const problems: string[] = [];
-  for (const makeDirectory of [() => ownDirectory(dataDir), () => mkdtempSync(join(tmpdir(), "openai-proxy-"))]) {
+  for (const makeDirectory of [
+    () => ownDirectory(dataDir),
+    () => mkdtempSync(join(tmpdir(), "openai-proxy-")),
+  ]) {
     const path = join(makeDirectory(), "postgres.sock");
     const remove = () => rmSync(dirname(path), { recursive: true, force: true });
     const problem = await whyNot(path);
@@ -31,7 +36,9 @@ export async function chooseSocketPath(dataDir: string): Promise<SocketPath> {
     problems.push(`${path}: ${problem}`);
     remove();
   }
-  throw new Error(`No directory takes a unix socket for the embedded database. ${problems.join("; ")}`);
+  throw new Error(
+    `No directory takes a unix socket for the embedded database. ${problems.join("; ")}`,
+  );
 }
 
 function ownDirectory(dataDir: string): string {
@@ -42,9 +49,13 @@ function ownDirectory(dataDir: string): string {
   return directory;
 }
 
-/** Tries the path, because only that tells (a mounted folder of Docker Desktop refuses sockets). Resolves to the problem, or null. */
+/**
+ * Tries the path, because only that tells (a mounted folder of Docker Desktop refuses sockets).
+ * Resolves to the problem, or null.
+ */
 function whyNot(path: string): Promise<string | null> {
-  if (Buffer.byteLength(path) > LONGEST_PATH) return Promise.resolve(`longer than ${LONGEST_PATH} bytes`);
+  if (Buffer.byteLength(path) > LONGEST_PATH)
+    return Promise.resolve(`longer than ${LONGEST_PATH} bytes`);
   return new Promise((done) => {
     const server = createServer();
     server.once("error", (error) => done(describeError(error)));

@@ -3,9 +3,16 @@ import postgres from "postgres";
 import * as schema from "../../../drizzle/schema.ts";
 import type { Database } from "../../store/database.ts";
 
-/** How to reach the one database of this process. Plain data, so that another thread can be handed it; may hold a password. */
+/**
+ * How to reach the one database of this process. Plain data, so that another thread can be handed
+ * it; may hold a password.
+ */
 export type ConnectionOptions =
-  | { kind: "postgres"; url: string; /** False behind a pooler that refuses them (PgBouncer). */ startupParameters: boolean }
+  | {
+      kind: "postgres";
+      url: string;
+      /** False behind a pooler that refuses them (PgBouncer). */ startupParameters: boolean;
+    }
   | { kind: "embedded"; /** Unix socket, or named pipe on Windows. */ path: string };
 
 /** One client's share of the database. */
@@ -24,11 +31,14 @@ export interface ConnectedDatabase {
 const CLOSE_SECONDS = 5;
 
 /** What a forgotten query or transaction may cost other users of a server. Milliseconds. */
-const STARTUP_PARAMETERS = { statement_timeout: 30_000, idle_in_transaction_session_timeout: 60_000 };
+const STARTUP_PARAMETERS = {
+  statement_timeout: 30_000,
+  idle_in_transaction_session_timeout: 60_000,
+};
 
 /**
- * Opens a raw postgres.js client. No connection is made before the first query. Give it to drizzle or use it with raw SQL,
- * never both: drizzle replaces its serializers of dates and JSON.
+ * Opens a raw postgres.js client. No connection is made before the first query. Give it to drizzle
+ * or use it with raw SQL, never both: drizzle replaces its serializers of dates and JSON.
  */
 export function connectPostgres(options: ConnectionOptions, { max }: ClientLimits): postgres.Sql {
   const shared = {
@@ -36,7 +46,8 @@ export function connectPostgres(options: ConnectionOptions, { max }: ClientLimit
     idle_timeout: 60,
     // Notices ("relation already exists, skipping") are not for this process's console.
     onnotice: () => undefined,
-    // Workers cannot afford the extra round trip, and both runtimes shall behave alike: drizzle reads arrays by itself.
+    // Workers cannot afford the extra round trip, and both runtimes shall behave alike: drizzle
+    // reads arrays by itself.
     fetch_types: false,
   };
   if (options.kind === "embedded") {
@@ -51,12 +62,21 @@ export function connectPostgres(options: ConnectionOptions, { max }: ClientLimit
       connect_timeout: 30,
     });
   }
-  const connection = { application_name: "openai-proxy-server", ...(options.startupParameters ? STARTUP_PARAMETERS : {}) };
+  const connection = {
+    application_name: "openai-proxy-server",
+    ...(options.startupParameters ? STARTUP_PARAMETERS : {}),
+  };
   return postgres(options.url, { ...shared, connect_timeout: 5, connection });
 }
 
 /** Opens a drizzle handle on the database, in any thread of this process. */
-export function connectDatabase(options: ConnectionOptions, limits: ClientLimits): ConnectedDatabase {
+export function connectDatabase(
+  options: ConnectionOptions,
+  limits: ClientLimits,
+): ConnectedDatabase {
   const client = connectPostgres(options, limits);
-  return { database: drizzle({ client, schema }), close: () => client.end({ timeout: CLOSE_SECONDS }) };
+  return {
+    database: drizzle({ client, schema }),
+    close: () => client.end({ timeout: CLOSE_SECONDS }),
+  };
 }

@@ -11,14 +11,18 @@ import { type DirectoryLock, lockDirectory } from "./lock-directory.ts";
 
 const WORKER = new URL("./embedded-worker.ts", import.meta.url);
 const PING_EVERY_MS = 5_000;
-/** PGlite ignores `statement_timeout`: a thread that is silent this long is taken for stuck and is replaced. */
+/**
+ * PGlite ignores `statement_timeout`: a thread that is silent this long is taken for stuck and is
+ * replaced.
+ */
 const SILENT_MS = 60_000;
 const STOP_MS = 10_000;
 const BACKOFF_MS = { first: 250, most: 30_000, forgottenAfter: 60_000 };
 
 /**
- * The embedded database: PGlite in a thread of its own, kept alive. When the thread dies, clients' queries fail, a new one
- * takes its place on the same socket after a growing pause, and clients reconnect by themselves.
+ * The embedded database: PGlite in a thread of its own, kept alive. When the thread dies, clients'
+ * queries fail, a new one takes its place on the same socket after a growing pause, and clients
+ * reconnect by themselves.
  */
 export class EmbeddedDatabase {
   readonly #task: EmbeddedTask;
@@ -32,7 +36,12 @@ export class EmbeddedDatabase {
   #failure: string | null = null;
   #restartTimer: NodeJS.Timeout | null = null;
 
-  private constructor(parts: { task: EmbeddedTask; socket: SocketPath; lock: DirectoryLock; logger: Logger }) {
+  private constructor(parts: {
+    task: EmbeddedTask;
+    socket: SocketPath;
+    lock: DirectoryLock;
+    logger: Logger;
+  }) {
     this.#task = parts.task;
     this.#socket = parts.socket;
     this.#lock = parts.lock;
@@ -53,7 +62,12 @@ export class EmbeddedDatabase {
         runToEnd({ job: "initialise", directory: unfinished, socketPath: "" }),
       );
       socket = await chooseSocketPath(dataDir);
-      const embedded = new EmbeddedDatabase({ task: { job: "serve", directory, socketPath: socket.path }, socket, lock, logger });
+      const embedded = new EmbeddedDatabase({
+        task: { job: "serve", directory, socketPath: socket.path },
+        socket,
+        lock,
+        logger,
+      });
       await embedded.#open();
       logger.info(isNew ? "Made the embedded database." : "Opened the embedded database.", {
         directory,
@@ -76,7 +90,11 @@ export class EmbeddedDatabase {
   health(): PartHealth {
     const restarts = this.#restarts === 0 ? {} : { restarts: this.#restarts };
     if (this.#failure === null) return { status: "ok", ...restarts };
-    return { status: "down", message: `The embedded database stopped and is being restarted: ${this.#failure}`, ...restarts };
+    return {
+      status: "down",
+      message: `The embedded database stopped and is being restarted: ${this.#failure}`,
+      ...restarts,
+    };
   }
 
   /** Rolls back what is open, writes everything to disk and gives the directory free. */
@@ -126,7 +144,10 @@ export class EmbeddedDatabase {
   #reopenLater(cause: unknown): void {
     if (this.#closing) return;
     this.#failure = describeError(cause);
-    this.#logger.error("The embedded database stopped; it is restarted.", { error: this.#failure, inMs: this.#pause });
+    this.#logger.error("The embedded database stopped; it is restarted.", {
+      error: this.#failure,
+      inMs: this.#pause,
+    });
     this.#restartTimer = setTimeout(() => {
       this.#restarts += 1;
       this.#open().catch((error: unknown) => this.#reopenLater(error));
@@ -139,9 +160,12 @@ function startError(directory: string, error: unknown): DatabaseStartError {
   const advice = existsSync(directory)
     ? "restore that directory from a backup, or move it away to start with an empty database"
     : "see that its disk has 100 MB free and is writable, or use a PostgreSQL server with DATABASE_URL";
-  return new DatabaseStartError(`The embedded database in ${directory} does not open (${describeError(error)}): ${advice}.`, {
-    cause: error,
-  });
+  return new DatabaseStartError(
+    `The embedded database in ${directory} does not open (${describeError(error)}): ${advice}.`,
+    {
+      cause: error,
+    },
+  );
 }
 
 function order(worker: Worker, message: EmbeddedOrder): void {
@@ -169,7 +193,10 @@ function untilReady(worker: Worker, cause: () => unknown): Promise<void> {
   });
 }
 
-/** Ends a thread that answers no pings, unless it said that it would be busy. Counts pings, as a clock runs on while a laptop sleeps. */
+/**
+ * Ends a thread that answers no pings, unless it said that it would be busy. Counts pings, as a
+ * clock runs on while a laptop sleeps.
+ */
 function watchSilence(worker: Worker, onStuck: () => void): NodeJS.Timeout {
   let unanswered = 0;
   let busy = false;

@@ -1,4 +1,7 @@
-/** The thread of the embedded database. Alone in its thread because a query blocks the thread that runs it. */
+/**
+ * The thread of the embedded database. Alone in its thread because a query blocks the thread that
+ * runs it.
+ */
 import { PGlite } from "@electric-sql/pglite";
 import { rmSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
@@ -7,8 +10,17 @@ import type { EmbeddedOrder, EmbeddedReport, EmbeddedTask } from "./embedded-pro
 import { DatabaseMaintainer } from "./maintain-database.ts";
 import { ProtocolServer } from "./serve-protocol.ts";
 
-/** Shared buffers are 128 MB by default, all of it this process's memory. What a quarter of that costs in speed was not measured. */
-const START_PARAMETERS = [...PGlite.defaultStartParams, "-c", "shared_buffers=32MB", "-c", "max_wal_size=64MB"];
+/**
+ * Shared buffers are 128 MB by default, all of it this process's memory. What a quarter of that
+ * costs in speed was not measured.
+ */
+const START_PARAMETERS = [
+  ...PGlite.defaultStartParams,
+  "-c",
+  "shared_buffers=32MB",
+  "-c",
+  "max_wal_size=64MB",
+];
 const MAINTENANCE_MS = 1_000;
 /** One table is vacuumed each time, and clients get their turn in between. */
 const VACUUM_EVERY_MS = 15_000;
@@ -24,7 +36,8 @@ async function serve({ directory, socketPath }: EmbeddedTask): Promise<void> {
     return true;
   };
   const pglite = await PGlite.create(directory, { startParams: START_PARAMETERS, onStderr });
-  // PGlite swallows the abort of its own WebAssembly (a PANIC of PostgreSQL) and spins for ever: end the thread at once.
+  // PGlite swallows the abort of its own WebAssembly (a PANIC of PostgreSQL) and spins for ever:
+  // end the thread at once.
   pglite.Module.onAbort = () => {
     report({ kind: "aborted", error: panic });
     process.exit(1);
@@ -37,7 +50,12 @@ async function serve({ directory, socketPath }: EmbeddedTask): Promise<void> {
     exclusively: (work) => server.exclusively(work),
     vacuumEveryMs: VACUUM_EVERY_MS,
     onLongWork: (running) => report({ kind: "busy", running }),
-    onFailure: (error) => report({ kind: "warning", message: "Maintenance of the embedded database failed.", error: describeError(error) }),
+    onFailure: (error) =>
+      report({
+        kind: "warning",
+        message: "Maintenance of the embedded database failed.",
+        error: describeError(error),
+      }),
   });
   const timer = maintainRegularly(server, maintainer);
   parentPort?.on("message", (order: EmbeddedOrder) => {
@@ -56,7 +74,10 @@ async function serve({ directory, socketPath }: EmbeddedTask): Promise<void> {
   report({ kind: "ready" });
 }
 
-/** Ticks once a second while clients write, and a last few times after they stopped; an idle database costs nothing. */
+/**
+ * Ticks once a second while clients write, and a last few times after they stopped; an idle
+ * database costs nothing.
+ */
 function maintainRegularly(server: ProtocolServer, maintainer: DatabaseMaintainer): NodeJS.Timeout {
   const TICKS_AFTER_TRAFFIC = 180;
   let seen = 0;

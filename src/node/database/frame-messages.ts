@@ -1,11 +1,18 @@
-/** One message of a PostgreSQL client, whole. https://www.postgresql.org/docs/current/protocol-message-formats.html */
+/**
+ * One message of a PostgreSQL client, whole.
+ * https://www.postgresql.org/docs/current/protocol-message-formats.html
+ */
 export interface ClientMessage {
   /** `startup`, `encryption` and `cancel` are the three that have no type letter. */
   type: string;
   bytes: Buffer;
 }
 
-const UNTYPED: Record<number, string> = { 80_877_102: "cancel", 80_877_103: "encryption", 80_877_104: "encryption" };
+const UNTYPED: Record<number, string> = {
+  80_877_102: "cancel",
+  80_877_103: "encryption",
+  80_877_104: "encryption",
+};
 
 /** Cuts the bytes of one connection into messages. Holds what is not yet whole. */
 export class MessageFramer {
@@ -41,7 +48,8 @@ export class MessageFramer {
     const header = this.#started ? 5 : 8;
     if (bytes.length < header) return header;
     const length = this.#started ? 1 + bytes.readInt32BE(1) : bytes.readInt32BE(0);
-    if (length < header) throw new RangeError(`A message of ${length} bytes is not PostgreSQL's protocol.`);
+    if (length < header)
+      throw new RangeError(`A message of ${length} bytes is not PostgreSQL's protocol.`);
     return length;
   }
 

@@ -12,12 +12,13 @@ export interface DirectoryLock {
 const SQLITE_BUSY = 5;
 
 /**
- * Takes a directory for this process alone; creates it when it is missing. PGlite has no lock of its own, and two processes on
- * one directory lose each other's rows (measured 2026-11-21).
+ * Takes a directory for this process alone; creates it when it is missing. PGlite has no lock of
+ * its own, and two processes on one directory lose each other's rows (measured 2026-11-21).
  *
- * The lock is the operating system's own lock on a file, taken through SQLite, the only way that Node offers to it. The kernel
- * drops it when the process dies, so there are no stale locks to judge, no process ids to compare (each container has its own
- * process 1), and no moment at which two starters both believe that they cleaned up.
+ * The lock is the operating system's own lock on a file, taken through SQLite, the only way that
+ * Node offers to it. The kernel drops it when the process dies, so there are no stale locks to
+ * judge, no process ids to compare (each container has its own process 1), and no moment at which
+ * two starters both believe that they cleaned up.
  * @throws DatabaseStartError when another process has the directory, or it cannot be locked
  */
 export function lockDirectory(directory: string): DirectoryLock {

@@ -12,12 +12,17 @@ export interface Maintenance {
   onFailure(error: unknown): void;
 }
 
-/** Write-ahead log that may pile up before a checkpoint: one segment. `max_wal_size` then lets old segments be reused. */
+/**
+ * Write-ahead log that may pile up before a checkpoint: one segment. `max_wal_size` then lets old
+ * segments be reused.
+ */
 const WAL_BYTES = 16 * 1024 * 1024;
 /** A quiet database is checkpointed too, so that opening it after a crash replays little. */
 const CHECKPOINT_AFTER_MS = 60_000;
 
-/** Autovacuum's own thresholds; https://www.postgresql.org/docs/18/routine-vacuuming.html#AUTOVACUUM */
+/**
+ * Autovacuum's own thresholds; https://www.postgresql.org/docs/18/routine-vacuuming.html#AUTOVACUUM
+ */
 const NEEDIEST_TABLE = `
   select quote_ident(schemaname) || '.' || quote_ident(relname) as name,
          n_dead_tup > 50 + 0.2 * n_live_tup or n_ins_since_vacuum > 1000 + 0.2 * n_live_tup as vacuum
@@ -61,7 +66,9 @@ export class DatabaseMaintainer {
     const age = Date.now() - this.#checkpointAt;
     if (bytes < WAL_BYTES && (bytes === 0 || age < CHECKPOINT_AFTER_MS)) return;
     await pglite.exec("checkpoint");
-    const after = await pglite.query<{ lsn: string }>("select pg_current_wal_insert_lsn()::text as lsn");
+    const after = await pglite.query<{ lsn: string }>(
+      "select pg_current_wal_insert_lsn()::text as lsn",
+    );
     this.#checkpointLsn = after.rows[0]?.lsn ?? null;
     this.#checkpointAt = Date.now();
   }

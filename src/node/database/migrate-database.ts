@@ -18,18 +18,25 @@ export interface MigrationResult {
 }
 
 /**
- * Brings the database to this build's schema: all pending migrations in one transaction, one process at a time.
+ * Brings the database to this build's schema: all pending migrations in one transaction, one
+ * process at a time.
  *
- * Files and bookkeeping table are drizzle's, the loop is ours: drizzle's migrator reads what was applied outside its
- * transaction, so a lock would need a second connection, and the embedded database has only one session to give.
- * A role that may not create anything can run this as long as nothing is pending.
+ * Files and bookkeeping table are drizzle's, the loop is ours: drizzle's migrator reads what was
+ * applied outside its transaction, so a lock would need a second connection, and the embedded
+ * database has only one session to give. A role that may not create anything can run this as long
+ * as nothing is pending.
  * @throws DatabaseStartError with nothing changed
  */
-export async function migrateDatabase(options: ConnectionOptions, logger: Logger): Promise<MigrationResult> {
+export async function migrateDatabase(
+  options: ConnectionOptions,
+  logger: Logger,
+): Promise<MigrationResult> {
   const migrations = readMigrationFiles({ migrationsFolder: FOLDER });
   const client = connectPostgres(options, { max: 1 });
   try {
-    const applied = await client.begin((transaction) => applyPending(transaction, migrations, logger));
+    const applied = await client.begin((transaction) =>
+      applyPending(transaction, migrations, logger),
+    );
     if (applied > 0) logger.info("Migrated the database.", { applied });
     return { applied, total: migrations.length };
   } catch (error) {
@@ -43,14 +50,20 @@ export async function migrateDatabase(options: ConnectionOptions, logger: Logger
   }
 }
 
-async function applyPending(transaction: postgres.TransactionSql, migrations: MigrationMeta[], logger: Logger): Promise<number> {
+async function applyPending(
+  transaction: postgres.TransactionSql,
+  migrations: MigrationMeta[],
+  logger: Logger,
+): Promise<number> {
   // Another replica's migration, or a large index of our own, may take its time.
   await transaction`select set_config('statement_timeout', '0', true)`;
   await transaction`select pg_advisory_xact_lock(${LOCK}::bigint)`;
   const last = await readLastApplied(transaction);
   const pending = migrations.filter(({ folderMillis }) => folderMillis > last);
   if (last > (migrations.at(-1)?.folderMillis ?? 0)) {
-    logger.warn("The database was migrated by a newer version of this program; going on, as migrations only add.");
+    logger.warn(
+      "The database was migrated by a newer version of this program; going on, as migrations only add.",
+    );
   }
   for (const migration of pending) {
     for (const statement of migration.sql) await transaction.unsafe(statement);
@@ -59,13 +72,20 @@ async function applyPending(transaction: postgres.TransactionSql, migrations: Mi
   return pending.length;
 }
 
-/** When the newest applied migration was generated, in milliseconds since 1970; 0 for an empty database. */
+/**
+ * When the newest applied migration was generated, in milliseconds since 1970; 0 for an empty
+ * database.
+ */
 async function readLastApplied(transaction: postgres.TransactionSql): Promise<number> {
-  const [found] = await transaction<{ exists: boolean }[]>`select to_regclass('drizzle.__drizzle_migrations') is not null as exists`;
+  const [found] = await transaction<
+    { exists: boolean }[]
+  >`select to_regclass('drizzle.__drizzle_migrations') is not null as exists`;
   if (!found?.exists) {
     await transaction`create schema if not exists drizzle`;
     await transaction`create table drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`;
   }
-  const [row] = await transaction<{ last: string | null }[]>`select max(created_at)::text as last from drizzle.__drizzle_migrations`;
+  const [row] = await transaction<
+    { last: string | null }[]
+  >`select max(created_at)::text as last from drizzle.__drizzle_migrations`;
   return Number(row?.last ?? 0);
 }

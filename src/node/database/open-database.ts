@@ -15,7 +15,10 @@ export interface OpenDatabase {
   migrations: MigrationResult;
   /** Asks the database a question, for at most 3 s. Never rejects. */
   health(): Promise<PartHealth>;
-  /** Waits up to 5 s for running queries, then closes everything. Other threads' connections must be closed before. */
+  /**
+   * Waits up to 5 s for running queries, then closes everything. Other threads' connections must be
+   * closed before.
+   */
   close(): Promise<void>;
 }
 
@@ -23,7 +26,8 @@ const MAX_CONNECTIONS = 10;
 const HEALTH_MS = 3_000;
 
 /**
- * Opens the PostgreSQL server that `databaseUrl` names, or else the embedded database under `dataDir`, and migrates it.
+ * Opens the PostgreSQL server that `databaseUrl` names, or else the embedded database under
+ * `dataDir`, and migrates it.
  * @param waitSeconds how long a server may take to answer for the first time
  * @throws DatabaseStartError with a sentence for the operator
  */
@@ -38,7 +42,10 @@ export async function openDatabase(
   }
   const embedded = await EmbeddedDatabase.start(config.dataDir, logger);
   try {
-    return await connectAll({ connection: { kind: "embedded", path: embedded.path }, embedded }, logger);
+    return await connectAll(
+      { connection: { kind: "embedded", path: embedded.path }, embedded },
+      logger,
+    );
   } catch (error) {
     await embedded.close();
     throw error;
@@ -63,7 +70,10 @@ async function connectAll({ connection, embedded }: Parts, logger: Logger): Prom
     health() {
       // One question at a time, however many ask: health endpoints are public.
       asking ??= askHealth(async () => void (await probe`select 1`), connection.kind)
-        .then((answer) => ({ ...answer, ...(embedded && embedded.health().status !== "ok" ? embedded.health() : {}) }))
+        .then((answer) => ({
+          ...answer,
+          ...(embedded && embedded.health().status !== "ok" ? embedded.health() : {}),
+        }))
         .finally(() => {
           asking = null;
         });
@@ -76,18 +86,31 @@ async function connectAll({ connection, embedded }: Parts, logger: Logger): Prom
   };
 }
 
-async function askHealth(question: () => Promise<void>, kind: ConnectionOptions["kind"]): Promise<PartHealth> {
+async function askHealth(
+  question: () => Promise<void>,
+  kind: ConnectionOptions["kind"],
+): Promise<PartHealth> {
   const started = performance.now();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${HEALTH_MS / 1000} s`)), HEALTH_MS);
+    timer = setTimeout(
+      () => reject(new Error(`no answer within ${HEALTH_MS / 1000} s`)),
+      HEALTH_MS,
+    );
   });
   try {
     await Promise.race([question(), late]);
     return { status: "ok", kind, ms: Math.round(performance.now() - started) };
   } catch (error) {
-    const advice = kind === "postgres" ? "Check that the PostgreSQL server runs and can be reached." : "See the log.";
-    return { status: "down", kind, message: `The database does not answer: ${describeError(error)}. ${advice}` };
+    const advice =
+      kind === "postgres"
+        ? "Check that the PostgreSQL server runs and can be reached."
+        : "See the log.";
+    return {
+      status: "down",
+      kind,
+      message: `The database does not answer: ${describeError(error)}. ${advice}`,
+    };
   } finally {
     clearTimeout(timer);
   }

@@ -3,7 +3,10 @@ import { createServer, type Server, type Socket } from "node:net";
 import { describeError } from "./database-start-error.ts";
 import { type ClientMessage, MessageFramer } from "./frame-messages.ts";
 
-/** Longest that a connection may sit in a transaction, or between two messages of one query, while others wait. */
+/**
+ * Longest that a connection may sit in a transaction, or between two messages of one query, while
+ * others wait.
+ */
 const MAX_IDLE_OWNER_MS = 60_000;
 
 const REFUSE_ENCRYPTION = Buffer.from("N");
@@ -14,7 +17,10 @@ interface Client {
   socket: Socket;
   /** Messages that PGlite has not seen yet. */
   messages: ClientMessage[];
-  /** Names of prepared statements that it made: the session is shared, so they outlive it unless closed. */
+  /**
+   * Names of prepared statements that it made: the session is shared, so they outlive it unless
+   * closed.
+   */
   statements: Set<string>;
 }
 
@@ -25,14 +31,16 @@ interface Task {
 /**
  * PostgreSQL's protocol over a socket, for the one session that PGlite has.
  *
- * Why not @electric-sql/pglite-socket 0.2.17: it hands out the session per message, not per query. Eight connections with
- * unnamed statements (all that drizzle sends) then bind each other's statements: of 800 concurrent queries 594 failed and one
- * resolved with a wrong answer (one run, 2026-11-21, named statements not tried).
+ * Why not @electric-sql/pglite-socket 0.2.17: it hands out the session per message, not per query.
+ * Eight connections with unnamed statements (all that drizzle sends) then bind each other's
+ * statements: of 800 concurrent queries 594 failed and one resolved with a wrong answer (one run,
+ * 2026-11-21, named statements not tried).
  *
  * Here a connection owns the session from the first message of a query until
  * its Sync, and from BEGIN until COMMIT.
  *
- * Not supported, since PGlite itself has one session: LISTEN, COPY FROM STDIN, cancelling, SET that affects one connection only.
+ * Not supported, since PGlite itself has one session: LISTEN, COPY FROM STDIN, cancelling, SET that
+ * affects one connection only.
  */
 export class ProtocolServer {
   readonly #pglite: PGlite;
@@ -150,7 +158,9 @@ export class ProtocolServer {
 
   /** Runs a client's messages up to the end of one query. */
   #serve(client: Client): void {
-    const end = client.messages.findIndex(({ type }) => type === "S" || type === "Q" || type === "startup");
+    const end = client.messages.findIndex(
+      ({ type }) => type === "S" || type === "Q" || type === "startup",
+    );
     const batch = client.messages.splice(0, end === -1 ? client.messages.length : end + 1);
     trackStatements(client, batch);
     this.#execute(batch, (bytes) => {
@@ -163,19 +173,33 @@ export class ProtocolServer {
     this.#planTurn();
   }
 
-  /** Synchronous in fact, because `syncToFs` has nothing to do on a disk. A failure that is not SQL's ends the thread. */
+  /**
+   * Synchronous in fact, because `syncToFs` has nothing to do on a disk. A failure that is not
+   * SQL's ends the thread.
+   */
   #execute(batch: ClientMessage[], onRawData: (bytes: Uint8Array) => void): void {
-    const message = batch.length === 1 && batch[0] ? batch[0].bytes : Buffer.concat(batch.map(({ bytes }) => bytes));
-    this.#pglite.execProtocolRawStream(message, { syncToFs: false, onRawData }).catch((cause: unknown) => {
-      setImmediate(() => {
-        throw new Error(`PGlite gave up: ${describeError(cause)}`, { cause });
+    const message =
+      batch.length === 1 && batch[0]
+        ? batch[0].bytes
+        : Buffer.concat(batch.map(({ bytes }) => bytes));
+    this.#pglite
+      .execProtocolRawStream(message, { syncToFs: false, onRawData })
+      .catch((cause: unknown) => {
+        setImmediate(() => {
+          throw new Error(`PGlite gave up: ${describeError(cause)}`, { cause });
+        });
       });
-    });
   }
 
-  /** Ends what a client left open: first inside a query, then whatever state a failed query left, then its statements. */
+  /**
+   * Ends what a client left open: first inside a query, then whatever state a failed query left,
+   * then its statements.
+   */
   #abandon(client: Client): void {
-    const closing = [...client.statements].map((name) => ({ type: "C", bytes: closeStatement(name) }));
+    const closing = [...client.statements].map((name) => ({
+      type: "C",
+      bytes: closeStatement(name),
+    }));
     const [sync, rollback] = [
       { type: "S", bytes: SYNC },
       { type: "Q", bytes: ROLLBACK },

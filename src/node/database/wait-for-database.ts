@@ -5,7 +5,10 @@ import { DatabaseStartError, describeError, errorCode } from "./database-start-e
 
 type PostgresOptions = Extract<ConnectionOptions, { kind: "postgres" }>;
 
-/** Failures that pass by themselves while a server starts: network errors, postgres.js' own, and SQLSTATEs of class 57P and 53. */
+/**
+ * Failures that pass by themselves while a server starts: network errors, postgres.js' own, and
+ * SQLSTATEs of class 57P and 53.
+ */
 const PASSING = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
@@ -27,10 +30,15 @@ const PASSING = new Set([
   "08006",
 ]);
 
-/** What to do about failures that stay. SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html */
+/**
+ * What to do about failures that stay. SQLSTATEs:
+ * https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
 const ADVICE: Record<string, string> = {
-  "28P01": "check the user name and the password in DATABASE_URL (or DATABASE_USER and DATABASE_PASSWORD)",
-  "28000": "check that pg_hba.conf admits this user from here, and whether DATABASE_URL needs ?sslmode=require",
+  "28P01":
+    "check the user name and the password in DATABASE_URL (or DATABASE_USER and DATABASE_PASSWORD)",
+  "28000":
+    "check that pg_hba.conf admits this user from here, and whether DATABASE_URL needs ?sslmode=require",
   "3D000": "create the database, or name an existing one in DATABASE_URL (or DATABASE_NAME)",
 };
 
@@ -42,9 +50,14 @@ const MOST_ATTEMPT_MS = 5_000;
 /**
  * Waits until PostgreSQL answers, as in a stack whose containers start together.
  * @returns how to connect from now on: without start-up parameters where a pooler refuses them
- * @throws DatabaseStartError when it does not answer in time, refuses us, or is older than PostgreSQL 15
+ * @throws DatabaseStartError when it does not answer in time, refuses us, or is older than
+ * PostgreSQL 15
  */
-export async function waitForDatabase(url: string, logger: Logger, waitSeconds: number): Promise<PostgresOptions> {
+export async function waitForDatabase(
+  url: string,
+  logger: Logger,
+  waitSeconds: number,
+): Promise<PostgresOptions> {
   const deadline = Date.now() + waitSeconds * 1000;
   const options: PostgresOptions = { kind: "postgres", url, startupParameters: true };
   let told = false;
@@ -56,11 +69,19 @@ export async function waitForDatabase(url: string, logger: Logger, waitSeconds: 
       if (error instanceof DatabaseStartError) throw error;
       if (options.startupParameters && refusesParameters(error)) {
         options.startupParameters = false;
-        logger.info("The database pooler takes no statement_timeout; set it on the server if you want one.");
+        logger.info(
+          "The database pooler takes no statement_timeout; set it on the server if you want one.",
+        );
         continue;
       }
-      if (!PASSING.has(errorCode(error) ?? "") || Date.now() > deadline) throw unusable(url, error, waitSeconds);
-      if (!told) logger.warn("PostgreSQL does not answer yet.", { server: nameServer(url), error: describeError(error), waitSeconds });
+      if (!PASSING.has(errorCode(error) ?? "") || Date.now() > deadline)
+        throw unusable(url, error, waitSeconds);
+      if (!told)
+        logger.warn("PostgreSQL does not answer yet.", {
+          server: nameServer(url),
+          error: describeError(error),
+          waitSeconds,
+        });
       told = true;
       await pause(RETRY_MS);
     }
@@ -80,16 +101,27 @@ export function refuseOldVersion(version: number, server: string): void {
   );
 }
 
-/** Has a deadline of its own: postgres.js tries for ever where connections are accepted and closed, as Docker's port proxy does. */
+/**
+ * Has a deadline of its own: postgres.js tries for ever where connections are accepted and closed,
+ * as Docker's port proxy does.
+ */
 async function readVersion(options: PostgresOptions, deadline: number): Promise<number> {
   const client = connectPostgres(options, { max: 1 });
   const silence = new AbortController();
   const late = async (): Promise<never> => {
-    await pause(Math.min(Math.max(deadline - Date.now(), LEAST_ATTEMPT_MS), MOST_ATTEMPT_MS), undefined, { signal: silence.signal });
-    throw Object.assign(new Error("connections are accepted and not answered"), { code: "CONNECT_TIMEOUT" });
+    await pause(
+      Math.min(Math.max(deadline - Date.now(), LEAST_ATTEMPT_MS), MOST_ATTEMPT_MS),
+      undefined,
+      { signal: silence.signal },
+    );
+    throw Object.assign(new Error("connections are accepted and not answered"), {
+      code: "CONNECT_TIMEOUT",
+    });
   };
   try {
-    const answer = client<{ version: number }[]>`select current_setting('server_version_num')::int as version`;
+    const answer = client<
+      { version: number }[]
+    >`select current_setting('server_version_num')::int as version`;
     const [row] = await Promise.race([answer, late()]);
     return row?.version ?? 0;
   } finally {
@@ -114,7 +146,10 @@ function unusable(url: string, error: unknown, waitSeconds: number): DatabaseSta
     );
   }
   const advice = ADVICE[code] ?? "check DATABASE_URL and the server's log";
-  return new DatabaseStartError(`PostgreSQL at ${server} refused the connection (${describeError(error)}): ${advice}.`, { cause: error });
+  return new DatabaseStartError(
+    `PostgreSQL at ${server} refused the connection (${describeError(error)}): ${advice}.`,
+    { cause: error },
+  );
 }
 
 /** Host, port and database: what an operator needs to recognise it, without the password. */

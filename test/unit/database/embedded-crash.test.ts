@@ -31,23 +31,29 @@ describe("an embedded database whose process is killed", () => {
     await opened.close();
   });
 
-  it("has every acknowledged row when it is opened again, and refuses a second process while it is open", { timeout: 30_000 }, async () => {
-    const acknowledged: number[] = [];
-    for (let round = 0; round < 2; round += 1) {
-      const program = runProgram("./embedded-program.ts", [dataDir, "write"]);
-      await program.until((lines) => lines.length > 150);
-      const second = openDatabase({ databaseUrl: null, dataDir }, memoryLogger());
-      await expect(second).rejects.toThrow(`in use by another process (pid ${program.process.pid})`);
-      await program.kill();
-      acknowledged.push(...program.lines.slice(1).map(Number));
-    }
-    expect(acknowledged.length).toBeGreaterThan(290);
-    const opened = await openDatabase({ databaseUrl: null, dataDir }, memoryLogger());
-    const client = connectPostgres(opened.connection, { max: 1 });
-    const rows = await client<{ id: string }[]>`select id from written where length(body) = 2000`;
-    const stored = new Set(rows.map(({ id }) => Number(id)));
-    expect(acknowledged.filter((id) => !stored.has(id))).toEqual([]);
-    await client.end();
-    await opened.close();
-  });
+  it(
+    "has every acknowledged row when it is opened again, and refuses a second process while it is open",
+    { timeout: 30_000 },
+    async () => {
+      const acknowledged: number[] = [];
+      for (let round = 0; round < 2; round += 1) {
+        const program = runProgram("./embedded-program.ts", [dataDir, "write"]);
+        await program.until((lines) => lines.length > 150);
+        const second = openDatabase({ databaseUrl: null, dataDir }, memoryLogger());
+        await expect(second).rejects.toThrow(
+          `in use by another process (pid ${program.process.pid})`,
+        );
+        await program.kill();
+        acknowledged.push(...program.lines.slice(1).map(Number));
+      }
+      expect(acknowledged.length).toBeGreaterThan(290);
+      const opened = await openDatabase({ databaseUrl: null, dataDir }, memoryLogger());
+      const client = connectPostgres(opened.connection, { max: 1 });
+      const rows = await client<{ id: string }[]>`select id from written where length(body) = 2000`;
+      const stored = new Set(rows.map(({ id }) => Number(id)));
+      expect(acknowledged.filter((id) => !stored.has(id))).toEqual([]);
+      await client.end();
+      await opened.close();
+    },
+  );
 });

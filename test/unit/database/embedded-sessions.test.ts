@@ -64,7 +64,11 @@ describe("many connections to the embedded database", () => {
     const counts: Promise<number>[] = [];
     await one.begin(async (transaction) => {
       await transaction`insert into isolated values (1)`;
-      counts.push(other<{ n: number }[]>`select count(*)::int as n from isolated`.then(([row]) => seen.push(`other saw ${row?.n}`)));
+      counts.push(
+        other<{ n: number }[]>`select count(*)::int as n from isolated`.then(([row]) =>
+          seen.push(`other saw ${row?.n}`),
+        ),
+      );
       await pause(50);
       seen.push("committing");
       await transaction`insert into isolated values (2)`;
@@ -83,7 +87,9 @@ describe("many connections to the embedded database", () => {
 
   it("leave no prepared statements behind", async () => {
     const [leaving, counting] = [client(), client()];
-    const count = async () => (await counting`select 1 from pg_prepared_statements where statement like ${"%as marked"}`).length;
+    const count = async () =>
+      (await counting`select 1 from pg_prepared_statements where statement like ${"%as marked"}`)
+        .length;
     await leaving`select ${"kept"}::text as marked`;
     expect(await count()).toBe(1);
     await leaving.end();
@@ -100,12 +106,16 @@ describe("many connections to the embedded database", () => {
       await sql.end();`;
     const source = new URL(`data:text/javascript,${encodeURIComponent(program)}`);
     const worker = new Worker(source, { workerData: { module, connection: opened.connection } });
-    expect(await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject))).toBe(42);
+    expect(
+      await new Promise((resolve, reject) => worker.once("message", resolve).once("error", reject)),
+    ).toBe(42);
   });
 
   it("take bodies of megabytes", async () => {
     const body = "ä".repeat(8 * 1024 * 1024);
-    const [row] = await client()<{ size: number; body: string }[]>`select length(${body}::text) as size, ${body}::text as body`;
+    const [row] = await client()<
+      { size: number; body: string }[]
+    >`select length(${body}::text) as size, ${body}::text as body`;
     expect(row?.size).toBe(body.length);
     expect(row?.body === body).toBe(true);
   });
@@ -122,11 +132,15 @@ describe("the embedded database", () => {
       expiresAt: new Date(1e12),
     };
     await opened.database.insert(apiKeys).values(row);
-    expect(await opened.database.query.apiKeys.findFirst({ where: eq(apiKeys.id, row.id) })).toMatchObject(row);
+    expect(
+      await opened.database.query.apiKeys.findFirst({ where: eq(apiKeys.id, row.id) }),
+    ).toMatchObject(row);
   });
 
   it("is migrated once, however often and at the same time that is asked", async () => {
-    const again = await Promise.all([1, 2, 3].map(() => migrateDatabase(opened.connection, logger)));
+    const again = await Promise.all(
+      [1, 2, 3].map(() => migrateDatabase(opened.connection, logger)),
+    );
     expect(again.map(({ applied }) => applied)).toEqual([0, 0, 0]);
     expect(opened.migrations.applied).toBe(opened.migrations.total);
   });
@@ -140,20 +154,33 @@ describe("the embedded database", () => {
       await pause(100);
     }
     const directory = join(dataDir, "postgres", "pg_wal");
-    const size = readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
+    const size = readdirSync(directory).reduce(
+      (sum, name) => sum + statSync(join(directory, name)).size,
+      0,
+    );
     expect(Math.round(size / 1024 / 1024)).toBeLessThan(90);
   });
 
-  it("says that it is down when its thread dies, comes back by itself, and has lost nothing", { timeout: 20_000 }, async () => {
-    const sql = client();
-    await sql`create table survived as select 1 as n`;
-    // A start-up packet that PGlite cannot read ends its thread, as a crash of its WebAssembly would.
-    const socket = connect(opened.connection.kind === "embedded" ? opened.connection.path : "");
-    socket.on("error", () => undefined);
-    socket.end(Buffer.from([0, 0, 0, 12, 0, 9, 0, 0, 1, 2, 3, 4]));
-    await expect.poll(() => logger.lines.join("\n")).toContain("error The embedded database stopped; it is restarted.");
-    expect(await opened.health()).toMatchObject({ status: "down", message: expect.stringContaining("being restarted") as string });
-    await expect.poll(async () => (await opened.health()).status, { timeout: 10_000 }).toBe("ok");
-    expect(await sql`select n from survived`).toEqual([{ n: 1 }]);
-  });
+  it(
+    "says that it is down when its thread dies, comes back by itself, and has lost nothing",
+    { timeout: 20_000 },
+    async () => {
+      const sql = client();
+      await sql`create table survived as select 1 as n`;
+      // A start-up packet that PGlite cannot read ends its thread, as a crash of its WebAssembly
+      // would.
+      const socket = connect(opened.connection.kind === "embedded" ? opened.connection.path : "");
+      socket.on("error", () => undefined);
+      socket.end(Buffer.from([0, 0, 0, 12, 0, 9, 0, 0, 1, 2, 3, 4]));
+      await expect
+        .poll(() => logger.lines.join("\n"))
+        .toContain("error The embedded database stopped; it is restarted.");
+      expect(await opened.health()).toMatchObject({
+        status: "down",
+        message: expect.stringContaining("being restarted") as string,
+      });
+      await expect.poll(async () => (await opened.health()).status, { timeout: 10_000 }).toBe("ok");
+      expect(await sql`select n from survived`).toEqual([{ n: 1 }]);
+    },
+  );
 });

@@ -21,10 +21,17 @@ const encryptionRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 describe("cutting a connection's bytes into messages", () => {
   it("gives the same messages however the network cuts the bytes", () => {
-    const bodies = fc.array(fc.tuple(fc.constantFrom("P", "B", "S", "Q"), fc.uint8Array({ maxLength: 40 })), { maxLength: 6 });
+    const bodies = fc.array(
+      fc.tuple(fc.constantFrom("P", "B", "S", "Q"), fc.uint8Array({ maxLength: 40 })),
+      { maxLength: 6 },
+    );
     fc.assert(
       fc.property(bodies, fc.array(fc.nat(20), { minLength: 1 }), (messages, cuts) => {
-        const sent = [encryptionRequest, startup("user\0me\0\0"), ...messages.map(([type, body]) => typed(type, Buffer.from(body)))];
+        const sent = [
+          encryptionRequest,
+          startup("user\0me\0\0"),
+          ...messages.map(([type, body]) => typed(type, Buffer.from(body))),
+        ];
         let rest = Buffer.concat(sent);
         const framer = new MessageFramer();
         const received = [];
@@ -33,13 +40,19 @@ describe("cutting a connection's bytes into messages", () => {
           received.push(...framer.push(rest.subarray(0, size)));
           rest = rest.subarray(size);
         }
-        expect(received.map(({ type }) => type)).toEqual(["encryption", "startup", ...messages.map(([type]) => type)]);
+        expect(received.map(({ type }) => type)).toEqual([
+          "encryption",
+          "startup",
+          ...messages.map(([type]) => type),
+        ]);
         expect(Buffer.concat(received.map(({ bytes }) => bytes))).toEqual(Buffer.concat(sent));
       }),
     );
   });
 
   it("refuses what is not PostgreSQL's protocol instead of waiting for it for ever", () => {
-    expect(() => new MessageFramer().push(Buffer.from([255, 255, 255, 255, 0, 3, 0, 0]))).toThrow("not PostgreSQL's protocol");
+    expect(() => new MessageFramer().push(Buffer.from([255, 255, 255, 255, 0, 3, 0, 0]))).toThrow(
+      "not PostgreSQL's protocol",
+    );
   });
 });

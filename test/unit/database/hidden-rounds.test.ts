@@ -1,10 +1,17 @@
 import { sql } from "drizzle-orm";
 import { v7 as uuidv7 } from "uuid";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connectDatabase, type ConnectedDatabase } from "../../../src/node/database/connect-database.ts";
+import {
+  connectDatabase,
+  type ConnectedDatabase,
+} from "../../../src/node/database/connect-database.ts";
 import { openDatabase } from "../../../src/node/database/open-database.ts";
 import type { Database } from "../../../src/store/database.ts";
-import { findHiddenRounds, keepHiddenRounds, sweepHiddenRounds } from "../../../src/store/hidden-rounds.ts";
+import {
+  findHiddenRounds,
+  keepHiddenRounds,
+  sweepHiddenRounds,
+} from "../../../src/store/hidden-rounds.ts";
 import { createKey, deleteKey } from "../../../src/store/keys.ts";
 import { startPostgres, type TestPostgres } from "../../helpers/postgres-server.ts";
 import { memoryLogger } from "./memory-logger.ts";
@@ -31,17 +38,32 @@ const anHourAgo = () => new Date(Date.now() - HOUR_MS);
 
 async function newKey(): Promise<string> {
   const keyHash = crypto.randomUUID();
-  return (await createKey({ database, clientAddress: "" }, { name: "a key", keyHash, keyPrefix: "sk-proxy-", keySuffix: "" })).id;
+  return (
+    await createKey(
+      { database, clientAddress: "" },
+      { name: "a key", keyHash, keyPrefix: "sk-proxy-", keySuffix: "" },
+    )
+  ).id;
 }
 
 /** Keeps messages under these places, of a new key unless one is given. */
-async function keep(lookups: string[], more: { apiKeyId?: string; messages?: string; expiresAt?: Date } = {}): Promise<string> {
+async function keep(
+  lookups: string[],
+  more: { apiKeyId?: string; messages?: string; expiresAt?: Date } = {},
+): Promise<string> {
   const apiKeyId = more.apiKeyId ?? (await newKey());
-  await keepHiddenRounds(database, { messages: "[]", expiresAt: inAnHour(), ...more, apiKeyId, lookups });
+  await keepHiddenRounds(database, {
+    messages: "[]",
+    expiresAt: inAnHour(),
+    ...more,
+    apiKeyId,
+    lookups,
+  });
   return apiKeyId;
 }
 
-const find = async (apiKeyId: string, ...lookups: string[]) => Object.fromEntries(await findHiddenRounds(database, apiKeyId, lookups));
+const find = async (apiKeyId: string, ...lookups: string[]) =>
+  Object.fromEntries(await findHiddenRounds(database, apiKeyId, lookups));
 
 /** All rows of a key, whether they can be found or not. */
 async function rowsOf(apiKeyId: string): Promise<number> {
@@ -53,9 +75,14 @@ async function rowsOf(apiKeyId: string): Promise<number> {
 
 describe("hidden rounds", () => {
   it("are found under each of their places, and no others are", async () => {
-    const messages = JSON.stringify([{ role: "assistant", content: "é\u0000\uD800 \"'\\ 'quoted'" }]);
+    const messages = JSON.stringify([
+      { role: "assistant", content: "é\u0000\uD800 \"'\\ 'quoted'" },
+    ]);
     const id = await keep(["calls:a1", "answer:a2"], { messages });
-    expect(await find(id, "answer:a2", "calls:a1", "calls:a3")).toEqual({ "calls:a1": messages, "answer:a2": messages });
+    expect(await find(id, "answer:a2", "calls:a1", "calls:a3")).toEqual({
+      "calls:a1": messages,
+      "answer:a2": messages,
+    });
     expect(await find(id, "calls:a3")).toEqual({});
   });
 
@@ -77,7 +104,10 @@ describe("hidden rounds", () => {
     const other = await newKey();
     expect(await find(other, "calls:d")).toEqual({});
     await keep(["calls:d"], { apiKeyId: other, messages: "[2]" });
-    expect([await find(id, "calls:d"), await find(other, "calls:d")]).toEqual([{ "calls:d": "[1]" }, { "calls:d": "[2]" }]);
+    expect([await find(id, "calls:d"), await find(other, "calls:d")]).toEqual([
+      { "calls:d": "[1]" },
+      { "calls:d": "[2]" },
+    ]);
   });
 
   it("go with their key", async () => {
@@ -93,7 +123,9 @@ describe("hidden rounds", () => {
   });
 
   it("cannot be looked for in a place that nobody made", async () => {
-    await expect(find(await newKey(), "x' or 'x' = 'x")).rejects.toThrow("neither an id nor a place");
+    await expect(find(await newKey(), "x' or 'x' = 'x")).rejects.toThrow(
+      "neither an id nor a place",
+    );
   });
 });
 
@@ -118,7 +150,10 @@ describe("a sweep", () => {
   });
 
   it("does not wait for another one, nor for a client that comes back meanwhile", async () => {
-    const other: ConnectedDatabase = connectDatabase({ kind: "postgres", url, startupParameters: true }, { max: 1 });
+    const other: ConnectedDatabase = connectDatabase(
+      { kind: "postgres", url, startupParameters: true },
+      { max: 1 },
+    );
     const id = await keyWithExpired(1100);
     const [took, left] = await database.transaction(async (transaction) => {
       await sweepHiddenRounds(transaction);

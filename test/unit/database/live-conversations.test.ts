@@ -6,7 +6,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as schema from "../../../drizzle/schema.ts";
 import { connectPostgres } from "../../../src/node/database/connect-database.ts";
 import { openDatabase } from "../../../src/node/database/open-database.ts";
-import { conversationCondition, isWanted, type ConversationFilter } from "../../../src/store/conversation-filter.ts";
+import {
+  conversationCondition,
+  isWanted,
+  type ConversationFilter,
+} from "../../../src/store/conversation-filter.ts";
 import type { ConversationRow } from "../../../src/store/conversations.ts";
 import { createLiveConversations } from "../../../src/store/live-conversations.ts";
 import { startPostgres, type TestPostgres } from "../../helpers/postgres-server.ts";
@@ -19,7 +23,10 @@ let queries = 0;
 
 beforeAll(async () => {
   server = await startPostgres();
-  opened = await openDatabase({ databaseUrl: await server.createDatabase(), dataDir: "unused" }, memoryLogger());
+  opened = await openDatabase(
+    { databaseUrl: await server.createDatabase(), dataDir: "unused" },
+    memoryLogger(),
+  );
   client = connectPostgres(opened.connection, { max: 2 });
 });
 afterAll(async () => {
@@ -34,10 +41,22 @@ const failTest = (error: unknown) => {
 };
 
 async function writeConversation(
-  fields: { model?: string; status?: string; tools?: string[]; durationMs?: number; updatedAt?: Date } = {},
+  fields: {
+    model?: string;
+    status?: string;
+    tools?: string[];
+    durationMs?: number;
+    updatedAt?: Date;
+  } = {},
 ) {
   const id = uuidv7();
-  const { model = "m", status = "completed", tools = [], durationMs = 5, updatedAt = new Date() } = fields;
+  const {
+    model = "m",
+    status = "completed",
+    tools = [],
+    durationMs = 5,
+    updatedAt = new Date(),
+  } = fields;
   const names = `{${tools.map((tool) => JSON.stringify(tool)).join(",")}}`;
   await opened.database
     .execute(sql`insert into conversations (id, api_key_id, api_key_name, endpoint, status, model, tools_used, duration_ms, updated_at)
@@ -96,8 +115,13 @@ describe("a filter of rows at hand", () => {
     ];
     const ids = (rows: ConversationRow[]) => rows.map(({ id }) => id).toSorted();
     for (const filter of filters) {
-      const found = await opened.database.select().from(schema.conversations).where(conversationCondition(filter));
-      expect(ids(all.filter((row) => isWanted(row, filter))), JSON.stringify(filter)).toEqual(ids(found));
+      const found = await opened.database
+        .select()
+        .from(schema.conversations)
+        .where(conversationCondition(filter));
+      expect(ids(all.filter((row) => isWanted(row, filter))), JSON.stringify(filter)).toEqual(
+        ids(found),
+      );
     }
   });
 });

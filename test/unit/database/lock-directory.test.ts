@@ -14,7 +14,9 @@ describe("the lock of the data directory", () => {
   it("is had by one at a time, and the refusal says by whom and what to do", () => {
     const lock = lockDirectory(directory);
     expect(() => lockDirectory(directory)).toThrow(
-      new RegExp(`in use by another process \\(pid ${process.pid}\\).*stop that process.*DATA_DIR.*DATABASE_URL`),
+      new RegExp(
+        `in use by another process \\(pid ${process.pid}\\).*stop that process.*DATA_DIR.*DATABASE_URL`,
+      ),
     );
     lock.release();
     lockDirectory(directory).release();

@@ -18,14 +18,21 @@ afterAll(() => server.stop());
 
 const dataDir = "unused";
 
-async function migrateByCommand(databaseUrl: string): Promise<{ code: number | null; output: string }> {
-  const program = runProgram("../../../src/node/migrate.ts", [], { PATH: process.env["PATH"], DATABASE_URL: databaseUrl });
+async function migrateByCommand(
+  databaseUrl: string,
+): Promise<{ code: number | null; output: string }> {
+  const program = runProgram("../../../src/node/migrate.ts", [], {
+    PATH: process.env["PATH"],
+    DATABASE_URL: databaseUrl,
+  });
   await program.until(() => false);
   return { code: program.process.exitCode, output: program.lines.join("\n") };
 }
 
 /** Listens where nobody may be, to find a free port or to stand in a server's way. */
-async function listen(onConnection: (socket: Socket) => void): Promise<{ server: Server; port: number }> {
+async function listen(
+  onConnection: (socket: Socket) => void,
+): Promise<{ server: Server; port: number }> {
   const made = createServer(onConnection);
   await new Promise<void>((done) => made.listen(0, "127.0.0.1", done));
   const address = made.address();
@@ -36,10 +43,17 @@ describe("migrations on PostgreSQL", () => {
   it("are applied once when many replicas start at the same time", async () => {
     const url = await server.createDatabase();
     const replicas = await Promise.all(
-      [1, 2, 3, 4].map(() => migrateDatabase({ kind: "postgres", url, startupParameters: true }, memoryLogger())),
+      [1, 2, 3, 4].map(() =>
+        migrateDatabase({ kind: "postgres", url, startupParameters: true }, memoryLogger()),
+      ),
     );
     const [first] = replicas;
-    expect(replicas.map(({ applied }) => applied).toSorted((a, b) => a - b)).toEqual([0, 0, 0, first?.total]);
+    expect(replicas.map(({ applied }) => applied).toSorted((a, b) => a - b)).toEqual([
+      0,
+      0,
+      0,
+      first?.total,
+    ]);
   });
 
   it("run again under a role that may create nothing, as long as none is pending", async () => {
@@ -51,7 +65,12 @@ describe("migrations on PostgreSQL", () => {
     await owner`grant select on all tables in schema drizzle to modest`;
     const modest = new URL(url);
     modest.username = "modest";
-    expect(await migrateDatabase({ kind: "postgres", url: modest.href, startupParameters: true }, memoryLogger())).toMatchObject({
+    expect(
+      await migrateDatabase(
+        { kind: "postgres", url: modest.href, startupParameters: true },
+        memoryLogger(),
+      ),
+    ).toMatchObject({
       applied: 0,
     });
     await owner`drop owned by modest`;
@@ -63,21 +82,26 @@ describe("migrations on PostgreSQL", () => {
     const url = await server.createDatabase();
     const owner = postgres(url, { max: 1 });
     await owner`create table tools (mine text)`;
-    await expect(migrateDatabase({ kind: "postgres", url, startupParameters: true }, memoryLogger())).rejects.toThrow(
-      /is as it was.*"tools" already exists/,
-    );
-    expect(await owner`select schemaname, tablename from pg_tables where schemaname in ('public', 'drizzle')`).toEqual([
-      { schemaname: "public", tablename: "tools" },
-    ]);
+    await expect(
+      migrateDatabase({ kind: "postgres", url, startupParameters: true }, memoryLogger()),
+    ).rejects.toThrow(/is as it was.*"tools" already exists/);
+    expect(
+      await owner`select schemaname, tablename from pg_tables where schemaname in ('public', 'drizzle')`,
+    ).toEqual([{ schemaname: "public", tablename: "tools" }]);
     await owner.end();
   });
 
   it("run by command, which says what it did or, in one sentence, why it could not", async () => {
     const url = await server.createDatabase();
-    const [first, unreachable] = await Promise.all([migrateByCommand(url), migrateByCommand(url.replace(/[^/]+$/, "nowhere"))]);
+    const [first, unreachable] = await Promise.all([
+      migrateByCommand(url),
+      migrateByCommand(url.replace(/[^/]+$/, "nowhere")),
+    ]);
     expect(first).toMatchObject({
       code: 0,
-      output: expect.stringMatching(/Migrations of the PostgreSQL server: \d+ applied, \d+ in all\./) as string,
+      output: expect.stringMatching(
+        /Migrations of the PostgreSQL server: \d+ applied, \d+ in all\./,
+      ) as string,
     });
     expect(unreachable.code).toBe(1);
     expect(unreachable.output).toMatch(
@@ -88,9 +112,14 @@ describe("migrations on PostgreSQL", () => {
 
 describe("a PostgreSQL server", () => {
   it("is migrated and used, with a time limit on every statement", async () => {
-    const opened = await openDatabase({ databaseUrl: await server.createDatabase(), dataDir }, memoryLogger());
+    const opened = await openDatabase(
+      { databaseUrl: await server.createDatabase(), dataDir },
+      memoryLogger(),
+    );
     expect(await opened.health()).toMatchObject({ status: "ok", kind: "postgres" });
-    expect(await opened.database.execute(sql`select current_setting('statement_timeout') as limit`)).toEqual([{ limit: "30s" }]);
+    expect(
+      await opened.database.execute(sql`select current_setting('statement_timeout') as limit`),
+    ).toEqual([{ limit: "30s" }]);
     await opened.close();
   });
 
@@ -118,23 +147,35 @@ describe("a PostgreSQL server", () => {
   it("that does not answer in time is named, without its password", async () => {
     const free = await listen(() => undefined);
     await new Promise((done) => free.server.close(done));
-    const failure = await openDatabase({ databaseUrl: `postgres://me:hush@127.0.0.1:${free.port}/db`, dataDir }, memoryLogger(), 0.1).catch(
-      (error: unknown) => error,
-    );
+    const failure = await openDatabase(
+      { databaseUrl: `postgres://me:hush@127.0.0.1:${free.port}/db`, dataDir },
+      memoryLogger(),
+      0.1,
+    ).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(DatabaseStartError);
-    expect(String(failure)).toContain(`PostgreSQL at 127.0.0.1:${free.port}/db did not answer within 0.1 s`);
+    expect(String(failure)).toContain(
+      `PostgreSQL at 127.0.0.1:${free.port}/db did not answer within 0.1 s`,
+    );
     expect(String(failure)).not.toContain("hush");
   });
 
   it("that accepts connections and closes them, as Docker's port proxy does, counts as one that does not answer", async () => {
     const closing = await listen((socket) => socket.destroy());
-    const opening = openDatabase({ databaseUrl: `postgres://me@127.0.0.1:${closing.port}/db`, dataDir }, memoryLogger(), 0.1);
-    await expect(opening).rejects.toThrow(/did not answer within 0\.1 s \(connections are accepted and not answered/);
+    const opening = openDatabase(
+      { databaseUrl: `postgres://me@127.0.0.1:${closing.port}/db`, dataDir },
+      memoryLogger(),
+      0.1,
+    );
+    await expect(opening).rejects.toThrow(
+      /did not answer within 0\.1 s \(connections are accepted and not answered/,
+    );
     await new Promise((done) => closing.server.close(done));
   });
 
   it("that is too old is refused with what to do", () => {
-    expect(() => refuseOldVersion(140_011, "db:5432/x")).toThrow("The server db:5432/x is PostgreSQL 14: PostgreSQL 15 or newer is needed");
+    expect(() => refuseOldVersion(140_011, "db:5432/x")).toThrow(
+      "The server db:5432/x is PostgreSQL 14: PostgreSQL 15 or newer is needed",
+    );
     expect(() => refuseOldVersion(150_000, "db:5432/x")).not.toThrow();
   });
 
@@ -150,7 +191,10 @@ describe("a PostgreSQL server", () => {
       onward.on("error", () => socket.destroy());
       socket.on("error", () => onward.destroy()).on("close", () => onward.destroy());
     });
-    const opened = await openDatabase({ databaseUrl: `postgres://postgres@127.0.0.1:${gate.port}${pathname}`, dataDir }, memoryLogger());
+    const opened = await openDatabase(
+      { databaseUrl: `postgres://postgres@127.0.0.1:${gate.port}${pathname}`, dataDir },
+      memoryLogger(),
+    );
     up = false;
     for (const socket of sockets) socket.destroy();
     expect(await opened.health()).toMatchObject({

@@ -77,7 +77,9 @@ async function placeOf(database: Database, conversationId: string): Promise<stri
 }
 
 async function partitions(database: Database): Promise<string[]> {
-  const rows = await database.execute<{ name: string }>(sql`select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid
+  const rows = await database.execute<{
+    name: string;
+  }>(sql`select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid
     where inhparent = 'message_bodies'::regclass order by 1`);
   return rows.map(({ name }) => name);
 }
@@ -87,7 +89,8 @@ const rules = (retentionDays: number | null, maxBatches = 100) => ({
   retentionDays,
   maxBatches,
   isEnding: () => false,
-  warn: (message: string, fields: Record<string, unknown>) => void warnings.push(`${message}: ${JSON.stringify(fields)}`),
+  warn: (message: string, fields: Record<string, unknown>) =>
+    void warnings.push(`${message}: ${JSON.stringify(fields)}`),
 });
 
 describe.each(["PostgreSQL", "PGlite"])("the record's bodies by month, on %s", (name) => {
@@ -105,18 +108,33 @@ describe.each(["PostgreSQL", "PGlite"])("the record's bodies by month, on %s", (
     expect(new Set(made).size).toBe(made.length);
     // Whoever found another one at it leaves the rest to it, or to the next time.
     await ensureBodyPartitions(database, 2, NOW);
-    expect(await partitions(database)).toEqual(["message_bodies_2031_05", "message_bodies_2031_06", "message_bodies_default"]);
+    expect(await partitions(database)).toEqual([
+      "message_bodies_2031_05",
+      "message_bodies_2031_06",
+      "message_bodies_default",
+    ]);
     expect(await ensureBodyPartitions(database, 2, NOW)).toEqual({ changed: [], refused: null });
-    expect(await placeOf(database, await converse(database, new Date("2031-05-31T23:59:59.999Z")))).toBe("message_bodies_2031_05");
-    expect(await placeOf(database, await converse(database, new Date("2031-06-01T00:00:00.000Z")))).toBe("message_bodies_2031_06");
-    expect(await placeOf(database, await converse(database, days(200)))).toBe("message_bodies_default");
+    expect(
+      await placeOf(database, await converse(database, new Date("2031-05-31T23:59:59.999Z"))),
+    ).toBe("message_bodies_2031_05");
+    expect(
+      await placeOf(database, await converse(database, new Date("2031-06-01T00:00:00.000Z"))),
+    ).toBe("message_bodies_2031_06");
+    expect(await placeOf(database, await converse(database, days(200)))).toBe(
+      "message_bodies_default",
+    );
   });
 
   it("move into the month's partition when some were in the default one before", async () => {
     const ids = [await converse(database, days(1)), await converse(database, days(40))];
     expect((await ensureBodyPartitions(database, 2, NOW)).refused).toBeNull();
-    expect(await Promise.all(ids.map((id) => placeOf(database, id)))).toEqual(["message_bodies_2031_05", "message_bodies_default"]);
-    const [found] = await database.execute<{ content: string }>(sql`select content from message_bodies where conversation_id = ${ids[0]}`);
+    expect(await Promise.all(ids.map((id) => placeOf(database, id)))).toEqual([
+      "message_bodies_2031_05",
+      "message_bodies_default",
+    ]);
+    const [found] = await database.execute<{ content: string }>(
+      sql`select content from message_bodies where conversation_id = ${ids[0]}`,
+    );
     expect(found?.content).toBe('"hello"');
   });
 
@@ -137,12 +155,15 @@ describe.each(["PostgreSQL", "PGlite"])("the record's bodies by month, on %s", (
     await ensureBodyPartitions(database, 3, days(95));
     const [old, young] = [await converse(database, days(91)), await converse(database, days(20))];
     const inOldMonthButYoung = await converse(database, days(50));
-    // Its first turn is old, its last one is not: the conversation stays, what was said then goes with its month.
+    // Its first turn is old, its last one is not: the conversation stays, what was said then goes
+    // with its month.
     const stillGoing = await converse(database, days(94), days(2));
     const { dropped, deletedConversations } = await keepRecordInShape(database, rules(60), NOW);
     expect(dropped).toEqual(["message_bodies_2031_02", "tool_execution_bodies_2031_02"]);
     expect(deletedConversations).toBe(1);
-    expect(await idsIn(database, "conversations")).toEqual([young, inOldMonthButYoung, stillGoing].toSorted());
+    expect(await idsIn(database, "conversations")).toEqual(
+      [young, inOldMonthButYoung, stillGoing].toSorted(),
+    );
     expect(await idsIn(database, "message_bodies")).toEqual([young, inOldMonthButYoung].toSorted());
     expect(await idsIn(database, "tool_executions")).not.toContain(old);
     expect(warnings).toEqual([]);
@@ -150,7 +171,8 @@ describe.each(["PostgreSQL", "PGlite"])("the record's bodies by month, on %s", (
 
   it("go in small batches, the oldest first", async () => {
     const ids: string[] = [];
-    for (let age = 0; age < 230; age++) ids.push(await converse(database, new Date(days(100).getTime() - age * 60_000)));
+    for (let age = 0; age < 230; age++)
+      ids.push(await converse(database, new Date(days(100).getTime() - age * 60_000)));
     expect((await keepRecordInShape(database, rules(60, 1), NOW)).deletedConversations).toBe(200);
     expect(await idsIn(database, "conversations")).toEqual(ids.slice(0, 30).toSorted());
     expect((await keepRecordInShape(database, rules(60), NOW)).deletedConversations).toBe(30);
@@ -163,10 +185,15 @@ describe("a database that does not let the proxy make tables", () => {
     const { database } = openedAs("PostgreSQL");
     await dropBodyPartitions(database, new Date("2100-01-01"));
     await database.execute(sql`delete from conversations`);
-    await database.execute(sql`create role writer login; grant select, insert, update, delete on all tables in schema public to writer`);
+    await database.execute(
+      sql`create role writer login; grant select, insert, update, delete on all tables in schema public to writer`,
+    );
     const asWriter = new URL(url);
     asWriter.username = "writer";
-    const limited = connectDatabase({ kind: "postgres", url: asWriter.href, startupParameters: true }, { max: 2 });
+    const limited = connectDatabase(
+      { kind: "postgres", url: asWriter.href, startupParameters: true },
+      { max: 2 },
+    );
     const old = await converse(limited.database, days(100));
     const young = await converse(limited.database, days(1));
     warnings.length = 0;

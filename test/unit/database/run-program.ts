@@ -12,11 +12,19 @@ export interface RunningProgram {
 }
 
 /** Runs a TypeScript file of this directory, or any path, with Node. */
-export function runProgram(file: string, parameters: string[], env: NodeJS.ProcessEnv = process.env): RunningProgram {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(file, import.meta.url)), ...parameters], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env,
-  });
+export function runProgram(
+  file: string,
+  parameters: string[],
+  env: NodeJS.ProcessEnv = process.env,
+): RunningProgram {
+  const child = spawn(
+    process.execPath,
+    [fileURLToPath(new URL(file, import.meta.url)), ...parameters],
+    {
+      stdio: ["ignore", "pipe", "pipe"],
+      env,
+    },
+  );
   const lines: string[] = [];
   let rest = "";
   const take = (bytes: Buffer) => {

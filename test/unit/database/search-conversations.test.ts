@@ -16,10 +16,17 @@ let opened: Awaited<ReturnType<typeof openDatabase>>;
 
 beforeAll(async () => {
   server = await startPostgres();
-  opened = await openDatabase({ databaseUrl: await server.createDatabase(), dataDir: "unused" }, memoryLogger());
+  opened = await openDatabase(
+    { databaseUrl: await server.createDatabase(), dataDir: "unused" },
+    memoryLogger(),
+  );
   await ensureBodyPartitions(opened.database, 14, new Date(Date.now() - 366 * DAY_MS));
   const client = connectPostgres(opened.connection, { max: 1 });
-  await seedConversations(client, { conversations: CONVERSATIONS, withBodies: 100 }, () => undefined);
+  await seedConversations(
+    client,
+    { conversations: CONVERSATIONS, withBodies: 100 },
+    () => undefined,
+  );
   await client.end();
 });
 afterAll(async () => {
@@ -40,7 +47,9 @@ async function searchAll(q: string): Promise<string[]> {
 
 describe("a search among the conversations of a year", () => {
   it("finds all of them, newest first, page by page, though each page looks no further back than it has to", async () => {
-    const rows = await opened.database.execute<{ id: string }>(sql`select id from conversations order by created_at desc, id desc`);
+    const rows = await opened.database.execute<{ id: string }>(
+      sql`select id from conversations order by created_at desc, id desc`,
+    );
     const found = await searchAll("ticket");
     expect(found).toHaveLength(CONVERSATIONS);
     expect(found).toEqual(rows.map(({ id }) => id));
@@ -48,7 +57,9 @@ describe("a search among the conversations of a year", () => {
 
   it("finds one of long ago", async () => {
     expect(await searchAll("ticket17")).toHaveLength(111);
-    expect((await listConversations(opened.database, { limit: 10 }, { q: "the ticket1" })).data).toHaveLength(10);
+    expect(
+      (await listConversations(opened.database, { limit: 10 }, { q: "the ticket1" })).data,
+    ).toHaveLength(10);
     expect(await searchAll("Ticket 1 ")).toHaveLength(1111);
     expect(await searchAll("nosuchword")).toEqual([]);
   });

@@ -38,9 +38,24 @@ interface Fields {
 
 type CountedTurn = Parameters<typeof addUsageHours>[1][number];
 
-function turn({ apiKeyId, at = "2026-03-05T10:20:30Z", model = "m", cost = 1, durationMs = 100, tool }: Fields): CountedTurn {
+function turn({
+  apiKeyId,
+  at = "2026-03-05T10:20:30Z",
+  model = "m",
+  cost = 1,
+  durationMs = 100,
+  tool,
+}: Fields): CountedTurn {
   const startedAt = Date.parse(at);
-  const execution = { id: uuidv7(), toolId: uuidv7(), type: "function" as const, toolCallId: "c", round: 1, arguments: "{}", result: "1" };
+  const execution = {
+    id: uuidv7(),
+    toolId: uuidv7(),
+    type: "function" as const,
+    toolCallId: "c",
+    round: 1,
+    arguments: "{}",
+    result: "1",
+  };
   const record: TurnRecord = {
     id: uuidv7(),
     conversationId: uuidv7(),
@@ -61,7 +76,10 @@ function turn({ apiKeyId, at = "2026-03-05T10:20:30Z", model = "m", cost = 1, du
     response: null,
     produced: [],
     rounds: [],
-    toolExecutions: tool === undefined ? [] : [{ ...execution, toolName: tool, error: null, logs: [], startedAt, durationMs: 7 }],
+    toolExecutions:
+      tool === undefined
+        ? []
+        : [{ ...execution, toolName: tool, error: null, logs: [], startedAt, durationMs: 7 }],
     toolsOffered: [],
     toolsShadowed: [],
   };
@@ -79,7 +97,14 @@ function turn({ apiKeyId, at = "2026-03-05T10:20:30Z", model = "m", cost = 1, du
     cost,
     costIncomplete: cost === null,
   };
-  return { record, read: { model, usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 }, rounds: [round] } };
+  return {
+    record,
+    read: {
+      model,
+      usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
+      rounds: [round],
+    },
+  };
 }
 
 const write = (turns: CountedTurn[], to = database) =>
@@ -89,15 +114,26 @@ const write = (turns: CountedTurn[], to = database) =>
   });
 
 const stats = (more: Partial<StatsRequest> = {}) =>
-  readStats(database, { from: new Date("2026-03-01"), to: new Date("2026-04-01"), bucket: "month", groupBy: "key", ...more });
+  readStats(database, {
+    from: new Date("2026-03-01"),
+    to: new Date("2026-04-01"),
+    bucket: "month",
+    groupBy: "key",
+    ...more,
+  });
 
-const ofKey = async (apiKeyId: string) => (await stats()).totals.find(({ group }) => group === apiKeyId);
+const ofKey = async (apiKeyId: string) =>
+  (await stats()).totals.find(({ group }) => group === apiKeyId);
 
 describe("the figures of an hour", () => {
   it("are the sum of all writes, however many write at once and in whatever order", async () => {
     const keys = Array.from({ length: 6 }, () => uuidv7());
-    const turns = keys.flatMap((apiKeyId) => ["a", "b", "c"].map((model) => turn({ apiKeyId, model, tool: model })));
-    const replicas = Array.from({ length: 4 }, () => connectDatabase(opened.connection, { max: 1 }));
+    const turns = keys.flatMap((apiKeyId) =>
+      ["a", "b", "c"].map((model) => turn({ apiKeyId, model, tool: model })),
+    );
+    const replicas = Array.from({ length: 4 }, () =>
+      connectDatabase(opened.connection, { max: 1 }),
+    );
     const rounds = 10;
     await Promise.all(
       replicas.map(async (replica, index) => {
@@ -108,12 +144,18 @@ describe("the figures of an hour", () => {
     await Promise.all(replicas.map((replica) => replica.close()));
     const times = rounds * replicas.length;
     for (const key of keys)
-      expect(await ofKey(key)).toMatchObject({ requests: 3 * times, promptTokens: 30 * times, cachedTokens: 3 * times, cost: 3 * times });
+      expect(await ofKey(key)).toMatchObject({
+        requests: 3 * times,
+        promptTokens: 30 * times,
+        cachedTokens: 3 * times,
+        cost: 3 * times,
+      });
   });
 
   it("hold histograms that grow in both directions", async () => {
     const apiKeyId = uuidv7();
-    for (const durationMs of [100, 9000, 2, 100, 100]) await write([turn({ apiKeyId, durationMs })]);
+    for (const durationMs of [100, 9000, 2, 100, 100])
+      await write([turn({ apiKeyId, durationMs })]);
     const { durationMs, timeToFirstTokenMs } = (await ofKey(apiKeyId)) ?? {};
     expect(durationMs?.p50).toBeCloseTo(100, -1);
     expect(durationMs?.p99).toBeCloseTo(9000, -3);
@@ -129,9 +171,18 @@ describe("the figures of an hour", () => {
 
   it("are the hour's in which the turn began, in UTC, and the bucket's", async () => {
     const apiKeyId = uuidv7();
-    const times = ["2026-01-31T23:59:59.999Z", "2026-02-01T00:00:00Z", "2026-02-28T23:00:00+01:00", "2026-02-28T23:30:00-01:00"];
+    const times = [
+      "2026-01-31T23:59:59.999Z",
+      "2026-02-01T00:00:00Z",
+      "2026-02-28T23:00:00+01:00",
+      "2026-02-28T23:30:00-01:00",
+    ];
     await write(times.map((at) => turn({ apiKeyId, at, model: apiKeyId })));
-    const range = { from: new Date("2026-01-01"), to: new Date("2026-04-01"), groupBy: "model" } as const;
+    const range = {
+      from: new Date("2026-01-01"),
+      to: new Date("2026-04-01"),
+      groupBy: "model",
+    } as const;
     const starts = async (bucket: StatsRequest["bucket"]) =>
       (await stats({ ...range, bucket })).buckets
         .filter(({ group }) => group === apiKeyId)
@@ -158,7 +209,11 @@ describe("statistics of many groups", () => {
       Array.from({ length: 25 - index }, () => turn({ apiKeyId, at, model: `model ${index}` })),
     );
     await write(turns.flat());
-    const { totals, buckets } = await stats({ from: new Date("2025-07-01"), to: new Date("2025-07-02"), groupBy: "model" });
+    const { totals, buckets } = await stats({
+      from: new Date("2025-07-01"),
+      to: new Date("2025-07-02"),
+      groupBy: "model",
+    });
     expect(totals.map(({ group, requests }) => [group, requests])).toEqual([
       ...Array.from({ length: 20 }, (_, index) => [`model ${index}`, 25 - index]),
       ["other", 15],
@@ -173,7 +228,9 @@ describe("statistics of many groups", () => {
       bucket: "day",
       groupBy: "none",
     });
-    expect(buckets.map(({ start, requests, durationMs, cost }) => [start, requests, durationMs, cost])).toEqual([
+    expect(
+      buckets.map(({ start, requests, durationMs, cost }) => [start, requests, durationMs, cost]),
+    ).toEqual([
       ["2020-01-01T00:00:00.000Z", 0, null, 0],
       ["2020-01-02T00:00:00.000Z", 0, null, 0],
     ]);
@@ -198,8 +255,10 @@ describe("what a key has spent", () => {
       [idle, 0],
     ]);
     expect((await monthlySpend(database, [], now)).size).toBe(0);
-    expect(await database.execute(sql`select count(*)::int as count from usage_hours where api_key_id = ${spender}`)).toEqual([
-      { count: 4 },
-    ]);
+    expect(
+      await database.execute(
+        sql`select count(*)::int as count from usage_hours where api_key_id = ${spender}`,
+      ),
+    ).toEqual([{ count: 4 }]);
   });
 });
