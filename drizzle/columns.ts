@@ -12,7 +12,7 @@ export const updatedAt = () => moment("updated_at").notNull().defaultNow();
 
 /** How something ended. */
 export const status = () =>
-  text("status", { enum: ["completed", "failed", "cancelled"] }).notNull();
+  text("status", { enum: ["completed", "failed", "cancelled", "refused"] }).notNull();
 /** Tokens, as upstream counted them or as they were counted here. */
 export const tokens = () => ({
   promptTokens: integer("prompt_tokens"),

@@ -42,6 +42,7 @@ export function openTurn(
     status: "completed",
     httpStatus: 200,
     error: null,
+    errorCode: null,
     finishReason: null,
     loopStopReason: null,
     startedAt: Date.now(),

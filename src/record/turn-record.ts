@@ -4,12 +4,19 @@
  */
 import type { Usage } from "../openai/usage.ts";
 
-export type TurnStatus = "completed" | "failed" | "cancelled";
+/**
+ * How a turn ended. `refused`: the proxy itself said no (400, 403, 413, 429 and the like) before it
+ * asked upstream for anything.
+ */
+export type TurnStatus = "completed" | "failed" | "cancelled" | "refused";
+
+/** How one upstream call ended. */
+type RoundStatus = Exclude<TurnStatus, "refused">;
 
 export interface RoundRecord {
   /** From 1. */
   round: number;
-  status: TurnStatus;
+  status: RoundStatus;
   usage: Usage | null;
   timeToFirstTokenMs: number | null;
   durationMs: number;
@@ -20,6 +27,19 @@ export interface RoundRecord {
    * usage, or the round was broken off. Absent where nothing came.
    */
   received?: Record<string, unknown>;
+  /**
+   * What the proxy did so that upstream took the round, a sentence each: asked again in a milder
+   * form, tried again after a 429. Absent where it was simply asked.
+   */
+  notes?: string[];
+}
+
+/** A body of which no text is kept. */
+interface BodyDigest {
+  /** Of all its bytes as they crossed, in hexadecimal. */
+  sha256: string;
+  bytes: number;
+  contentType: string;
 }
 
 interface ToolExecutionRecord {
@@ -80,6 +100,8 @@ export interface TurnRecord {
   /** Status of the response that the client got. */
   httpStatus: number;
   error: string | null;
+  /** The error's `code` as OpenAI spells it, ours or upstream's; null where there is none. */
+  errorCode: string | null;
   finishReason: string | null;
   /**
    * Why the tool loop ended: `answered`, `client_calls`, `max_rounds`, …; null where no tools were
@@ -97,6 +119,9 @@ export interface TurnRecord {
    * read from it later.
    */
   response: { contentType: string; text: string; truncated: boolean } | null;
+  /** Bodies that are no text to be read: uploads, vectors, sounds. */
+  requestDigest?: BodyDigest;
+  responseDigest?: BodyDigest;
   /** Messages that the tool loop produced, oldest first. Empty where `response` is set. */
   produced: ProducedMessage[];
   rounds: RoundRecord[];

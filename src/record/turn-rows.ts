@@ -147,7 +147,7 @@ function onlyRound(record: TurnRecord, answer: CollectedMessage | undefined): Ro
   const { status, timeToFirstTokenMs, durationMs, error } = record;
   return {
     round: 1,
-    status,
+    status: status === "refused" ? "failed" : status,
     usage: answer?.usage ?? null,
     timeToFirstTokenMs,
     durationMs,

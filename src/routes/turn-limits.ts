@@ -52,7 +52,7 @@ function reportedRounds(record: TurnRecord): RoundRecord[] {
   return [
     {
       round: 1,
-      status,
+      status: status === "refused" ? "failed" : status,
       usage: usageIn(record),
       timeToFirstTokenMs,
       durationMs,

@@ -1,4 +1,4 @@
-import { CircleCheck, CircleSlash, CircleX } from "lucide-react";
+import { Ban, CircleCheck, CircleSlash, CircleX } from "lucide-react";
 import type { Conversation } from "../api-shapes.ts";
 import { Badge, type Tone } from "../parts/notice.tsx";
 
@@ -6,8 +6,9 @@ const TONES: Record<Conversation["status"], Tone> = {
   completed: "good",
   failed: "bad",
   cancelled: "warn",
+  refused: "warn",
 };
-const ICONS = { completed: CircleCheck, failed: CircleX, cancelled: CircleSlash };
+const ICONS = { completed: CircleCheck, failed: CircleX, cancelled: CircleSlash, refused: Ban };
 
 /** How a turn, a round or a conversation ended. */
 export function StatusBadge({ status }: { status: Conversation["status"] }) {

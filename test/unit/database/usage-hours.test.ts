@@ -67,6 +67,7 @@ function turn({
     status: "completed",
     httpStatus: 200,
     error: null,
+    errorCode: null,
     finishReason: "stop",
     loopStopReason: null,
     startedAt,
