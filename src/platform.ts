@@ -3,7 +3,7 @@
  * two implementations, `test/helpers` has a third of small fakes. Nothing else in the core knows
  * which runtime it is on.
  */
-import type { Config } from "./config.ts";
+import type { Config } from "./config/read-config.ts";
 import type { TurnRecord } from "./record/turn-record.ts";
 import type { Database } from "./store/database.ts";
 

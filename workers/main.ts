@@ -1,7 +1,8 @@
 /** The Worker: workerd's side of `fetch(request, env, ctx)`. */
 import { v7 as uuidv7 } from "uuid";
 import { createApp } from "../src/app.ts";
-import { ConfigError, isLoopback, type Config } from "../src/config.ts";
+import { isLoopback } from "../src/config/loopback.ts";
+import { ConfigError, type Config } from "../src/config/read-config.ts";
 import { ApiError } from "../src/openai/api-error.ts";
 import { keepInShapeNowAndThen } from "./keep-record-in-shape.ts";
 import { createWorkerPlatform } from "./platform.ts";

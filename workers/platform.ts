@@ -1,7 +1,7 @@
 import { drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import * as schema from "../drizzle/schema.ts";
-import type { Config } from "../src/config.ts";
+import type { Config } from "../src/config/read-config.ts";
 import type { Logger, Memory, PartHealth, Platform } from "../src/platform.ts";
 import type { TurnRecord } from "../src/record/turn-record.ts";
 import { readTurn } from "../src/record/turn-rows.ts";

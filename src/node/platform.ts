@@ -1,5 +1,5 @@
 import { fetch as undiciFetch, Agent } from "undici";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/read-config.ts";
 import type { Logger, Memory, Platform } from "../platform.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
 import { createGuardedFetch } from "./guarded-fetch.ts";

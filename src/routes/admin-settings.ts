@@ -1,5 +1,5 @@
 import { Hono } from "hono";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/read-config.ts";
 import type { RequestScope } from "../platform.ts";
 import { databaseVersion } from "../store/database-version.ts";
 import { VERSION } from "./version.ts";

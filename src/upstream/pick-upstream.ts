@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../config/read-config.ts";
 import { ApiError } from "../openai/api-error.ts";
 
 /** Where a key's requests go, and as whom. */

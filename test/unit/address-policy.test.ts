@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/read-config.ts";
 import { checkResolvedAddress, checkServerUrl } from "../../src/tools/address-policy.ts";
 
 const SECRETS = { JWT_SECRET: "long enough for a test", ADMIN_PASSWORD: "a password for tests" };

@@ -41,11 +41,11 @@ interface Room {
  */
 const ROOMS: Record<string, Room> = {
   "src/openai": { imports: [] },
-  "src/config.ts": { imports: ["src/record/price-overrides.ts"] },
-  "src/platform.ts": { imports: [], types: ["src/config.ts", "src/record", "src/store"] },
-  "src/auth": { imports: ["src/openai", "src/platform.ts", "src/store"], types: ["src/config.ts"] },
+  "src/config": { imports: ["src/record/price-overrides.ts"] },
+  "src/platform.ts": { imports: [], types: ["src/config", "src/record", "src/store"] },
+  "src/auth": { imports: ["src/openai", "src/platform.ts", "src/store"], types: ["src/config"] },
   "src/tools": { imports: ["src/openai", "src/platform.ts", "src/store"] },
-  "src/upstream": { imports: ["src/openai", "src/platform.ts"], types: ["src/config.ts"] },
+  "src/upstream": { imports: ["src/openai", "src/platform.ts"], types: ["src/config"] },
   "src/loop": { imports: ["src/openai", "src/stream"], types: ["src/platform.ts", "src/record"] },
   "src/stream": { imports: ["src/openai"] },
   "src/record": { imports: ["src/openai"], types: ["src/platform.ts"] },
@@ -66,13 +66,13 @@ const ROOMS: Record<string, Room> = {
       "src/record",
       "src/store",
     ],
-    types: ["src/config.ts"],
+    types: ["src/config"],
   },
   "src/mcp-router": {
     imports: [
       "src/openai",
       "src/platform.ts",
-      "src/config.ts",
+      "src/config",
       "src/auth",
       "src/tools",
       "src/stream",
@@ -81,11 +81,13 @@ const ROOMS: Record<string, Room> = {
     ],
   },
   "src/app.ts": { imports: ["src/openai", "src/routes"], types: ["src/platform.ts"] },
-  "src/node": { imports: ["src", "drizzle", "mcp-sidecar/child-environment.ts"] },
+  "src/node": {
+    imports: ["src", "drizzle", "mcp-sidecar/child-environment.ts", "mcp-sidecar/variables.ts"],
+  },
   workers: {
     imports: [
       "src/app.ts",
-      "src/config.ts",
+      "src/config",
       "src/openai",
       "src/platform.ts",
       "src/record",
@@ -94,7 +96,7 @@ const ROOMS: Record<string, Room> = {
       "drizzle",
     ],
   },
-  "mcp-sidecar": { imports: ["src/tools/server-command.ts"] },
+  "mcp-sidecar": { imports: ["src/config/variable.ts", "src/tools/server-command.ts"] },
   drizzle: { imports: [] },
 };
 
@@ -194,7 +196,7 @@ describe("the architecture", () => {
       "src/loop/d.ts": 'import {\n  z,\n} from "../record/open-turn.ts";',
       "workers/e.ts": 'import "../src/node/main.ts";',
       "src/auth/f.ts": 'import { sql } from "drizzle-orm";',
-      "mcp-sidecar/g.ts": 'import { readConfig } from "../src/config.ts";',
+      "mcp-sidecar/g.ts": 'import { readConfig } from "../src/config/read-config.ts";',
       "src/unknown/h.ts": 'import "../app.ts";',
     };
     expect(importFaults(planted)).toHaveLength(Object.keys(planted).length);
