@@ -2,6 +2,7 @@
  * Which addresses a remote MCP server may have, so that no tool, no redirect and no DNS answer
  * opens the operator's own network.
  */
+import { isLoopback } from "../config/loopback.ts";
 import type { Platform } from "../platform.ts";
 import {
   addressKind,
@@ -36,11 +37,9 @@ const PRIVATE_SUFFIXES = ["localhost", "internal", "local", "localdomain", "home
 
 const withoutDot = (hostname: string) => hostname.toLowerCase().replace(/\.$/, "");
 
-function isLoopbackHost(hostname: string): boolean {
-  const address = addressOfHost(hostname);
-  if (address !== null) return addressKind(address) === "a loopback address";
-  return isUnder(withoutDot(hostname), "localhost");
-}
+/** An address of this machine, or a name that browsers and resolvers keep for it (RFC 6761). */
+const isLoopbackHost = (hostname: string) =>
+  isLoopback(hostname) || isUnder(withoutDot(hostname), "localhost");
 
 const isUnder = (name: string, suffix: string) => name === suffix || name.endsWith(`.${suffix}`);
 
@@ -48,12 +47,8 @@ const isUnder = (name: string, suffix: string) => name === suffix || name.endsWi
  * In development on loopback the servers of the same machine are within reach: whoever can ask for
  * them is on it.
  */
-function trustsLoopback({ environment, host }: AddressRules): boolean {
-  return (
-    environment === "development" &&
-    isLoopbackHost(host.includes(":") && !host.startsWith("[") ? `[${host}]` : host)
-  );
-}
+const trustsLoopback = ({ environment, host }: AddressRules) =>
+  environment === "development" && isLoopbackHost(host);
 
 /** Whether the operator allowed this host by its name, or by its address where it is one. */
 function isAllowedHost(rules: AddressRules, hostname: string): boolean {

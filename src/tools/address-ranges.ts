@@ -1,33 +1,21 @@
-/** IP addresses and ranges, in every spelling that URL parsers and resolvers know. */
+/** What an IP address is, by the IANA special-purpose registries. */
+import ipaddr from "ipaddr.js";
 
-/** An IP address: how many bits it has, and their value. */
-export interface Address {
-  bits: 32 | 128;
-  value: bigint;
-}
+/** An IP address. */
+export type Address = ipaddr.IPv4 | ipaddr.IPv6;
 
-/** The addresses whose first `prefix` bits are those of `base`. */
-export interface AddressRange {
-  base: Address;
-  prefix: number;
-}
+/** The addresses whose first bits, as many as the number says, are those of the address. */
+export type AddressRange = [Address, number];
 
 const LOOPBACK = "a loopback address";
-const PRIVATE = "a private address";
-const LINK_LOCAL = "a link-local address, where clouds keep their metadata";
-const RESERVED = "a reserved address";
-const MULTICAST = "a multicast address";
 const UNSPECIFIED = "an unspecified address";
 
-/**
- * What is not on the public internet, by the IANA special-purpose registries, first match first.
- */
-const SPECIAL: [kind: string, ...ranges: string[]][] = [
-  [UNSPECIFIED, "0.0.0.0/8", "::/128"],
-  [LOOPBACK, "127.0.0.0/8", "::1/128"],
-  [LINK_LOCAL, "169.254.0.0/16", "fe80::/10"],
-  [
-    PRIVATE,
+/** What is not on the public internet, first match first. */
+const SPECIAL: Record<string, string[]> = {
+  [UNSPECIFIED]: ["0.0.0.0/8", "::/128"],
+  [LOOPBACK]: ["127.0.0.0/8", "::1/128"],
+  "a link-local address, where clouds keep their metadata": ["169.254.0.0/16", "fe80::/10"],
+  "a private address": [
     "10.0.0.0/8",
     "172.16.0.0/12",
     "192.168.0.0/16",
@@ -35,12 +23,11 @@ const SPECIAL: [kind: string, ...ranges: string[]][] = [
     "fec0::/10",
     "64:ff9b:1::/48",
   ],
-  ["a shared address of a provider's network (CGNAT)", "100.64.0.0/10"],
+  "a shared address of a provider's network (CGNAT)": ["100.64.0.0/10"],
   // Azure's, the one that is not link-local.
-  ["an address of cloud metadata", "168.63.129.16/32"],
-  [MULTICAST, "224.0.0.0/4", "ff00::/8"],
-  [
-    RESERVED,
+  "an address of cloud metadata": ["168.63.129.16/32"],
+  "a multicast address": ["224.0.0.0/4", "ff00::/8"],
+  "a reserved address": [
     "192.0.0.0/24",
     "192.0.2.0/24",
     "192.88.99.0/24",
@@ -48,9 +35,6 @@ const SPECIAL: [kind: string, ...ranges: string[]][] = [
     "198.51.100.0/24",
     "203.0.113.0/24",
     "240.0.0.0/4",
-  ],
-  [
-    RESERVED,
     "::/96",
     "::ffff:0:0:0/96",
     "100::/64",
@@ -59,94 +43,62 @@ const SPECIAL: [kind: string, ...ranges: string[]][] = [
     "3fff::/20",
     "5f00::/16",
   ],
-];
+};
 
 /**
- * IPv6 ranges whose addresses stand for an IPv4 one, and how many bits follow it: mapped, NAT64,
- * 6to4.
+ * IPv6 ranges whose addresses stand for an IPv4 one, and at which of their bytes it begins: mapped,
+ * NAT64, 6to4.
  */
-const EMBEDDING: [range: string, shift: bigint][] = [
-  ["::ffff:0:0/96", 0n],
-  ["64:ff9b::/96", 0n],
-  ["2002::/16", 80n],
+const EMBEDDING = [
+  { range: "::ffff:0:0/96", start: 12 },
+  { range: "64:ff9b::/96", start: 12 },
+  { range: "2002::/16", start: 2 },
 ];
+
+const special = Object.fromEntries(
+  Object.entries(SPECIAL).map(([kind, ranges]) => [kind, ranges.map(ipaddr.parseCIDR)]),
+);
+const embedding = EMBEDDING.map(({ range, start }) => ({ range: ipaddr.parseCIDR(range), start }));
 
 /**
  * An address as resolvers write it, or null; a zone (`%eth0`) is left out. An IPv6 address that
  * stands for an IPv4 one is that one.
  */
 export function parseAddress(text: string): Address | null {
-  const host = hostOf(text.replace(/%.*$/, ""));
-  return host === null ? null : addressOfHost(host);
+  const bare = text.replace(/%.*$/, "");
+  return ipaddr.isValid(bare) ? innermost(ipaddr.parse(bare)) : null;
 }
 
 /**
  * The address that a URL's `hostname` is, or null where it is a name. The URL parser has put all
- * spellings into one.
+ * spellings into one, IPv6 in brackets.
  */
 export function addressOfHost(hostname: string): Address | null {
-  const address = exactAddress(hostname);
-  const found =
-    address === null ? undefined : embedding.find(({ range }) => contains(range, address));
-  if (address === null || found === undefined) return address;
-  return { bits: 32, value: (address.value >> found.shift) & 0xffff_ffffn };
+  return parseAddress(hostname.replace(/^\[(.*)\]$/, "$1"));
 }
 
 /** `10.0.0.0/8`, `fd00::/8`, or a single address; null for anything else. */
 export function parseRange(text: string): AddressRange | null {
-  const [start = "", length] = text.split("/");
-  const host = hostOf(start);
-  const base = host === null ? null : exactAddress(host);
-  return base === null ? null : { base, prefix: length === undefined ? base.bits : Number(length) };
+  if (ipaddr.isValidCIDR(text)) return ipaddr.parseCIDR(text);
+  if (!ipaddr.isValid(text)) return null;
+  const address = ipaddr.parse(text);
+  return [address, address.kind() === "ipv4" ? 32 : 128];
 }
 
 /** Whether the address lies in the range. */
-export function contains({ base, prefix }: AddressRange, { bits, value }: Address): boolean {
-  const rest = BigInt(bits - prefix);
-  return base.bits === bits && value >> rest === base.value >> rest;
+export function contains([base, prefix]: AddressRange, address: Address): boolean {
+  return base.kind() === address.kind() && address.match(base, prefix);
 }
 
 /** What keeps an address from being a public one, as "a private address", or null. */
 export function addressKind(address: Address): string | null {
-  return special.find(({ range }) => contains(range, address))?.kind ?? null;
+  const kind = ipaddr.subnetMatch(address, special, "");
+  return kind === "" ? null : kind;
 }
 
-/**
- * An address or a name as it would stand in a URL, in the one spelling that the URL parser gives
- * it.
- */
-function hostOf(text: string): string | null {
-  const url = `http://${text.includes(":") ? `[${text}]` : text}`;
-  return URL.canParse(url) ? new URL(url).hostname : null;
+/** The IPv4 address that an IPv6 one stands for; any other is itself. */
+function innermost(address: Address): Address {
+  const found = embedding.find(({ range }) => contains(range, address));
+  if (found === undefined) return address;
+  return new ipaddr.IPv4(address.toByteArray().slice(found.start, found.start + 4));
 }
-
-/** An IPv6 address remains one, whatever it stands for. */
-function exactAddress(hostname: string): Address | null {
-  if (/^\d+\.\d+\.\d+\.\d+$/.test(hostname))
-    return { bits: 32, value: joined(hostname.split("."), { radix: 10, bits: 8n }) };
-  if (!hostname.startsWith("[")) return null;
-  const [before = [], after = []] = hostname
-    .slice(1, -1)
-    .split("::")
-    .map((part) => part.split(":").filter((group) => group !== ""));
-  const zeros = Array.from({ length: 8 - before.length - after.length }, () => "0");
-  return { bits: 128, value: joined([...before, ...zeros, ...after], { radix: 16, bits: 16n }) };
-}
-
-function joined(digits: string[], { radix, bits }: { radix: number; bits: bigint }): bigint {
-  return digits.reduce(
-    (value, digit) => (value << bits) | BigInt(Number.parseInt(digit, radix)),
-    0n,
-  );
-}
-
-function knownRange(text: string): AddressRange {
-  const range = parseRange(text);
-  if (range === null) throw new Error(`${text} is no range of addresses.`);
-  return range;
-}
-
-const embedding = EMBEDDING.map(([range, shift]) => ({ range: knownRange(range), shift }));
-const special = SPECIAL.flatMap(([kind, ...ranges]) =>
-  ranges.map((range) => ({ kind, range: knownRange(range) })),
-);

@@ -44,7 +44,7 @@ const ROOMS: Record<string, Room> = {
   "src/config": { imports: ["src/record/price-overrides.ts"] },
   "src/platform.ts": { imports: [], types: ["src/config", "src/record", "src/store"] },
   "src/auth": { imports: ["src/openai", "src/platform.ts", "src/store"], types: ["src/config"] },
-  "src/tools": { imports: ["src/openai", "src/platform.ts", "src/store"] },
+  "src/tools": { imports: ["src/openai", "src/platform.ts", "src/config", "src/store"] },
   "src/upstream": { imports: ["src/openai", "src/platform.ts"], types: ["src/config"] },
   "src/loop": { imports: ["src/openai", "src/stream"], types: ["src/platform.ts", "src/record"] },
   "src/stream": { imports: ["src/openai"] },
