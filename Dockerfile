@@ -46,6 +46,7 @@ COPY --from=page /srv/dist/admin dist/admin
 COPY package.json ./
 COPY drizzle drizzle
 COPY mcp-sidecar mcp-sidecar
+COPY mcp-stdio mcp-stdio
 COPY scripts scripts
 COPY src src
 USER app

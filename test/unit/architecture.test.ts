@@ -97,6 +97,7 @@ const ROOMS: Record<string, Room> = {
     ],
   },
   "mcp-sidecar": { imports: ["src/config/variable.ts", "src/tools/server-command.ts"] },
+  "mcp-stdio": { imports: [] },
   drizzle: { imports: [] },
 };
 
@@ -182,7 +183,7 @@ function everyFolder(): string[] {
 }
 
 describe("the architecture", () => {
-  const product = filesUnder("src", "workers", "mcp-sidecar", "drizzle");
+  const product = filesUnder("src", "workers", "mcp-sidecar", "mcp-stdio", "drizzle");
 
   it("has every import in the table", () => {
     expect(importFaults(product)).toEqual([]);
