@@ -1,13 +1,14 @@
 import { messageOf } from "../openai/error-message.ts";
 import type { Memory, Platform, RequestScope } from "../platform.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
-import { callTool } from "./call-tool.ts";
+import { callTool, type ToolCall } from "./call-tool.ts";
 import { checkMcpServer, spellTarget } from "./check-mcp-server.ts";
 import type { McpTarget } from "./mcp-client.ts";
 import { mcpTargetOf } from "./run-mcp-tool.ts";
 import { identifyServer, parseServerCommand } from "./server-command.ts";
 import { listSidecarServers } from "./sidecar-servers.ts";
 import type { ToolResult } from "./tool-result.ts";
+import { TOOL_TYPES } from "./tool-types.ts";
 
 /** A server in use is asked what it offers once a minute. */
 const EVERY_MS = 60_000;
@@ -19,7 +20,7 @@ const AGAIN_MS = 1000;
 const LIMIT_MS = 15_000;
 
 type WatchScope = Pick<RequestScope, "platform" | "waitUntil" | "ending">;
-type ToolCall = Omit<Parameters<typeof callTool>[1], "onToolsChanged">;
+type WatchedCall = Omit<ToolCall, "onToolsChanged">;
 
 interface Checks {
   /** When a tool was last checked, or its check begun, by {@link placeOf}. */
@@ -139,11 +140,11 @@ function watchServer(scope: WatchScope, watch: Watch, isAnnounced: boolean): voi
  */
 export async function callWatchedTool(
   scope: WatchScope,
-  call: ToolCall,
+  call: WatchedCall,
   onOfferChanged: Watch["onOfferChanged"],
 ): Promise<ToolResult> {
   const { tool, owner } = call;
-  if (tool.type !== "mcp") return callTool(scope.platform, call);
+  if (!TOOL_TYPES[tool.type].isAtServer) return callTool(scope.platform, call);
   const watch = { tool, owner, onOfferChanged };
   const result = await callTool(scope.platform, {
     ...call,

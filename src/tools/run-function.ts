@@ -1,10 +1,7 @@
 import type { FunctionFailureKind, Platform } from "../platform.ts";
-import { parseJson, type JsonObject } from "../openai/json.ts";
-import type { ResolvedTool } from "../store/resolved-key.ts";
+import { parseJson } from "../openai/json.ts";
 import { cutResult, failedResult, type ToolResult } from "./tool-result.ts";
-
-/** Time limit of a function tool that sets none, in milliseconds. */
-export const FUNCTION_TIMEOUT_MS = 5000;
+import type { ToolRun } from "./tool-type.ts";
 
 const EXPLANATIONS: Record<FunctionFailureKind, (message: string) => string> = {
   error: (message) => message,
@@ -22,14 +19,14 @@ const EXPLANATIONS: Record<FunctionFailureKind, (message: string) => string> = {
  */
 export async function runFunction(
   platform: Pick<Platform, "sandbox">,
-  call: { tool: ResolvedTool; args: JsonObject; signal: AbortSignal },
+  call: Pick<ToolRun, "tool" | "args" | "timeoutMs" | "signal">,
 ): Promise<ToolResult> {
-  const { tool, args, signal } = call;
+  const { tool, args, timeoutMs, signal } = call;
   const outcome = await platform.sandbox.run(
     {
       implementation: tool.implementation ?? "",
       args: JSON.stringify(args),
-      timeoutMs: tool.timeoutMs ?? FUNCTION_TIMEOUT_MS,
+      timeoutMs,
     },
     signal,
   );

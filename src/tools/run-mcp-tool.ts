@@ -5,9 +5,7 @@ import { sealOf } from "../store/seal.ts";
 import { callMcpTool, type McpTarget } from "./mcp-client.ts";
 import { toolResultOf } from "./mcp-result.ts";
 import type { ToolResult } from "./tool-result.ts";
-
-/** Time limit of an MCP tool that sets none, in milliseconds. */
-export const MCP_TIMEOUT_MS = 60_000;
+import type { ToolRun } from "./tool-type.ts";
 
 /** A sealed object of texts, opened. */
 async function opened(
@@ -57,25 +55,9 @@ export async function mcpTargetOf(
 }
 
 /** Runs an `mcp` tool at its server: one that the sidecar starts, or one that listens at a URL. */
-export async function runMcpTool(
-  platform: Platform,
-  call: Pick<
-    Parameters<typeof callMcpTool>[1],
-    "args" | "signal" | "onToolsChanged" | "onProgress"
-  > & {
-    tool: ResolvedTool;
-    owner: string;
-  },
-): Promise<ToolResult> {
-  const { tool, owner, ...rest } = call;
+export async function runMcpTool(platform: Platform, run: ToolRun): Promise<ToolResult> {
+  const { tool, owner, ...rest } = run;
   const target = await mcpTargetOf(platform, tool, owner);
-  const timeoutMs = tool.timeoutMs ?? MCP_TIMEOUT_MS;
-  return toolResultOf(
-    await callMcpTool(platform, {
-      ...rest,
-      target,
-      toolName: tool.mcpToolName ?? tool.name,
-      timeoutMs,
-    }),
-  );
+  const toolName = tool.mcpToolName ?? tool.name;
+  return toolResultOf(await callMcpTool(platform, { ...rest, target, toolName }));
 }
