@@ -1,6 +1,6 @@
 /**
- * The documents that come from the tables of variables: `.env.example`, `.dev.vars.example` and two
- * tables of README.
+ * The documents that come from the tables of variables: `.env.example`, `.dev.vars.example` and the
+ * tables of README and of `docs/mcp-servers.md`.
  */
 import { SIDECAR_VARIABLES } from "../mcp-sidecar/variables.ts";
 import type { Variable, Variables } from "../src/config/variable.ts";
@@ -16,8 +16,8 @@ export const COMPOSE_VARIABLES: Variable[] = [
   },
 ];
 
-/** Between these lines README's tables stand. */
-const MARKS = { proxy: "variables", sidecar: "sidecar variables" };
+/** Between these lines a document's table stands. */
+const MARKS = { start: "<!-- variables -->", end: "<!-- end of variables -->" };
 
 const WIDTH = 100;
 
@@ -128,21 +128,17 @@ function variableTable(rows: Variables): string {
   return table(["variable", "meaning", "default"], Object.values(rows).map(tableRow));
 }
 
-/** Where a table stands in README, its marks included. */
-function placeOf(readme: string, mark: string): { start: number; end: number } {
-  const [begin, finish] = [`<!-- ${mark} -->`, `<!-- end of ${mark} -->`];
-  const start = readme.indexOf(begin);
-  const end = readme.indexOf(finish);
-  if (start < 0 || end < start) throw new Error(`README.md lacks ${begin} or ${finish}.`);
-  return { start: start + begin.length, end };
+/** A document with its table as it should be. */
+function withTable(document: string, rows: Variables): string {
+  const start = document.indexOf(MARKS.start) + MARKS.start.length;
+  const end = document.indexOf(MARKS.end);
+  if (!document.includes(MARKS.start) || end < start)
+    throw new Error(`The document lacks ${MARKS.start} or ${MARKS.end}.`);
+  return `${document.slice(0, start)}\n\n${variableTable(rows)}\n\n${document.slice(end)}`;
 }
 
-/** README with its tables as they should be. */
-export function renderReadme(readme: string): string {
-  const tables = { proxy: VARIABLES, sidecar: SIDECAR_VARIABLES };
-  return Object.entries(MARKS).reduce((text, [key, mark]) => {
-    const { start, end } = placeOf(text, mark);
-    const rows = tables[key as keyof typeof tables];
-    return `${text.slice(0, start)}\n\n${variableTable(rows)}\n\n${text.slice(end)}`;
-  }, readme);
-}
+/** `README.md`, with the table of the proxy's variables as it should be. */
+export const renderReadme = (document: string) => withTable(document, VARIABLES);
+
+/** `docs/mcp-servers.md`, with the table of the sidecar's variables as it should be. */
+export const renderMcpServers = (document: string) => withTable(document, SIDECAR_VARIABLES);

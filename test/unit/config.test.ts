@@ -9,6 +9,7 @@ import {
   ownSidecarRows,
   renderDevVarsExample,
   renderEnvExample,
+  renderMcpServers,
   renderReadme,
 } from "../../scripts/render-variables.ts";
 import { isLoopback } from "../../src/config/loopback.ts";
@@ -156,6 +157,7 @@ describe("the documents of the variables", () => {
     expect(read(".env.example")).toBe(renderEnvExample());
     expect(read(".dev.vars.example")).toBe(renderDevVarsExample());
     expect(read("README.md")).toBe(renderReadme(read("README.md")));
+    expect(read("docs/mcp-servers.md")).toBe(renderMcpServers(read("docs/mcp-servers.md")));
   });
 
   it("lack no variable", () => {
