@@ -106,6 +106,12 @@ export const ROWS: Row[] = [
     because: "streams, sockets, cancellation, timers, compression and fetch are the runtime's",
   },
   {
+    files: ["backpressure"],
+    fast: ["in-process"],
+    slow: ["node-pglite"],
+    because: "workerd may not hold up a producer: its runtime kills one that waits",
+  },
+  {
     files: ["loop-properties", "mcp-drift-checks", "mcp-remote"],
     fast: ["in-process"],
     slow: ["node-pglite", "node-postgres", "workerd"],
@@ -136,6 +142,8 @@ export const SLOW_FILES: Record<string, string> = {
 };
 
 const EVERYTHING = "test/contract/**/*.test.ts";
+/** What takes a fake in the product's platform, or its clock. */
+const IN_PROCESS_ONLY = "test/in-process/**/*.test.ts";
 const pathOf = (name: string) => `test/contract/${name}.test.ts`;
 
 /** Globs of files, as Vitest takes them. */
@@ -156,13 +164,14 @@ function impossibleOn(target: Target): string[] {
  * @param suite null: all of them, for whoever names a target and a file
  */
 export function contractFiles(target: Target, suite: Suite | null): Selection {
-  if (suite === null) return { include: [EVERYTHING], exclude: impossibleOn(target) };
+  const own = target === "in-process" && suite !== "slow" ? [IN_PROCESS_ONLY] : [];
+  if (suite === null) return { include: [EVERYTHING, ...own], exclude: impossibleOn(target) };
   const isHere = ({ [suite]: targets }: Pick<Row, Suite>) => targets.includes(target);
   const here = ROWS.filter(isHere).flatMap(({ files }) => files.map(pathOf));
   const elsewhere = ROWS.filter((row) => !isHere(row)).flatMap(({ files }) => files.map(pathOf));
   return isHere(UNNAMED)
-    ? { include: [EVERYTHING], exclude: elsewhere }
-    : { include: here, exclude: [] };
+    ? { include: [EVERYTHING, ...own], exclude: elsewhere }
+    : { include: [...here, ...own], exclude: [] };
 }
 
 /** The files of another kind of tests, such as `unit`. */

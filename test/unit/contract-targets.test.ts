@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, matchesGlob } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   contractFiles,
@@ -15,7 +15,7 @@ const named = ROWS.flatMap(({ files }) => files);
 const runs = (target: Target, suite: Suite, name: string): boolean => {
   const path = `test/contract/${name}.test.ts`;
   const { include, exclude } = contractFiles(target, suite);
-  return include.some((glob) => glob === path || glob.includes("*")) && !exclude.includes(path);
+  return include.some((glob) => matchesGlob(path, glob)) && !exclude.includes(path);
 };
 
 describe("where the contract runs", () => {

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { createFunctionSandbox } from "../../src/node/function-sandbox.ts";
 
-const sandbox = createFunctionSandbox({ threads: 2 });
+const sandbox = createFunctionSandbox({ threads: 8 });
 afterAll(() => sandbox.close());
 const { signal } = new AbortController();
 
@@ -27,10 +27,10 @@ describe("one tool's share of the threads", () => {
   it("is half of them, also where all are idle", { timeout: 120_000 }, async () => {
     const tools = Array.from({ length: 8 }, (_, number) => `tool ${number}`);
     // A busy machine takes its time to start eight threads.
-    for (let ms = 1000; most(await spans(tools, ms)) < 8; ms *= 2) expect(ms).toBeLessThan(20_000);
+    for (let ms = 200; most(await spans(tools, ms)) < 8; ms *= 2) expect(ms).toBeLessThan(20_000);
     tools.fill("one tool");
     const held = [0];
-    for (let ms = 300; Math.max(...held) < 4; ms *= 2) held.push(most(await spans(tools, ms)));
+    for (let ms = 200; Math.max(...held) < 4; ms *= 2) held.push(most(await spans(tools, ms)));
     expect(Math.max(...held)).toBe(4);
   });
 });
