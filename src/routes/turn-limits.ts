@@ -3,7 +3,6 @@ import { isObject, parseJson } from "../openai/json.ts";
 import { memberText } from "../openai/json-object-text.ts";
 import { readUsage, type Usage } from "../openai/usage.ts";
 import type { Platform, RequestScope } from "../platform.ts";
-import type { OpenTurn } from "../record/open-turn.ts";
 import { priceRounds } from "../record/price-rounds.ts";
 import type { RoundRecord, TurnRecord } from "../record/turn-record.ts";
 import { describeError } from "../store/describe-error.ts";
@@ -13,7 +12,7 @@ export interface TurnLimits {
   /** What records are kept with: each is counted as it is kept. */
   keeper: Pick<Platform, "keepRecord" | "memory">;
   /** Which limit of the key is used up by now, or null. */
-  reached(turn: OpenTurn): Promise<string | null>;
+  reached(turn: { record: TurnRecord }): Promise<string | null>;
 }
 
 /**

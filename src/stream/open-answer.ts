@@ -5,11 +5,11 @@
  */
 import { ApiError } from "../openai/api-error.ts";
 import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
-import { readChatCompletion } from "../openai/collect-chat-chunks.ts";
 import { looksLikeEvents } from "../openai/read-events.ts";
+import { brokeOff, errorOf, UpstreamRefusal } from "../openai/upstream-error.ts";
 import type { UpstreamResponse } from "../platform.ts";
-import { collectBytes } from "../stream/collect-bytes.ts";
-import { decompressed, encodingsOf } from "../stream/decompress.ts";
+import { collectBytes } from "./collect-bytes.ts";
+import { decompressed, encodingsOf } from "./decompress.ts";
 
 /** An answer of which a beginning is known. */
 export interface OpenAnswer {
@@ -19,45 +19,20 @@ export interface OpenAnswer {
   content: { events: ReadableStream<Uint8Array> } | { json: JsonObject };
 }
 
-/**
- * Upstream answered, and the answer is no completion: its own status and body are what the client
- * should see.
- */
-export class UpstreamRefusal extends Error {
-  readonly response: UpstreamResponse;
-  /** Upstream's error object, where there is one. */
-  readonly error: JsonObject | null;
-  constructor(response: UpstreamResponse, body: unknown) {
-    const error = errorOf(body);
-    super(
-      typeof error?.["message"] === "string"
-        ? error["message"]
-        : `The upstream API answered with status ${response.status}.`,
-    );
-    this.name = "UpstreamRefusal";
-    this.response = response;
-    this.error = error;
-  }
-}
-
-/**
- * The error object of an answer, which some servers send with status 200, and some beside a choice.
- */
-export function errorOf(body: unknown): JsonObject | null {
-  if (!isObject(body)) return null;
-  const { error } = body;
-  if (isObject(error)) return error;
-  if (typeof error === "string" && error !== "") return { message: error };
-  if (body["object"] !== "error") return null;
-  const { object: _object, ...members } = body;
-  return members;
+/** How an answer is opened. */
+export interface AnswerOpening {
+  /** Bytes after which an answer that is no stream is given up. */
+  maxBytes: number;
+  /** Whether JSON is an answer in the dialect that was asked in. */
+  isAnswer(json: JsonObject): boolean;
 }
 
 /** What is told of an answer that is none. */
 export function invalidAnswer(what: string): ApiError {
   return new ApiError(
     "upstream_invalid",
-    `The upstream API answered with ${what}, which is no chat completion. Check the upstream's URL and model.`,
+    `The upstream API answered with ${what}, which is no answer of a model. ` +
+      "Check the upstream's URL and model.",
   );
 }
 
@@ -90,6 +65,8 @@ const readWhole = (stream: ReadableStream<Uint8Array>, maxBytes: number) =>
         "upstream_invalid",
         `The upstream API answered with more than ${maxBytes} bytes, which is more than a tool loop reads.`,
       ),
+  }).catch((error: unknown) => {
+    throw brokeOff(error);
   });
 
 /** As many characters as tell events from anything else: "retry:". */
@@ -105,7 +82,9 @@ async function peek(
   let start = "";
   let ended = false;
   while (!ended && start.length < TELLING_LENGTH) {
-    const { done, value } = await reader.read();
+    const { done, value } = await reader.read().catch((error: unknown) => {
+      throw brokeOff(error);
+    });
     ended = done;
     if (value !== undefined) seen.push(value);
     start = (start + decoder.decode(value, { stream: !done })).trimStart();
@@ -132,14 +111,13 @@ async function peek(
 async function jsonAnswer(
   response: UpstreamResponse,
   body: ReadableStream<Uint8Array>,
-  maxBytes: number,
+  { maxBytes, isAnswer }: AnswerOpening,
 ): Promise<OpenAnswer> {
   const bytes = await readWhole(body, maxBytes);
   const json = readJson(bytes);
   if (!isObject(json))
     throw invalidAnswer(bytes.byteLength === 0 ? "an empty body" : "something that is no JSON");
-  if (errorOf(json) === null && readChatCompletion(json) === null)
-    throw invalidAnswer("JSON without a choice");
+  if (errorOf(json) === null && !isAnswer(json)) throw invalidAnswer("JSON without a choice");
   const { "content-encoding": _encoding, "content-length": _length, ...headers } = response.headers;
   return { response: { ...response, headers, body: bytes }, content: { json } };
 }
@@ -155,18 +133,18 @@ const callsItselfEvents = (response: UpstreamResponse) =>
  */
 export async function openAnswer(
   response: UpstreamResponse,
-  maxBytes: number,
+  opening: AnswerOpening,
 ): Promise<OpenAnswer> {
   if (!isSuccess(response)) {
-    const bytes = await readWhole(bodyStream(response), maxBytes);
-    throw new UpstreamRefusal(
-      { ...response, body: bytes },
-      encodingsOf(response.headers["content-encoding"]).length > 0 ? null : readJson(bytes),
-    );
+    const bytes = await readWhole(bodyStream(response), opening.maxBytes);
+    const isCompressed = encodingsOf(response.headers["content-encoding"]).length > 0;
+    const body = isCompressed ? null : readJson(bytes);
+    const words = isCompressed ? "" : new TextDecoder().decode(bytes);
+    throw new UpstreamRefusal({ ...response, body: bytes }, body, words);
   }
   const stream = readableStream(response);
   if (callsItselfEvents(response)) return { response, content: { events: stream } };
-  return eventsOrJson(response, stream, maxBytes);
+  return eventsOrJson(response, stream, opening);
 }
 
 /**
@@ -176,8 +154,8 @@ export async function openAnswer(
 export async function eventsOrJson(
   response: UpstreamResponse,
   stream: ReadableStream<Uint8Array>,
-  maxBytes: number,
+  opening: AnswerOpening,
 ): Promise<OpenAnswer> {
   const { isEvents, body } = await peek(stream);
-  return isEvents ? { response, content: { events: body } } : jsonAnswer(response, body, maxBytes);
+  return isEvents ? { response, content: { events: body } } : jsonAnswer(response, body, opening);
 }

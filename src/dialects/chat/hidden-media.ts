@@ -2,9 +2,11 @@
  * Images and sounds in messages that clients do not see. Of those, every message of the user is one
  * of `show-media.ts`.
  */
-import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
-import { decodedSize, mediaKindOf } from "../openai/tool-media.ts";
-import type { MediaSupport } from "./media-support.ts";
+import { isObject, objectsOf, parseJson, type JsonObject } from "../../openai/json.ts";
+import { decodedSize, mediaKindOf } from "../../openai/tool-media.ts";
+import type { ToolMedia } from "../dialect.ts";
+
+type Takes = (kind: ToolMedia["kind"]) => boolean;
 
 /** Whether a text of hidden messages can show something: most do not, and need not be read. */
 const mayShow = (text: string): boolean => /"(?:image_url|input_audio)"/.test(text);
@@ -39,7 +41,7 @@ const mapMedia = (
   });
 
 /** Without what a model does not take, and the words before it. */
-const withoutUnsupported = (messages: JsonObject[], { takes }: MediaSupport): JsonObject[] =>
+const withoutUnsupported = (messages: JsonObject[], takes: Takes): JsonObject[] =>
   mapMedia(messages, (parts) => {
     const isTaken = (part: JsonObject | undefined) => {
       const kind = part === undefined ? null : mediaKindOf(part);
@@ -109,8 +111,8 @@ const MAX_RESTORED_LENGTH = 10 * 1024 * 1024;
  * newest.
  */
 export function restoredMedia(
-  hidden: Map<number, string>,
-  support: MediaSupport,
+  hidden: ReadonlyMap<number, string>,
+  takes: Takes,
 ): Map<number, string> {
   const left = { length: MAX_RESTORED_LENGTH };
   const places = [...hidden].toSorted(([a], [b]) => b - a);
@@ -118,7 +120,7 @@ export function restoredMedia(
     if (!mayShow(text)) return [index, text];
     return [
       index,
-      JSON.stringify(limitMedia(withoutUnsupported(objectsOf(parseJson(text)), support), left)),
+      JSON.stringify(limitMedia(withoutUnsupported(objectsOf(parseJson(text)), takes), left)),
     ];
   });
   return new Map(restored.toReversed());

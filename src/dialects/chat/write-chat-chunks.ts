@@ -1,7 +1,7 @@
-import type { CollectedPart } from "../openai/collect-chat-chunks.ts";
-import type { JsonObject } from "../openai/json.ts";
-import { separatorAfter, TEXT_FIELDS } from "../openai/join-texts.ts";
-import type { Usage } from "../openai/usage.ts";
+import type { CollectedPart } from "../../openai/collect-chat-chunks.ts";
+import type { JsonObject } from "../../openai/json.ts";
+import { separatorAfter, TEXT_FIELDS } from "../../openai/join-texts.ts";
+import type { Usage } from "../../openai/usage.ts";
 import { createCallForwarder } from "./forward-client-calls.ts";
 
 const encoder = new TextEncoder();
@@ -9,11 +9,6 @@ const encoder = new TextEncoder();
 /** A server-sent event with a JSON payload. */
 export function dataEvent(payload: unknown): Uint8Array {
   return encoder.encode(`data: ${JSON.stringify(payload)}\n\n`);
-}
-
-/** A server-sent event with a name, which clients of chat completions do not know. */
-export function namedEvent(name: string, payload: unknown): Uint8Array {
-  return encoder.encode(`event: ${name}\ndata: ${JSON.stringify(payload)}\n\n`);
 }
 
 /** A comment that keeps a quiet connection open; it stands between two events. */
@@ -104,6 +99,36 @@ interface ChunkWriter {
   end(end: StreamEnd): Promise<void>;
 }
 
+/** Text of a round that may turn out not to be the client's. */
+type HeldPart = Pick<CollectedPart, "members" | "choice"> & { content: unknown };
+
+/**
+ * Holds the text of a round where the answer must be one JSON document: only the last round's is
+ * the client's, and which one is the last is certain when it has ended.
+ */
+function createHold(): {
+  /** The part without what is held of it. */
+  take(part: CollectedPart, round: number): CollectedPart;
+  /** What is held of the last round. */
+  release(): HeldPart[];
+} {
+  let held: HeldPart[] = [];
+  let ofRound = 1;
+  return {
+    take: (part, round) => {
+      if (round !== ofRound) held = [];
+      ofRound = round;
+      const { content, ...delta } = part.delta;
+      if (!isVisible(content)) return part;
+      const { members, choice } = part;
+      held.push({ members, choice, content });
+      const { logprobs: _logprobs, ...rest } = choice ?? {};
+      return { ...part, delta, choice: choice === null ? null : rest };
+    },
+    release: () => held.splice(0),
+  };
+}
+
 /**
  * Writes the rounds of a turn as one stream of chunks: one id, one role, one finish reason, one
  * `[DONE]`.
@@ -112,6 +137,7 @@ export function createChunkWriter(options: ChunkWriterOptions): ChunkWriter {
   const head = createHead(options.model);
   const separated = createSeparator(options.wantsJson);
   const unseenCalls = createCallForwarder(options.isHidden);
+  const hold = options.wantsJson ? createHold() : null;
   let started = false;
   /**
    * Members of chunks and choices that were not sent: they go out with the next chunk, and with the
@@ -152,8 +178,9 @@ export function createChunkWriter(options: ChunkWriterOptions): ChunkWriter {
   };
 
   return {
-    forward: (part, round) => {
-      head.note(part.members);
+    forward: (whole, round) => {
+      head.note(whole.members);
+      const part = hold === null ? whole : hold.take(whole, round);
       const delta = visibleDelta(part, round);
       if (Object.keys(delta).length > 0 || (!started && part.choice !== null)) {
         return send(part.members, { ...part.choice, delta, finish_reason: null });
@@ -166,6 +193,10 @@ export function createChunkWriter(options: ChunkWriterOptions): ChunkWriter {
       };
     },
     end: async ({ finishReason, usage }) => {
+      for (const { members, choice, content } of hold?.release() ?? []) {
+        options.onText();
+        await send(members, { ...choice, delta: { content }, finish_reason: null });
+      }
       await send({}, { ...lastChoice.members, delta: {}, finish_reason: finishReason });
       if (options.includeUsage && usage !== null)
         await options.write(dataEvent({ ...head.fixed(), choices: [], usage }));

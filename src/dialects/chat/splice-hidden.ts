@@ -2,10 +2,10 @@
  * Puts what a client did not see back into the history that it sends: the model must find
  * everything that it said and was told, in one consistent order.
  */
-import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
-import { memberText, readElements, setMembers } from "../openai/json-object-text.ts";
+import { isObject, objectsOf, parseJson, type JsonObject } from "../../openai/json.ts";
+import { memberText, readElements, setMembers } from "../../openai/json-object-text.ts";
 import { showsMedia } from "./hidden-media.ts";
-import type { LoopEnd } from "./run-tool-loop.ts";
+import type { LoopEnd } from "../dialect.ts";
 
 /** A message of the request: parsed, and as it was spelled. */
 interface SentMessage {
@@ -32,11 +32,10 @@ function missingResult(callId: unknown): string {
  * hidden rounds, the last answer as the model gave it, and the results of its server calls. Null
  * where the client saw everything.
  */
-export function hiddenOf(end: LoopEnd): JsonObject[] | null {
-  const last = end.rounds.at(-1);
-  if (last === undefined || end.hidden.length === 0) return null;
-  // The last answer of a mixed round is among the hidden messages already, before its results.
-  return end.hidden.includes(last.message) ? end.hidden : [...end.hidden, last.message];
+export function hiddenOf({ rounds, hidden, isMixed }: LoopEnd): JsonObject[] | null {
+  const last = rounds.at(-1);
+  if (last === undefined || hidden.length === 0) return null;
+  return isMixed ? hidden : [...hidden, ...last.items];
 }
 
 /**
@@ -79,7 +78,7 @@ function restore(hidden: string, sent: SentMessage[]): string[] {
 export function spliceHidden(
   body: string,
   messages: unknown[],
-  hidden: Map<number, string>,
+  hidden: ReadonlyMap<number, string>,
 ): string {
   const sent = readElements(memberText(body, "messages") ?? "[]").map((text, index) => ({
     text,

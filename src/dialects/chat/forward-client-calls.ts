@@ -1,5 +1,5 @@
-import type { JsonObject } from "../openai/json.ts";
-import { spellCall, type TrackedCall } from "../openai/track-calls.ts";
+import type { JsonObject } from "../../openai/json.ts";
+import { spellCall, type TrackedCall } from "../../openai/track-calls.ts";
 
 /** How much of a call the client has. */
 interface Shown {

@@ -3,9 +3,10 @@
  * OpenAI's API; strict servers answer 400 to anything else, qwen-code#3616), so they follow in one
  * message of the user after all results of the round.
  */
-import type { JsonObject } from "../openai/json.ts";
-import { mediaPart, type ToolMedia } from "../openai/tool-media.ts";
-import type { CallResult } from "./run-tool-loop.ts";
+import type { JsonObject } from "../../openai/json.ts";
+import { mediaPart, type ToolMedia } from "../../openai/tool-media.ts";
+import type { CallResult } from "../dialect.ts";
+import { areArguments } from "./chat-round.ts";
 
 /** In one round. */
 const MAX_MEDIA = 8;
@@ -31,6 +32,20 @@ function refusal({ data }: ToolMedia, { count, length, turnLength }: Shown): str
   if (length + data.length > MAX_ROUND_LENGTH || turnLength + data.length > MAX_TURN_LENGTH)
     return "too large together with the others";
   return null;
+}
+
+/** Of bad arguments that are quoted to the model, in characters. */
+const MAX_QUOTED = 2000;
+
+/**
+ * A result as the model reads it. Never blank, which some upstreams refuse; and where the history
+ * could not take the model's arguments, they are quoted here.
+ */
+function wordsOf({ arguments: sent }: CallResult["call"], text: string): string {
+  const words = text.trim() === "" ? "(The tool gave an empty result.)" : text;
+  if (sent.trim() === "" || areArguments(sent)) return words;
+  const quoted = sent.length > MAX_QUOTED ? `${sent.slice(0, MAX_QUOTED)}…` : sent;
+  return `${words}\nYour arguments were no JSON object: ${quoted}`;
 }
 
 /** The messages of one round after another. */
@@ -60,7 +75,7 @@ export function createMediaShow(
           );
         }
       }
-      return { role: "tool", tool_call_id: call.id, content: text + notes.join("") };
+      return { role: "tool", tool_call_id: call.id, content: wordsOf(call, text) + notes.join("") };
     });
     turnLength = shown.turnLength;
     return parts.length === 0 ? messages : [...messages, { role: "user", content: parts }];
