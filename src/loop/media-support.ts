@@ -1,3 +1,4 @@
+import { memorySlot } from "../memory.ts";
 import { isObject, objectsOf } from "../openai/json.ts";
 import { mediaOfModel } from "../openai/model-media.ts";
 import { mediaKindOf, type ToolMedia } from "../openai/tool-media.ts";
@@ -18,6 +19,8 @@ export interface MediaSupport {
 /** A model that took none is tried again after this time: its server may be another one by then. */
 const REMEMBERED_MS = 3_600_000;
 const MAX_REMEMBERED = 1000;
+/** By upstream and model: until when, in milliseconds since 1970. */
+const modelsWithoutMedia = memorySlot(() => new Map<string, number>());
 
 /** What kinds a client sends of its own: it knows its model better than a table. */
 function kindsSent(messages: unknown[]): Set<ToolMedia["kind"]> {
@@ -36,7 +39,7 @@ export function openMediaSupport(
   memory: Platform["memory"],
   chat: { model: string | null; upstream: string; messages: unknown[] },
 ): MediaSupport {
-  const refusals = memory.get("models-without-media", () => new Map<string, number>());
+  const refusals = modelsWithoutMedia.of(memory);
   const name = `${chat.upstream} ${chat.model ?? ""}`;
   const known = new Set([...mediaOfModel(chat.model ?? ""), ...kindsSent(chat.messages)]);
   const wasRefused = (refusals.get(name) ?? 0) > Date.now();

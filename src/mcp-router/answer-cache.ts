@@ -1,8 +1,8 @@
 /** Answers that are given again: to the same key, for the same question, until they expire. */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { checkLimits } from "../auth/check-limits.ts";
 import { checkModel } from "../auth/check-model.ts";
+import { openLimits } from "../limits/open-limits.ts";
 import { isObject, parseJson, sortedMembers, type JsonObject } from "../openai/json.ts";
 import { findCachedAnswer, keepCachedAnswer, type AnswerPlace } from "../store/cached-answers.ts";
 import { describeError } from "../store/describe-error.ts";
@@ -86,7 +86,7 @@ async function giveAgain(
   found: RouterResult,
 ): Promise<RouterResult> {
   checkModel(caller.key, call.body.model);
-  await checkLimits(caller.scope, caller.key);
+  await openLimits(caller.scope, caller.key).take();
   const structured = found.structuredContent ?? {};
   const conversationId = await recordCall(caller, {
     ...call.shown(found),

@@ -1,5 +1,5 @@
 import { forgetKeys } from "../auth/authenticate.ts";
-import { checkLimits } from "../auth/check-limits.ts";
+import { openLimits } from "../limits/open-limits.ts";
 import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
 import { openTurn } from "../record/open-turn.ts";
 import { describeError } from "../store/describe-error.ts";
@@ -61,7 +61,7 @@ async function runAssigned(
   { args, signal, progress }: RouterCall,
 ): Promise<RouterResult> {
   const { platform, requestId } = scope;
-  await checkLimits(scope, key);
+  await openLimits(scope, key).take();
   const turn = openTurn(platform, {
     id: requestId,
     endpoint: "/mcp",

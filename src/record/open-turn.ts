@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import type { Platform } from "../platform.ts";
-import { conversationIndexOf } from "./conversation-index.ts";
+import { conversationIndex } from "./conversation-index.ts";
+import type { TurnObserver } from "./turn-observer.ts";
 import type { TurnRecord, TurnStatus } from "./turn-record.ts";
 
 /** A turn that is going on. */
@@ -24,6 +25,8 @@ interface TurnStart {
   apiKey: { id: string; name: string; logContent: "full" | "metadata" };
   /** Base URL of the upstream. */
   upstream: string;
+  /** Who hears of its end, before its record is kept. */
+  observers?: TurnObserver[];
 }
 
 /** Opens the record of a turn. Nothing is kept before it ends. */
@@ -74,8 +77,11 @@ export function openTurn(
         durationMs: Date.now() - record.startedAt,
       });
       if (httpStatus !== undefined) record.httpStatus = httpStatus;
-      conversationIndexOf(platform.memory).note(record);
-      return platform.keepRecord(record);
+      conversationIndex.of(platform.memory).note(record);
+      const told = (start.observers ?? []).map((observer) => observer.ended?.(record));
+      const kept = platform.keepRecord(record);
+      const awaited = [...told, kept].filter((end) => end instanceof Promise);
+      if (awaited.length > 0) return Promise.all(awaited).then(() => {});
     },
   };
 }

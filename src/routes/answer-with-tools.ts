@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
 import { forgetKeys, type AuthenticatedKey } from "../auth/authenticate.ts";
+import type { KeyLimits } from "../limits/open-limits.ts";
 import { UpstreamRefusal } from "../loop/open-answer.ts";
 import {
   openStreamedTurn,
@@ -22,7 +23,6 @@ import { callUpstream } from "../upstream/call-upstream.ts";
 import type { Upstream } from "../upstream/pick-upstream.ts";
 import { joinConversation } from "./join-conversation.ts";
 import type { ModelHistory } from "./model-history.ts";
-import type { TurnLimits } from "./turn-limits.ts";
 import { withoutBodyHeaders, writeResponse } from "./write-response.ts";
 import { messageOf } from "../openai/error-message.ts";
 
@@ -35,7 +35,7 @@ interface ToolTurn {
   upstream: Upstream;
   turn: OpenTurn;
   history: ModelHistory;
-  limits: TurnLimits;
+  limits: KeyLimits;
   /** Whether the operator watches: a stream then tells of each tool as it runs. */
   isWatched: boolean;
 }
@@ -129,7 +129,7 @@ function chatTurn(parts: ToolTurn, signal: AbortSignal, client: ClientStream | n
     media: history.media,
     textWithoutMedia: history.bodyWithoutMedia,
     recorded: withoutMedia,
-    limitReached: () => limits.reached(turn),
+    limitReached: () => limits.reached(turn.record),
     keepHidden: history.keep,
     turn,
   };

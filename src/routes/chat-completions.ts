@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { authenticate } from "../auth/authenticate.ts";
-import { checkLimits } from "../auth/check-limits.ts";
 import { checkModel } from "../auth/check-model.ts";
+import { openLimits } from "../limits/open-limits.ts";
 import { readChatRequest } from "../openai/chat-request.ts";
 import type { RequestScope } from "../platform.ts";
 import { openTurn } from "../record/open-turn.ts";
@@ -13,7 +13,6 @@ import { watchesTools } from "./admin-session.ts";
 import { answerUntouched } from "./answer-untouched.ts";
 import { answerWithTools } from "./answer-with-tools.ts";
 import { openHistory } from "./model-history.ts";
-import { openTurnLimits } from "./turn-limits.ts";
 
 /**
  * `POST /v1/chat/completions`: with the key's tools where it has some, byte for byte where it has
@@ -27,20 +26,23 @@ export async function chatCompletions(
   const startedAt = Date.now();
   const key = await authenticate(scope, request.headers);
   const waitedMs = Date.now() - startedAt;
-  const limits = openTurnLimits(scope, await checkLimits(scope, key));
+  const limits = openLimits(scope, key);
+  await limits.check();
   const body = await readBody(request, config.maxBodyBytes);
   const mustRead = key.tools.length > 0 || key.allowedModels !== null;
   const chat = mustRead ? readChatRequest(await body.text()) : null;
   checkModel(key, chat?.model ?? null);
+  await limits.take();
   const offer =
     chat === null ? null : resolveTools(key.tools, chat, request.headers.get("x-proxy-tools"));
   const upstream = pickUpstream(config, key);
   const isWatched = await watchesTools(context);
-  const turn = openTurn(limits.keeper, {
+  const turn = openTurn(scope.platform, {
     id: scope.requestId,
     endpoint: scope.endpoint ?? "/v1/chat/completions",
     apiKey: key,
     upstream: upstream.baseUrl,
+    observers: [limits.observer],
   });
   nameConversation({ key, turn }, request.headers);
   const history =

@@ -2,7 +2,7 @@ import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import { readChatRequest, type ChatRequest } from "../openai/chat-request.ts";
 import { hashHistory, type HistoryPlace } from "../openai/history-hash.ts";
 import type { RequestScope } from "../platform.ts";
-import { conversationIndexOf, type EndedTurn } from "../record/conversation-index.ts";
+import { conversationIndex, type EndedTurn } from "../record/conversation-index.ts";
 import type { OpenTurn } from "../record/open-turn.ts";
 import { describeError } from "../store/describe-error.ts";
 import { findParents, latestParent } from "../store/find-parents.ts";
@@ -38,7 +38,7 @@ async function findParent(
   places: HistoryPlace[],
 ): Promise<EndedTurn | null> {
   const { platform } = scope;
-  const index = conversationIndexOf(platform.memory);
+  const index = conversationIndex.of(platform.memory);
   const known = await index.find(key.id, places);
   if (known !== null) return known;
   const asked = index.unasked(key.id, places);
@@ -77,7 +77,7 @@ export async function joinConversation(
     record.parentTurnId = parent.turnId;
     if (parent.takenBy === null) {
       record.conversationId = parent.conversationId;
-      conversationIndexOf(scope.platform.memory).take(parent, record.id);
+      conversationIndex.of(scope.platform.memory).take(parent, record.id);
     } else record.isBranch = true;
   } catch (error) {
     scope.platform.logger.debug("A conversation could not be joined yet", {

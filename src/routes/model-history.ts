@@ -3,6 +3,7 @@ import { keptMedia, restoredMedia, showsMedia, wordsOnly } from "../loop/hidden-
 import { openMediaSupport, type MediaSupport } from "../loop/media-support.ts";
 import { hiddenOf, spliceHidden } from "../loop/splice-hidden.ts";
 import type { LoopEnd } from "../loop/run-tool-loop.ts";
+import { memorySlot } from "../memory.ts";
 import type { ChatRequest } from "../openai/chat-request.ts";
 import { hashHistory, type History, type HistoryPlace } from "../openai/history-hash.ts";
 import type { JsonObject } from "../openai/json.ts";
@@ -94,9 +95,11 @@ async function findHidden(
   }
 }
 
+const lastSweep = memorySlot(() => ({ at: 0 }));
+
 /** Once in a while, and after the response, some expired rows go. */
 function sweepNowAndThen({ platform, waitUntil }: RequestScope): void {
-  const sweep = platform.memory.get("hidden-rounds-sweep", () => ({ at: 0 }));
+  const sweep = lastSweep.of(platform.memory);
   if (Date.now() - sweep.at < SWEEP_EVERY_MS) return;
   sweep.at = Date.now();
   waitUntil(

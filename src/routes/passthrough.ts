@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { authenticate, type AuthenticatedKey } from "../auth/authenticate.ts";
-import { checkLimits } from "../auth/check-limits.ts";
 import { checkModel } from "../auth/check-model.ts";
+import { openLimits } from "../limits/open-limits.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { isObject, parseJson } from "../openai/json.ts";
 import type { RequestScope, UpstreamRequest } from "../platform.ts";
@@ -22,9 +22,11 @@ const BUFFERED_BYTES = 64 * 1024;
 export async function passthrough(context: Context<{ Bindings: RequestScope }>): Promise<Response> {
   const [scope, request] = [context.env, context.req.raw];
   const key = await authenticate(scope, request.headers);
-  await checkLimits(scope, key);
+  const limits = openLimits(scope, key);
+  await limits.check();
   const upstream = pickUpstream(scope.platform.config, key);
   const body = await passedBody(scope, request, key);
+  await limits.take();
   const untilAnswered = new AbortController();
   const cancel = () => untilAnswered.abort();
   scope.clientGone.addEventListener("abort", cancel);

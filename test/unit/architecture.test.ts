@@ -36,21 +36,36 @@ interface Room {
 }
 
 /**
- * Who may import whom. A request goes from left to right: routes → auth → tools → upstream → loop →
+ * Who may import whom. A request goes from left to right: routes → auth → limits → tools → upstream → loop →
  * stream → record.
  */
 const ROOMS: Record<string, Room> = {
   "src/openai": { imports: [] },
+  "src/clock.ts": { imports: [] },
+  "src/memory.ts": { imports: [] },
   "src/config.ts": { imports: ["src/record/price-overrides.ts"] },
-  "src/platform.ts": { imports: [], types: ["src/config.ts", "src/record", "src/store"] },
-  "src/auth": { imports: ["src/openai", "src/platform.ts", "src/store"], types: ["src/config.ts"] },
-  "src/tools": { imports: ["src/openai", "src/platform.ts", "src/store"] },
+  "src/platform.ts": {
+    imports: [],
+    types: ["src/clock.ts", "src/config.ts", "src/memory.ts", "src/record", "src/store"],
+  },
+  "src/auth": {
+    imports: ["src/openai", "src/memory.ts", "src/platform.ts", "src/store"],
+    types: ["src/config.ts"],
+  },
+  "src/limits": {
+    imports: ["src/openai", "src/memory.ts", "src/record", "src/store"],
+    types: ["src/auth", "src/clock.ts", "src/platform.ts"],
+  },
+  "src/tools": { imports: ["src/openai", "src/memory.ts", "src/platform.ts", "src/store"] },
   "src/upstream": { imports: ["src/openai", "src/platform.ts"], types: ["src/config.ts"] },
-  "src/loop": { imports: ["src/openai", "src/stream"], types: ["src/platform.ts", "src/record"] },
+  "src/loop": {
+    imports: ["src/openai", "src/memory.ts", "src/stream"],
+    types: ["src/platform.ts", "src/record"],
+  },
   "src/stream": { imports: ["src/openai"] },
-  "src/record": { imports: ["src/openai"], types: ["src/platform.ts"] },
+  "src/record": { imports: ["src/openai", "src/memory.ts"], types: ["src/platform.ts"] },
   "src/store": {
-    imports: ["src/openai", "drizzle", "src/record/histogram.ts"],
+    imports: ["src/openai", "src/memory.ts", "drizzle", "src/record/histogram.ts"],
     types: ["src/record"],
   },
   "src/routes": {
@@ -58,6 +73,8 @@ const ROOMS: Record<string, Room> = {
       "src/openai",
       "src/platform.ts",
       "src/auth",
+      "src/limits",
+      "src/memory.ts",
       "src/tools",
       "src/upstream",
       "src/loop",
@@ -74,6 +91,8 @@ const ROOMS: Record<string, Room> = {
       "src/platform.ts",
       "src/config.ts",
       "src/auth",
+      "src/limits",
+      "src/memory.ts",
       "src/tools",
       "src/stream",
       "src/record",
@@ -85,7 +104,10 @@ const ROOMS: Record<string, Room> = {
   workers: {
     imports: [
       "src/app.ts",
+      "src/clock.ts",
       "src/config.ts",
+      "src/limits",
+      "src/memory.ts",
       "src/openai",
       "src/platform.ts",
       "src/record",

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Memory } from "../../src/memory.ts";
 import { readTurn } from "../../src/record/turn-rows.ts";
 import type { RoundRecord, TurnRecord } from "../../src/record/turn-record.ts";
 import { openTurn } from "../../src/record/open-turn.ts";
@@ -6,7 +7,7 @@ import { openTurn } from "../../src/record/open-turn.ts";
 /** A turn that ended, with these parts. */
 function record(parts: Partial<TurnRecord>): TurnRecord {
   const turn = openTurn(
-    { keepRecord: () => undefined, memory: { get: (_name, create) => create() } },
+    { keepRecord: () => undefined, memory: new Memory() },
     {
       id: crypto.randomUUID(),
       endpoint: "/v1/chat/completions",
