@@ -1,5 +1,6 @@
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import type { DialectRequest, History, HistoryItem, LoopEnd } from "../dialects/dialect.ts";
+import { memorySlot } from "../memory.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
 import type { RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
@@ -90,9 +91,11 @@ async function findHidden(
   }
 }
 
+const lastSweep = memorySlot(() => ({ at: 0 }));
+
 /** Once in a while, and after the response, some expired rows go. */
 function sweepNowAndThen({ platform, waitUntil }: RequestScope): void {
-  const sweep = platform.memory.get("hidden-rounds-sweep", () => ({ at: 0 }));
+  const sweep = lastSweep.of(platform.memory);
   if (Date.now() - sweep.at < SWEEP_EVERY_MS) return;
   sweep.at = Date.now();
   const warn = (error: unknown) =>

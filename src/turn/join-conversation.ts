@@ -1,7 +1,7 @@
 import type { Dialect } from "../dialects/dialect.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
 import type { RequestScope } from "../platform.ts";
-import { conversationIndexOf, type EndedTurn } from "../record/conversation-index.ts";
+import { conversationIndex, type EndedTurn } from "../record/conversation-index.ts";
 import { describeError } from "../store/describe-error.ts";
 import { findParents, latestParent } from "../store/find-parents.ts";
 import { withinLimit } from "../store/within-limit.ts";
@@ -35,7 +35,7 @@ async function findParent(
   places: HistoryPlace[],
 ): Promise<EndedTurn | null> {
   const { platform } = scope;
-  const index = conversationIndexOf(platform.memory);
+  const index = conversationIndex.of(platform.memory);
   const known = await index.find(key.id, places);
   if (known !== null) return known;
   const asked = index.unasked(key.id, places);
@@ -68,7 +68,7 @@ export async function joinConversation(
     const { turnId: parentTurnId } = parent;
     const isFree = parent.takenBy === null;
     turn.joined({ parentTurnId, conversationId: isFree ? parent.conversationId : null });
-    if (isFree) conversationIndexOf(scope.platform.memory).take(parent, turn.id);
+    if (isFree) conversationIndex.of(scope.platform.memory).take(parent, turn.id);
   } catch (error) {
     const fields = { turn: turn.id, error: describeError(error) };
     scope.platform.logger.debug("A conversation could not be joined yet", fields);

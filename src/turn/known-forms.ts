@@ -1,6 +1,6 @@
 /** Which milder forms an upstream needed for a model: the next turns begin with them. */
 import type { RoundForm } from "../dialects/dialect.ts";
-import type { Memory } from "../platform.ts";
+import { memorySlot, type Memory } from "../memory.ts";
 
 /** The members of {@link RoundForm}. */
 export type FormName = keyof RoundForm;
@@ -31,12 +31,14 @@ interface Known {
   value: number;
 }
 
+const slot = memorySlot(() => new Map<string, Known>());
+
 /** Forms that depend on nothing of a request but its model. */
 const OF_MODEL = new Set<FormName>(["withoutUsage", "maxTools", "withoutMedia"]);
 
 /** Opens what is known. Times are those of the monotonic clock. */
 export function knownForms(memory: Memory, asked: AskedModel): KnownForms {
-  const known = memory.get("known-forms", () => new Map<string, Known>());
+  const known = slot.of(memory);
   const keyOf = (name: FormName): string => {
     const traits = OF_MODEL.has(name) ? "" : asked.traits;
     return JSON.stringify([name, asked.upstream, asked.model, traits]);

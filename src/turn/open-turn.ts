@@ -1,7 +1,7 @@
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import type { KeyLimits } from "../limits/open-limits.ts";
 import type { RequestScope } from "../platform.ts";
-import { conversationIndexOf } from "../record/conversation-index.ts";
+import { conversationIndex } from "../record/conversation-index.ts";
 import type { TurnObserver } from "../record/turn-observer.ts";
 import { Turn } from "./turn.ts";
 
@@ -22,7 +22,7 @@ export interface OpenedTurn {
 function observersOf({ platform }: RequestScope, limits: KeyLimits): TurnObserver[] {
   return [
     limits.observer,
-    { ended: (record) => conversationIndexOf(platform.memory).note(record) },
+    { ended: (record) => conversationIndex.of(platform.memory).note(record) },
     { ended: (record) => platform.keepRecord(record) },
   ];
 }

@@ -40,26 +40,38 @@ interface Room {
  */
 const ROOMS: Record<string, Room> = {
   "src/openai": { imports: ["src/platform.ts"] },
+  "src/clock.ts": { imports: [] },
+  "src/memory.ts": { imports: [] },
   "src/config": { imports: ["src/record/price-overrides.ts"] },
-  "src/platform.ts": { imports: [], types: ["src/config", "src/record", "src/store"] },
+  "src/platform.ts": {
+    imports: [],
+    types: ["src/clock.ts", "src/config", "src/memory.ts", "src/record", "src/store"],
+  },
   "src/stream": { imports: ["src/openai"], types: ["src/platform.ts"] },
   "src/dialects": { imports: ["src/openai", "src/stream"], types: ["src/platform.ts"] },
   "src/loop": { imports: [], types: ["src/dialects/dialect.ts"] },
-  "src/record": { imports: ["src/openai"], types: ["src/platform.ts"] },
+  "src/record": { imports: ["src/openai", "src/memory.ts"], types: ["src/platform.ts"] },
   "src/store": {
-    imports: ["src/openai", "drizzle", "src/record/histogram.ts"],
+    imports: ["src/openai", "src/memory.ts", "drizzle", "src/record/histogram.ts"],
     types: ["src/record"],
   },
-  "src/auth": { imports: ["src/openai", "src/platform.ts", "src/store"], types: ["src/config"] },
-  "src/limits": {
-    imports: ["src/openai", "src/platform.ts", "src/record", "src/store", "src/auth", "src/routes"],
+  "src/auth": {
+    imports: ["src/openai", "src/memory.ts", "src/platform.ts", "src/store"],
+    types: ["src/config"],
   },
-  "src/tools": { imports: ["src/openai", "src/platform.ts", "src/config", "src/store"] },
+  "src/limits": {
+    imports: ["src/openai", "src/memory.ts", "src/record", "src/store"],
+    types: ["src/auth", "src/clock.ts", "src/platform.ts"],
+  },
+  "src/tools": {
+    imports: ["src/openai", "src/config", "src/memory.ts", "src/platform.ts", "src/store"],
+  },
   "src/upstream": { imports: ["src/openai", "src/platform.ts"], types: ["src/config"] },
   "src/turn": {
     imports: [
       "src/openai",
       "src/platform.ts",
+      "src/memory.ts",
       "src/auth",
       "src/limits",
       "src/tools",
@@ -76,6 +88,7 @@ const ROOMS: Record<string, Room> = {
       "src/openai",
       "src/platform.ts",
       "src/config",
+      "src/memory.ts",
       "src/auth",
       "src/limits",
       "src/tools",
@@ -88,6 +101,7 @@ const ROOMS: Record<string, Room> = {
     imports: [
       "src/openai",
       "src/platform.ts",
+      "src/memory.ts",
       "src/auth",
       "src/limits",
       "src/tools",
@@ -108,7 +122,10 @@ const ROOMS: Record<string, Room> = {
   workers: {
     imports: [
       "src/app.ts",
+      "src/clock.ts",
       "src/config",
+      "src/limits",
+      "src/memory.ts",
       "src/openai",
       "src/platform.ts",
       "src/record",

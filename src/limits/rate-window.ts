@@ -5,7 +5,7 @@
  * for many minutes, where the window forgets it after one.
  */
 export interface RateWindow {
-  /** Notes a use, which may be some seconds ago. Times are milliseconds since 1970. */
+  /** Notes a use, which may be some seconds ago. Times are the clock's `elapsed`. */
   add(amount: number, now: number): void;
   used(now: number): number;
   /** Milliseconds until less than `limit` is used, if nothing is added. */
