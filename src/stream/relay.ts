@@ -3,8 +3,11 @@ import { openClientStream } from "./client-stream.ts";
 
 /** Who reads along. */
 export interface RelayTap {
-  /** Each chunk, before the client has it. */
-  onChunk(bytes: Uint8Array): void;
+  /**
+   * Each chunk, before the client has it. The promise that it may give back is waited for: a tap
+   * that falls behind slows upstream down, and holds little.
+   */
+  onChunk(bytes: Uint8Array): void | Promise<void>;
   /**
    * How it ended; resolves before the client sees the end, so that what must be kept is kept.
    */
@@ -53,7 +56,10 @@ export function relay(
         });
         if (signal.aborted) return await tellEnd({ status: "cancelled" });
         if (done) break;
-        for (const tap of options.taps) tap.onChunk(value);
+        for (const tap of options.taps) {
+          const behind = tap.onChunk(value);
+          if (behind) await behind;
+        }
         const room = client.write(value);
         if (room) await room;
       }

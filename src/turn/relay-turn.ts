@@ -104,12 +104,13 @@ function readingTap(parts: RelayedTurn, begun: BegunAnswer): RelayTap {
     contentEncoding: headers["content-encoding"] ?? "",
     maxKeptBytes: parts.keepsText ? MAX_KEPT_BYTES : 0,
     wantsDigest: !parts.keepsText,
+    isFailure: begun.response.status >= 400,
   });
   return {
     onChunk: (bytes) => {
       begun.firstByteAt ??= performance.now();
       parts.turn.firstToken();
-      reader.onChunk(bytes);
+      return reader.onChunk(bytes);
     },
     onEnd: async (end) => endRelayed(parts, begun, await reader.end(), end),
   };
@@ -125,7 +126,7 @@ async function relayBody(
   const { body, headers } = begun.response;
   const taps = [readingTap(parts, begun)];
   if (!(body instanceof ReadableStream)) {
-    for (const tap of taps) if (body !== null) tap.onChunk(body);
+    for (const tap of taps) if (body !== null) await tap.onChunk(body);
     for (const tap of taps) await tap.onEnd({ status: "completed" });
     return body;
   }
