@@ -30,7 +30,7 @@ COPY --from=dependencies /srv/node_modules node_modules
 COPY package.json ./
 COPY mcp-sidecar mcp-sidecar
 COPY src/config/variable.ts src/config/variable.ts
-COPY src/tools/server-command.ts src/tools/server-command.ts
+COPY src/tools/mcp/server-command.ts src/tools/mcp/server-command.ts
 COPY scripts/check-health.ts scripts/check-health.ts
 USER sidecar
 EXPOSE 3001

@@ -9,7 +9,7 @@ import type { Logger, PartHealth, Platform } from "../src/platform.ts";
 import type { TurnRecord } from "../src/record/turn-record.ts";
 import { readTurn } from "../src/record/turn-rows.ts";
 import type { Database } from "../src/store/database.ts";
-import { AddressRefused, checkServerUrl } from "../src/tools/address-policy.ts";
+import { AddressRefused, checkServerUrl } from "../src/tools/addresses/address-policy.ts";
 import { writeTurns } from "../src/store/write-turns.ts";
 import { createTurnstile } from "./turnstile.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";

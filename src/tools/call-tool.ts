@@ -31,7 +31,7 @@ function limitsOf({ id, name, maxConcurrency, mcpServerUrl }: ResolvedTool): Cal
 
 const seconds = (ms: number) => `${ms / 1000} s`;
 
-/** Runs a call when its tool and its server have a place for it. */
+/** Runs a call when its tool and its server have room for it. */
 async function runLimited(platform: Platform, run: ToolRun): Promise<ToolResult> {
   const { tool, owner, signal, timeoutMs } = run;
   const type = TOOL_TYPES[tool.type];

@@ -4,7 +4,7 @@ import type { JsonObject } from "../openai/json.ts";
 import type { Platform } from "../platform.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
 import type { ToolColumns } from "../store/tools.ts";
-import type { McpProgress } from "./mcp-upstream.ts";
+import type { McpProgress } from "./mcp/mcp-connection.ts";
 import type { ToolResult } from "./tool-result.ts";
 
 /** A call of a tool whose arguments have been checked. */

@@ -1,6 +1,6 @@
 import type { ToolColumns } from "../store/tools.ts";
-import { functionType } from "./function-type.ts";
-import { mcpType } from "./mcp-type.ts";
+import { functionType } from "./functions/function-type.ts";
+import { mcpType } from "./mcp/mcp-type.ts";
 import type { ToolType } from "./tool-type.ts";
 
 /** Every type of tools, one row each: its columns, checks, runner and time limit. */

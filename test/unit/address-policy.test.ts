@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { readConfig } from "../../src/config/read-config.ts";
-import { checkResolvedAddress, checkServerUrl } from "../../src/tools/address-policy.ts";
+import { checkResolvedAddress, checkServerUrl } from "../../src/tools/addresses/address-policy.ts";
 
 const SECRETS = { JWT_SECRET: "long enough for a test", ADMIN_PASSWORD: "a password for tests" };
 

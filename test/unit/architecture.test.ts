@@ -134,7 +134,7 @@ const ROOMS: Record<string, Room> = {
       "drizzle",
     ],
   },
-  "mcp-sidecar": { imports: ["src/config/variable.ts", "src/tools/server-command.ts"] },
+  "mcp-sidecar": { imports: ["src/config/variable.ts", "src/tools/mcp/server-command.ts"] },
   "mcp-stdio": { imports: [] },
   drizzle: { imports: [] },
 };

@@ -3,7 +3,7 @@
  * and is none makes upstream refuse this round and, because it stays in the history, every later
  * one (openclaw#90710, claude-code#58330).
  */
-import { decodedSize, type ToolMedia } from "../openai/tool-media.ts";
+import { decodedSize, type ToolMedia } from "../../openai/tool-media.ts";
 
 interface Format {
   kind: ToolMedia["kind"];

@@ -1,11 +1,11 @@
-import { isObject, type JsonObject } from "../openai/json.ts";
+import { isObject, type JsonObject } from "../../openai/json.ts";
 import { attemptAtServer } from "./mcp-attempt.ts";
 import { McpFailure, METHOD_NOT_FOUND } from "./mcp-failure.ts";
-import { labelTarget, ReadableFailure, type McpPlatform, type McpTarget } from "./mcp-place.ts";
+import { labelTarget, ReadableFailure, type McpPlatform, type McpTarget } from "./mcp-target.ts";
 import { readMcpResult, type McpToolResult } from "./mcp-result.ts";
-import type { McpProgress, McpUpstream } from "./mcp-upstream.ts";
+import type { McpProgress, McpConnection } from "./mcp-connection.ts";
 
-export type { McpPlatform, McpTarget } from "./mcp-place.ts";
+export type { McpPlatform, McpTarget } from "./mcp-target.ts";
 
 /** A tool as its server describes it. */
 export interface McpToolDescription {
@@ -57,8 +57,8 @@ export async function callMcpTool(
   const result = await run(
     platform,
     { ...call, what: `The tool ${name}` },
-    (upstream, { progressed, ...limits }) =>
-      upstream.callTool(
+    (connection, { progressed, ...limits }) =>
+      connection.callTool(
         { name, args },
         {
           ...limits,
@@ -85,9 +85,9 @@ export async function listMcpTools(
   limits: Limits & { mustBeOfNow?: boolean },
 ): Promise<McpToolDescription[]> {
   const { mustBeOfNow = false } = limits;
-  return run(platform, { ...limits, what: "The list of tools" }, async (upstream, bounds) => {
+  return run(platform, { ...limits, what: "The list of tools" }, async (connection, bounds) => {
     try {
-      return await allPages(upstream, { ...bounds, mustBeOfNow });
+      return await allPages(connection, { ...bounds, mustBeOfNow });
     } catch (error) {
       if (error instanceof McpFailure && error.code === METHOD_NOT_FOUND) return [];
       throw error;
@@ -96,13 +96,13 @@ export async function listMcpTools(
 }
 
 async function allPages(
-  upstream: McpUpstream,
+  connection: McpConnection,
   { mustBeOfNow, ...bounds }: Bounds & { mustBeOfNow: boolean },
 ): Promise<McpToolDescription[]> {
   const tools: McpToolDescription[] = [];
   let cursor: string | null = null;
   for (let page = 0; page < MAX_PAGES && tools.length < MAX_TOOLS; page += 1) {
-    const answer: JsonObject = await upstream.listTools(cursor, bounds);
+    const answer: JsonObject = await connection.listTools(cursor, bounds);
     const { tools: found, nextCursor, _meta: meta } = answer;
     const stale = isObject(meta) ? meta[LAST_KNOWN] : undefined;
     if (mustBeOfNow && typeof stale === "string") throw new ReadableFailure(stale);
@@ -135,7 +135,7 @@ interface Bounds {
   progressed(): void;
 }
 
-type Work<T> = (upstream: McpUpstream, bounds: Bounds) => Promise<T>;
+type Work<T> = (connection: McpConnection, bounds: Bounds) => Promise<T>;
 
 /** Runs `work` at the server within the limits. */
 async function run<T>(
@@ -175,7 +175,7 @@ async function run<T>(
       target,
       signal,
       onToolsChanged,
-      work: (upstream) => work(upstream, bounds),
+      work: (connection) => work(connection, bounds),
     });
   } finally {
     clearTimeout(timer);

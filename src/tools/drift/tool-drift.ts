@@ -1,9 +1,9 @@
-import { ApiError } from "../openai/api-error.ts";
-import { isObject, parseJson, sortedMembers, type JsonObject } from "../openai/json.ts";
-import type { StoredTool } from "../store/tools.ts";
-import type { McpToolDescription } from "./mcp-client.ts";
-import { toolChanges } from "./tool-changes.ts";
-import { importedSchema } from "./tool-schema.ts";
+import { ApiError } from "../../openai/api-error.ts";
+import { isObject, parseJson, sortedMembers, type JsonObject } from "../../openai/json.ts";
+import type { StoredTool } from "../../store/tools.ts";
+import type { McpToolDescription } from "../mcp/mcp-client.ts";
+import { toolChanges } from "../tool-changes.ts";
+import { importedSchema } from "../tool-schema.ts";
 
 /** What a model is told of a tool beside its name. */
 interface ToolWording {

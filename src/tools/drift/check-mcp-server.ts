@@ -1,13 +1,13 @@
-import { ApiError } from "../openai/api-error.ts";
-import { messageOf } from "../openai/error-message.ts";
-import { sortedMembers } from "../openai/json.ts";
-import type { Platform } from "../platform.ts";
-import type { ResolvedTool } from "../store/resolved-key.ts";
-import { SealError } from "../store/seal.ts";
-import { findToolsAt, noteChecked, noteDrift } from "../store/tool-drift.ts";
-import type { StoredTool } from "../store/tools.ts";
-import { listMcpTools, type McpTarget } from "./mcp-client.ts";
-import { mcpTargetOf } from "./run-mcp-tool.ts";
+import { ApiError } from "../../openai/api-error.ts";
+import { messageOf } from "../../openai/error-message.ts";
+import { sortedMembers } from "../../openai/json.ts";
+import type { Platform } from "../../platform.ts";
+import type { ResolvedTool } from "../../store/resolved-key.ts";
+import { SealError } from "../../store/seal.ts";
+import { findToolsAt, noteChecked, noteDrift } from "../../store/tool-drift.ts";
+import type { StoredTool } from "../../store/tools.ts";
+import { listMcpTools, type McpTarget } from "../mcp/mcp-client.ts";
+import { mcpTargetOf } from "../mcp/run-mcp-tool.ts";
 import { driftOf, type Drift } from "./tool-drift.ts";
 
 /** The columns of a tool that say where its server is. */

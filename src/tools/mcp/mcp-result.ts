@@ -1,7 +1,7 @@
-import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
-import { decodedSize, type ToolMedia } from "../openai/tool-media.ts";
+import { isObject, objectsOf, type JsonObject } from "../../openai/json.ts";
+import { decodedSize, type ToolMedia } from "../../openai/tool-media.ts";
 import { readMedia } from "./read-media.ts";
-import { cutResult, failedResult, type ToolResult } from "./tool-result.ts";
+import { cutResult, failedResult, type ToolResult } from "../tool-result.ts";
 
 /** An MCP tool result as a model reads it. */
 export interface McpToolResult {

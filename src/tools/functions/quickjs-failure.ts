@@ -1,4 +1,4 @@
-import type { FunctionFailureKind } from "../platform.ts";
+import type { FunctionFailureKind } from "../../platform.ts";
 
 /**
  * The file name under which the operator's code is compiled, by which its lines are found in a

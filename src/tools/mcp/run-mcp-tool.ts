@@ -1,11 +1,11 @@
-import { isObject, parseJson } from "../openai/json.ts";
-import type { Platform } from "../platform.ts";
-import type { ResolvedTool } from "../store/resolved-key.ts";
-import { sealOf } from "../store/seal.ts";
+import { isObject, parseJson } from "../../openai/json.ts";
+import type { Platform } from "../../platform.ts";
+import type { ResolvedTool } from "../../store/resolved-key.ts";
+import { sealOf } from "../../store/seal.ts";
 import { callMcpTool, type McpTarget } from "./mcp-client.ts";
 import { toolResultOf } from "./mcp-result.ts";
-import type { ToolResult } from "./tool-result.ts";
-import type { ToolRun } from "./tool-type.ts";
+import type { ToolResult } from "../tool-result.ts";
+import type { ToolRun } from "../tool-type.ts";
 
 /** A sealed object of texts, opened. */
 async function opened(

@@ -2,8 +2,8 @@
  * Which addresses a remote MCP server may have, so that no tool, no redirect and no DNS answer
  * opens the operator's own network.
  */
-import { isLoopback } from "../config/loopback.ts";
-import type { Platform } from "../platform.ts";
+import { isLoopback } from "../../config/loopback.ts";
+import type { Platform } from "../../platform.ts";
 import {
   addressKind,
   addressOfHost,

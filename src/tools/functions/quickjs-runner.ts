@@ -1,5 +1,5 @@
 import { Scope, type QuickJSContext, type QuickJSHandle } from "quickjs-emscripten-core";
-import type { FunctionCall, FunctionOutcome } from "../platform.ts";
+import type { FunctionCall, FunctionOutcome } from "../../platform.ts";
 import {
   FILE_NAME,
   failureOf,
@@ -9,7 +9,7 @@ import {
 } from "./quickjs-failure.ts";
 import { isSpent, startQuickJs, type QuickJsInstance } from "./quickjs-instance.ts";
 import { MAX_JSON_CHARACTERS, PRELUDE } from "./quickjs-prelude.ts";
-import { messageOf } from "../openai/error-message.ts";
+import { messageOf } from "../../openai/error-message.ts";
 
 /** Longest implementation, in characters. */
 const MAX_IMPLEMENTATION_CHARACTERS = 262_144;

@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { isObject, parseJson } from "../openai/json.ts";
-import type { Platform, SidecarEndpoint } from "../platform.ts";
+import { isObject, parseJson } from "../../openai/json.ts";
+import type { Platform, SidecarEndpoint } from "../../platform.ts";
 import { identifyServer, type ServerDefinition } from "./server-command.ts";
 
 /** A server as the sidecar describes it. */

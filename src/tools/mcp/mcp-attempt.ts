@@ -1,4 +1,4 @@
-import { BusyFailure } from "./limit-calls.ts";
+import { BusyFailure } from "../limit-calls.ts";
 import { deniesEra, failureOf, wasNotReceived, type McpFailure } from "./mcp-failure.ts";
 import { forgetEra } from "./mcp-eras.ts";
 import { takeConnection, untilAborted, type Lease } from "./mcp-lease.ts";
@@ -8,9 +8,9 @@ import {
   ReadableFailure,
   type McpPlatform,
   type McpTarget,
-  type Place,
-} from "./mcp-place.ts";
-import type { EraVerdict, McpUpstream } from "./mcp-upstream.ts";
+  type McpEndpoint,
+} from "./mcp-target.ts";
+import type { EraVerdict, McpConnection } from "./mcp-connection.ts";
 
 /** One thing to do at an MCP server. */
 export interface Attempt<T> {
@@ -18,7 +18,7 @@ export interface Attempt<T> {
   /** Ends the whole attempt; its reason is thrown. */
   signal: AbortSignal;
   onToolsChanged: (() => void) | undefined;
-  work(upstream: McpUpstream): Promise<T>;
+  work(connection: McpConnection): Promise<T>;
 }
 
 /** What a first failure means for a second try: none, any, or only one in another era than this. */
@@ -57,30 +57,30 @@ async function once<T>(
   again: Again,
 ): Promise<{ result: T } | Failed> {
   const { target, signal, onToolsChanged, work } = attempt;
-  let place: Place | null = null;
+  let endpoint: McpEndpoint | null = null;
   let lease: Lease | null = null;
   try {
-    place = await untilAborted(locate(platform, target), signal);
-    lease = await takeConnection(platform, place, signal);
-    const { upstream } = lease;
-    if (upstream.era.kind === again) {
+    endpoint = await untilAborted(locate(platform, target), signal);
+    lease = await takeConnection(platform, endpoint, signal);
+    const { connection } = lease;
+    if (connection.era.kind === again) {
       await lease.end(null);
       return { error: null, again: "no" };
     }
     const unsubscribe =
-      onToolsChanged === undefined ? () => {} : upstream.onToolsChanged(onToolsChanged);
-    const result = await work(upstream).finally(unsubscribe);
+      onToolsChanged === undefined ? () => {} : connection.onToolsChanged(onToolsChanged);
+    const result = await work(connection).finally(unsubscribe);
     await lease.end(null);
     return { result };
   } catch (error) {
     await lease?.end(error);
-    if (place !== null && lease !== null && place.address.negotiates && deniesEra(error))
-      forgetEra(platform, place.address);
+    if (endpoint !== null && lease !== null && endpoint.address.negotiates && deniesEra(error))
+      forgetEra(platform, endpoint.address);
     return {
       error,
       again: againAfter(error, {
-        isRemote: place?.address.negotiates === true,
-        era: lease?.upstream.era.kind ?? null,
+        isRemote: endpoint?.address.negotiates === true,
+        era: lease?.connection.era.kind ?? null,
       }),
     };
   }

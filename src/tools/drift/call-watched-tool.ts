@@ -1,15 +1,15 @@
-import { memorySlot, type Memory } from "../memory.ts";
-import { messageOf } from "../openai/error-message.ts";
-import type { Platform, RequestScope } from "../platform.ts";
-import type { ResolvedTool } from "../store/resolved-key.ts";
-import { callTool, type ToolCall } from "./call-tool.ts";
+import { memorySlot, type Memory } from "../../memory.ts";
+import { messageOf } from "../../openai/error-message.ts";
+import type { Platform, RequestScope } from "../../platform.ts";
+import type { ResolvedTool } from "../../store/resolved-key.ts";
+import { callTool, type ToolCall } from "../call-tool.ts";
 import { checkMcpServer, spellTarget } from "./check-mcp-server.ts";
-import type { McpTarget } from "./mcp-client.ts";
-import { mcpTargetOf } from "./run-mcp-tool.ts";
-import { identifyServer, parseServerCommand } from "./server-command.ts";
-import { listSidecarServers } from "./sidecar-servers.ts";
-import type { ToolResult } from "./tool-result.ts";
-import { TOOL_TYPES } from "./tool-types.ts";
+import type { McpTarget } from "../mcp/mcp-client.ts";
+import { mcpTargetOf } from "../mcp/run-mcp-tool.ts";
+import { identifyServer, parseServerCommand } from "../mcp/server-command.ts";
+import { listSidecarServers } from "../mcp/sidecar-servers.ts";
+import type { ToolResult } from "../tool-result.ts";
+import { TOOL_TYPES } from "../tool-types.ts";
 
 /** A server in use is asked what it offers once a minute. */
 const EVERY_MS = 60_000;
@@ -24,7 +24,7 @@ type WatchScope = Pick<RequestScope, "platform" | "waitUntil" | "ending">;
 type WatchedCall = Omit<ToolCall, "onToolsChanged">;
 
 interface Checks {
-  /** When a tool was last checked, or its check begun, by {@link placeOf}. */
+  /** When a tool was last checked, or its check begun, by {@link identityOf}. */
   noted: Map<string, number>;
   /** Checks under way, by server. `isAskedAgain`: it has announced a change since. */
   running: Map<string, { startedAt: number; isAskedAgain: boolean }>;
@@ -41,7 +41,7 @@ const checks = memorySlot((): Checks => ({ noted: new Map(), running: new Map() 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A tool, as long as it stays at its server. */
-const placeOf = (
+const identityOf = (
   tool: Pick<ResolvedTool, "id" | "mcpServerCommand" | "mcpServerUrl" | "mcpToolName">,
 ) => JSON.stringify([tool.id, tool.mcpServerCommand, tool.mcpServerUrl, tool.mcpToolName]);
 
@@ -70,7 +70,7 @@ async function checkOnce(
     const check = { tool, owner, signal: ending, timeoutMs: LIMIT_MS, notedEveryMs: EVERY_MS };
     const { tools, isOfferChanged } = await checkMcpServer(platform, check);
     const { noted } = checks.of(platform.memory);
-    for (const one of tools) noted.set(placeOf(one), Date.now());
+    for (const one of tools) noted.set(identityOf(one), Date.now());
     if (isOfferChanged) watch.onOfferChanged(platform.memory);
   } catch (error) {
     platform.logger.debug("An MCP server could not be asked for its tools", {
@@ -94,7 +94,7 @@ async function checkServer(scope: WatchScope, watch: Watch, isAnnounced: boolean
   // One that should have ended long ago has died with its request, as workerd lets them.
   if (other !== undefined && Date.now() - other.startedAt < 2 * LIMIT_MS) {
     other.isAskedAgain ||= isAnnounced;
-    noted.delete(placeOf(watch.tool));
+    noted.delete(identityOf(watch.tool));
     return;
   }
   const own = { startedAt: Date.now(), isAskedAgain: false };
@@ -116,9 +116,9 @@ function watchServer(scope: WatchScope, watch: Watch, isAnnounced: boolean): voi
   const { platform } = scope;
   const { tool } = watch;
   const { noted } = checks.of(platform.memory);
-  const checkedAt = Math.max(noted.get(placeOf(tool)) ?? 0, tool.mcpCheckedAt?.getTime() ?? 0);
+  const checkedAt = Math.max(noted.get(identityOf(tool)) ?? 0, tool.mcpCheckedAt?.getTime() ?? 0);
   if (!isAnnounced && Date.now() - checkedAt < EVERY_MS) return;
-  noted.set(placeOf(tool), Date.now());
+  noted.set(identityOf(tool), Date.now());
   const check = async () => {
     if (!isAnnounced) await pause(LATER_MS);
     await checkServer(scope, watch, isAnnounced);

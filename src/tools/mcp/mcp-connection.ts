@@ -4,8 +4,8 @@
  */
 import { Client, type PriorDiscovery, type RequestOptions } from "@modelcontextprotocol/client";
 import * as z from "zod";
-import { isObject, type JsonObject } from "../openai/json.ts";
-import type { Logger, Platform } from "../platform.ts";
+import { isObject, type JsonObject } from "../../openai/json.ts";
+import type { Logger, Platform } from "../../platform.ts";
 import { CONNECTION_LOST, failureOf, HEADER_MISMATCH, McpFailure } from "./mcp-failure.ts";
 import { McpTransport, type McpAddress } from "./mcp-transport.ts";
 
@@ -25,7 +25,7 @@ interface McpRequestLimits {
 }
 
 /** A connected MCP server. Its requests throw {@link failureOf}'s errors. */
-export interface McpUpstream {
+export interface McpConnection {
   era: EraVerdict;
   /** One page of `tools/list` as the server wrote it. */
   listTools(cursor: string | null, limits: McpRequestLimits): Promise<JsonObject>;
@@ -67,11 +67,11 @@ const PROBE_LIMIT_MS = 10_000;
  * @param options `era` null: ask. `timeoutMs`: for each step of it
  * @throws what {@link failureOf} understands
  */
-export async function connectUpstream(
+export async function connectToServer(
   platform: Pick<Platform, "logger">,
   address: McpAddress,
   options: { signal: AbortSignal; timeoutMs: number; era: EraVerdict | null },
-): Promise<McpUpstream> {
+): Promise<McpConnection> {
   const { signal, timeoutMs, era } = options;
   const transport = new McpTransport(address);
   const client = new Client(
@@ -98,7 +98,7 @@ export async function connectUpstream(
   } finally {
     signal.removeEventListener("abort", abort);
   }
-  return upstreamOf(client, transport, platform.logger);
+  return connectionOf(client, transport, platform.logger);
 }
 
 /**
@@ -112,7 +112,7 @@ function report(logger: Logger, { message }: Error): void {
   });
 }
 
-function upstreamOf(client: Client, transport: McpTransport, logger: Logger): McpUpstream {
+function connectionOf(client: Client, transport: McpTransport, logger: Logger): McpConnection {
   const listeners = new Set<() => void>();
   const discover = client.getDiscoverResult();
   // Schemas whose `x-mcp-header` marks (2026-07-28) say which arguments have to be repeated in
@@ -122,7 +122,7 @@ function upstreamOf(client: Client, transport: McpTransport, logger: Logger): Mc
   client.setNotificationHandler("notifications/tools/list_changed", ListChanged, () => {
     for (const listener of listeners) listener();
   });
-  const listTools: McpUpstream["listTools"] = (cursor, limits) =>
+  const listTools: McpConnection["listTools"] = (cursor, limits) =>
     answered(() =>
       client.request(
         { method: "tools/list", params: cursor === null ? {} : { cursor } },

@@ -1,4 +1,4 @@
-import type { Platform } from "../platform.ts";
+import type { Platform } from "../../platform.ts";
 import { AddressRefused, checkServerUrl, type AddressRules } from "./address-policy.ts";
 
 /** As many as careful clients follow. */

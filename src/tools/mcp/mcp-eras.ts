@@ -2,11 +2,11 @@
  * Which protocol a remote MCP server speaks: asked once, then remembered, and asked again when it
  * proves wrong.
  */
-import { memorySlot } from "../memory.ts";
-import type { Platform } from "../platform.ts";
+import { memorySlot } from "../../memory.ts";
+import type { Platform } from "../../platform.ts";
 import { deniesEra, mayShakeHands } from "./mcp-failure.ts";
 import type { McpAddress } from "./mcp-transport.ts";
-import { connectUpstream, type EraVerdict, type McpUpstream } from "./mcp-upstream.ts";
+import { connectToServer, type EraVerdict, type McpConnection } from "./mcp-connection.ts";
 
 type Remembered = Map<string, { verdict: EraVerdict; foundAt: number }>;
 
@@ -27,9 +27,9 @@ export async function connectInEra(
   platform: Pick<Platform, "memory" | "logger">,
   address: McpAddress,
   limits: { signal: AbortSignal; timeoutMs: number },
-): Promise<McpUpstream> {
+): Promise<McpConnection> {
   if (!address.negotiates)
-    return connectUpstream(platform, address, { ...limits, era: { kind: "legacy" } });
+    return connectToServer(platform, address, { ...limits, era: { kind: "legacy" } });
   const known = remembered.of(platform.memory);
   const key = keyOf(address);
   const found = known.get(key);
@@ -37,21 +37,21 @@ export async function connectInEra(
     found?.verdict.kind === "legacy" && Date.now() - found.foundAt > LEGACY_KEPT_MS;
   if (found !== undefined && !isOutdated) {
     try {
-      return await connectUpstream(platform, address, { ...limits, era: found.verdict });
+      return await connectToServer(platform, address, { ...limits, era: found.verdict });
     } catch (error) {
       if (!deniesEra(error)) throw error;
     }
   }
   known.delete(key);
-  const upstream = await connectUpstream(platform, address, { ...limits, era: null }).catch(
+  const connection = await connectToServer(platform, address, { ...limits, era: null }).catch(
     (error: unknown) => {
       if (!mayShakeHands(error)) throw error;
-      return connectUpstream(platform, address, { ...limits, era: { kind: "legacy" } });
+      return connectToServer(platform, address, { ...limits, era: { kind: "legacy" } });
     },
   );
-  known.set(key, { verdict: upstream.era, foundAt: Date.now() });
+  known.set(key, { verdict: connection.era, foundAt: Date.now() });
   for (const [oldest] of known) if (known.size > MAX_REMEMBERED) known.delete(oldest);
-  return upstream;
+  return connection;
 }
 
 /** Has the server asked again by the next connection. */

@@ -1,10 +1,10 @@
-import { messageOf } from "../openai/error-message.ts";
-import type { Platform } from "../platform.ts";
-import type { ToolColumns } from "../store/tools.ts";
-import { checkServerUrl } from "./address-policy.ts";
+import { messageOf } from "../../openai/error-message.ts";
+import type { Platform } from "../../platform.ts";
+import type { ToolColumns } from "../../store/tools.ts";
+import { checkServerUrl } from "../addresses/address-policy.ts";
 import { runMcpTool } from "./run-mcp-tool.ts";
 import { parseServerCommand } from "./server-command.ts";
-import { refuseField, type ToolType } from "./tool-type.ts";
+import { refuseField, type ToolType } from "../tool-type.ts";
 
 /** A server that listens at a URL. */
 function checkUrl(config: Platform["config"], { mcpServerUrl, env, isActive }: ToolColumns): void {

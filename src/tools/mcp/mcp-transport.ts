@@ -3,8 +3,8 @@
  * cancellation is heard.
  */
 import { StreamableHTTPClientTransport, type JSONRPCMessage } from "@modelcontextprotocol/client";
-import { messageOf } from "../openai/error-message.ts";
-import { isObject, parseJson } from "../openai/json.ts";
+import { messageOf } from "../../openai/error-message.ts";
+import { isObject, parseJson } from "../../openai/json.ts";
 import { CONNECTION_LOST } from "./mcp-failure.ts";
 
 /** Where an MCP server listens, and by which way it is reached. */

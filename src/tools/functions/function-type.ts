@@ -1,7 +1,7 @@
-import type { Platform } from "../platform.ts";
-import type { ToolColumns } from "../store/tools.ts";
+import type { Platform } from "../../platform.ts";
+import type { ToolColumns } from "../../store/tools.ts";
 import { runFunction } from "./run-function.ts";
-import { refuseField, type ToolType } from "./tool-type.ts";
+import { refuseField, type ToolType } from "../tool-type.ts";
 
 async function checkFunction(
   { sandbox }: Pick<Platform, "sandbox">,

@@ -1,7 +1,7 @@
-import type { FunctionFailureKind, Platform } from "../platform.ts";
-import { parseJson } from "../openai/json.ts";
-import { cutResult, failedResult, type ToolResult } from "./tool-result.ts";
-import type { ToolRun } from "./tool-type.ts";
+import type { FunctionFailureKind, Platform } from "../../platform.ts";
+import { parseJson } from "../../openai/json.ts";
+import { cutResult, failedResult, type ToolResult } from "../tool-result.ts";
+import type { ToolRun } from "../tool-type.ts";
 
 const EXPLANATIONS: Record<FunctionFailureKind, (message: string) => string> = {
   error: (message) => message,

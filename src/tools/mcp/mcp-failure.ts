@@ -1,10 +1,10 @@
 /**
  * What can go wrong at an MCP server, in our own words: no error of the SDK leaves
- * `mcp-upstream.ts`.
+ * `mcp-connection.ts`.
  */
 import { ProtocolError, SdkError, SdkErrorCode, SdkHttpError } from "@modelcontextprotocol/client";
-import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
-import { AddressRefused } from "./address-policy.ts";
+import { isObject, parseJson, type JsonObject } from "../../openai/json.ts";
+import { AddressRefused } from "../addresses/address-policy.ts";
 
 /** Origin in the `data` of errors that `mcp-transport.ts` answers in the server's place. */
 export const CONNECTION_LOST = "mcp-connection";

@@ -2,15 +2,15 @@
  * Connections to MCP servers: kept for whoever comes next where the runtime allows it, one for each
  * call where it does not.
  */
-import { memorySlot } from "../memory.ts";
+import { memorySlot } from "../../memory.ts";
 import { connectInEra, keyOf } from "./mcp-eras.ts";
 import { isAnswer } from "./mcp-failure.ts";
-import type { McpPlatform, Place } from "./mcp-place.ts";
-import type { McpUpstream } from "./mcp-upstream.ts";
+import type { McpPlatform, McpEndpoint } from "./mcp-target.ts";
+import type { McpConnection } from "./mcp-connection.ts";
 
 /** A connection for the time of one call. */
 export interface Lease {
-  upstream: McpUpstream;
+  connection: McpConnection;
   /** Gives it back. @param error what the call failed with, null where it did not */
   end(error: unknown): Promise<void>;
 }
@@ -25,32 +25,36 @@ const MAX_SHARED = 200;
  * By what tells servers apart.
  * @internal for tests
  */
-export const mcpConnections = memorySlot(() => new Map<string, Promise<McpUpstream>>());
+export const mcpConnections = memorySlot(() => new Map<string, Promise<McpConnection>>());
 
 /** A connection to the server, a new one where none is at hand. */
 export function takeConnection(
   platform: McpPlatform,
-  place: Place,
+  endpoint: McpEndpoint,
   signal: AbortSignal,
 ): Promise<Lease> {
   return platform.connections === null
-    ? takeAlone(platform, place, signal)
-    : takeShared(platform, mcpConnections.of(platform.connections), { place, signal });
+    ? takeAlone(platform, endpoint, signal)
+    : takeShared(platform, mcpConnections.of(platform.connections), { endpoint, signal });
 }
 
-async function takeAlone(platform: McpPlatform, place: Place, signal: AbortSignal): Promise<Lease> {
-  const upstream = await connect(platform, place, signal);
-  return { upstream, end: () => upstream.close() };
+async function takeAlone(
+  platform: McpPlatform,
+  endpoint: McpEndpoint,
+  signal: AbortSignal,
+): Promise<Lease> {
+  const connection = await connect(platform, endpoint, signal);
+  return { connection, end: () => connection.close() };
 }
 
 async function takeShared(
   platform: McpPlatform,
-  shared: Map<string, Promise<McpUpstream>>,
-  { place, signal }: { place: Place; signal: AbortSignal },
+  shared: Map<string, Promise<McpConnection>>,
+  { endpoint, signal }: { endpoint: McpEndpoint; signal: AbortSignal },
 ): Promise<Lease> {
-  const key = keyOf(place.address);
+  const key = keyOf(endpoint.address);
   const connecting =
-    shared.get(key) ?? connect(platform, place, AbortSignal.timeout(CONNECT_LIMIT_MS));
+    shared.get(key) ?? connect(platform, endpoint, AbortSignal.timeout(CONNECT_LIMIT_MS));
   const forget = () => void (shared.get(key) === connecting && shared.delete(key));
   // Those used last are kept longest.
   forget();
@@ -60,16 +64,16 @@ async function takeShared(
   const end = async (error: unknown): Promise<void> => {
     if (error !== null && !signal.aborted && !isAnswer(error)) forget();
   };
-  return { upstream: await untilAborted(connecting, signal), end };
+  return { connection: await untilAborted(connecting, signal), end };
 }
 
 async function connect(
   platform: McpPlatform,
-  place: Place,
+  endpoint: McpEndpoint,
   signal: AbortSignal,
-): Promise<McpUpstream> {
-  await place.prepare(signal);
-  return connectInEra(platform, place.address, { signal, timeoutMs: CONNECT_LIMIT_MS });
+): Promise<McpConnection> {
+  await endpoint.prepare(signal);
+  return connectInEra(platform, endpoint.address, { signal, timeoutMs: CONNECT_LIMIT_MS });
 }
 
 /** The promise's outcome, or the signal's reason where that comes first. */

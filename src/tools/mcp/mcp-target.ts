@@ -1,8 +1,8 @@
-import type { Platform } from "../platform.ts";
-import type { AddressRules } from "./address-policy.ts";
+import type { Platform } from "../../platform.ts";
+import type { AddressRules } from "../addresses/address-policy.ts";
 import { messageIn } from "./mcp-failure.ts";
 import type { McpAddress } from "./mcp-transport.ts";
-import { safeFetch } from "./safe-fetch.ts";
+import { safeFetch } from "../addresses/safe-fetch.ts";
 import { identifyServer, labelServer, parseServerCommand } from "./server-command.ts";
 
 /**
@@ -22,7 +22,7 @@ export type McpPlatform = Pick<
 };
 
 /** Where a server is, and what has to be done before it is spoken to. */
-export interface Place {
+export interface McpEndpoint {
   address: McpAddress;
   /** Tells the sidecar what the server is, which it forgets when it restarts. */
   prepare(signal: AbortSignal): Promise<void>;
@@ -32,7 +32,7 @@ export interface Place {
 export class ReadableFailure extends Error {}
 
 /** @throws ReadableFailure where a command needs a sidecar that is not there */
-export async function locate(platform: McpPlatform, target: McpTarget): Promise<Place> {
+export async function locate(platform: McpPlatform, target: McpTarget): Promise<McpEndpoint> {
   if (target.kind === "url") {
     const { url, headers } = target;
     const fetch = safeFetch(platform, Object.keys(headers));
