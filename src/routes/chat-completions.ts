@@ -3,6 +3,7 @@ import { authenticate } from "../auth/authenticate.ts";
 import { checkLimits } from "../auth/check-limits.ts";
 import { checkModel } from "../auth/check-model.ts";
 import { readChatRequest } from "../openai/chat-request.ts";
+import { readJsonBody } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import { openTurn } from "../record/open-turn.ts";
 import { nameConversation } from "../store/name-conversation.ts";
@@ -30,7 +31,8 @@ export async function chatCompletions(
   const limits = openTurnLimits(scope, await checkLimits(scope, key));
   const body = await readBody(request, config.maxBodyBytes);
   const mustRead = key.tools.length > 0 || key.allowedModels !== null;
-  const chat = mustRead ? readChatRequest(await body.text()) : null;
+  const text = mustRead ? await body.text() : "";
+  const chat = mustRead ? readChatRequest(text, (await readJsonBody(text)) ?? null) : null;
   checkModel(key, chat?.model ?? null);
   const offer =
     chat === null ? null : resolveTools(key.tools, chat, request.headers.get("x-proxy-tools"));

@@ -3,7 +3,7 @@ import { authenticate, type AuthenticatedKey } from "../auth/authenticate.ts";
 import { checkLimits } from "../auth/check-limits.ts";
 import { checkModel } from "../auth/check-model.ts";
 import { ApiError } from "../openai/api-error.ts";
-import { isObject, parseJson } from "../openai/json.ts";
+import { isObject, readJsonBody } from "../openai/json.ts";
 import type { RequestScope, UpstreamRequest } from "../platform.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
@@ -82,6 +82,6 @@ async function modelOf(body: ReadBody, contentType: string): Promise<string | nu
     const model = form.get("model");
     return typeof model === "string" ? model : null;
   }
-  const json = parseJson(await body.text());
+  const json = await readJsonBody(await body.text());
   return isObject(json) && typeof json["model"] === "string" ? json["model"] : null;
 }
