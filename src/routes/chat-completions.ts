@@ -1,6 +1,7 @@
 import { checkModel } from "../auth/check-model.ts";
 import { chatDialect } from "../dialects/chat/chat-dialect.ts";
 import type { DialectRequest } from "../dialects/dialect.ts";
+import { readJsonBody } from "../openai/json.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
 import { resolveTools } from "../tools/resolve-tools.ts";
 import { openHistory, type ModelHistory } from "../turn/history.ts";
@@ -18,7 +19,7 @@ export const chatCompletions = inTurn(async (parts) => {
   await limits.check();
   const body = await readBody(request, config.maxBodyBytes);
   const mustRead = key.tools.length > 0 || key.allowedModels !== null;
-  const asked = mustRead ? chatDialect.readRequest(await body.text()) : null;
+  const asked = mustRead ? await readChat(await body.text()) : null;
   checkModel(key, asked?.model ?? null);
   await limits.take();
   const picked = request.headers.get("x-proxy-tools");
@@ -46,6 +47,11 @@ export const chatCompletions = inTurn(async (parts) => {
     isWatched,
   });
 });
+
+/** @throws ApiError 400 where the body is beyond a bound of what is read */
+async function readChat(text: string): Promise<DialectRequest | null> {
+  return chatDialect.readRequest(text, (await readJsonBody(text)) ?? null);
+}
 
 interface UntouchedChat {
   body: ReadBody;

@@ -1,7 +1,7 @@
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import { checkModel } from "../auth/check-model.ts";
 import { ApiError } from "../openai/api-error.ts";
-import { isObject, parseJson } from "../openai/json.ts";
+import { isObject, readJsonBody } from "../openai/json.ts";
 import type { RequestScope, UpstreamRequest } from "../platform.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
 import { relayTurn } from "../turn/relay-turn.ts";
@@ -61,6 +61,6 @@ async function modelOf(body: ReadBody, contentType: string): Promise<string | nu
     const model = form.get("model");
     return typeof model === "string" ? model : null;
   }
-  const json = parseJson(await body.text());
+  const json = await readJsonBody(await body.text());
   return isObject(json) && typeof json["model"] === "string" ? json["model"] : null;
 }
