@@ -1,7 +1,7 @@
 import type { Context } from "hono";
 import { authenticate } from "../auth/authenticate.ts";
 import { checkLimits } from "../auth/check-limits.ts";
-import { checkModel } from "../auth/check-model.ts";
+import { checkModels } from "../auth/check-model.ts";
 import { readChatRequest } from "../openai/chat-request.ts";
 import type { RequestScope } from "../platform.ts";
 import { openTurn } from "../record/open-turn.ts";
@@ -12,6 +12,7 @@ import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { watchesTools } from "./admin-session.ts";
 import { answerUntouched } from "./answer-untouched.ts";
 import { answerWithTools } from "./answer-with-tools.ts";
+import { judgedRequest } from "./judged-request.ts";
 import { openHistory } from "./model-history.ts";
 import { openTurnLimits } from "./turn-limits.ts";
 
@@ -29,9 +30,8 @@ export async function chatCompletions(
   const waitedMs = Date.now() - startedAt;
   const limits = openTurnLimits(scope, await checkLimits(scope, key));
   const body = await readBody(request, config.maxBodyBytes);
-  const mustRead = key.tools.length > 0 || key.allowedModels !== null;
-  const chat = mustRead ? readChatRequest(await body.text()) : null;
-  checkModel(key, chat?.model ?? null);
+  await checkModels(key, judgedRequest(request), body);
+  const chat = key.tools.length > 0 ? readChatRequest(await body.text()) : null;
   const offer =
     chat === null ? null : resolveTools(key.tools, chat, request.headers.get("x-proxy-tools"));
   const upstream = pickUpstream(config, key);

@@ -1,13 +1,12 @@
 import type { Context } from "hono";
 import { authenticate, type AuthenticatedKey } from "../auth/authenticate.ts";
 import { checkLimits } from "../auth/check-limits.ts";
-import { checkModel } from "../auth/check-model.ts";
-import { ApiError } from "../openai/api-error.ts";
-import { isObject, parseJson } from "../openai/json.ts";
+import { checkModels, mustReadBody } from "../auth/check-model.ts";
 import type { RequestScope, UpstreamRequest } from "../platform.ts";
-import { readBody, type ReadBody } from "../stream/read-body.ts";
+import { readBody } from "../stream/read-body.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
+import { judgedRequest } from "./judged-request.ts";
 import { writeResponse } from "./write-response.ts";
 
 /**
@@ -41,47 +40,21 @@ export async function passthrough(context: Context<{ Bindings: RequestScope }>):
 }
 
 async function passedBody(
-  scope: RequestScope,
+  { platform }: RequestScope,
   request: Request,
   key: AuthenticatedKey,
 ): Promise<UpstreamRequest["body"]> {
-  if (key.allowedModels !== null) return checkedBody(scope, request, key);
+  const judged = judgedRequest(request);
+  if (mustReadBody(key, judged)) {
+    const body =
+      request.body === null ? null : await readBody(request, platform.config.maxBodyBytes);
+    await checkModels(key, judged, body);
+    return body?.bytes ?? null;
+  }
+  await checkModels(key, judged, null);
   const length = request.headers.get("content-length");
   if (request.method === "GET" || request.method === "HEAD") return null;
   if (length !== null && Number(length) <= BUFFERED_BYTES)
     return length === "0" ? null : new Uint8Array(await request.arrayBuffer());
   return request.body;
-}
-
-/** Where the key may use some models only, the body has to be read to see which one it names. */
-async function checkedBody(
-  { platform }: RequestScope,
-  request: Request,
-  key: AuthenticatedKey,
-): Promise<UpstreamRequest["body"]> {
-  checkModel(key, new URL(request.url).searchParams.get("model"));
-  if (request.body === null) return null;
-  const body = await readBody(request, platform.config.maxBodyBytes);
-  checkModel(key, await modelOf(body, request.headers.get("content-type") ?? ""));
-  return body.bytes;
-}
-
-async function modelOf(body: ReadBody, contentType: string): Promise<string | null> {
-  if (contentType.toLowerCase().startsWith("multipart/form-data")) {
-    const form = await new Response(body.bytes, { headers: { "content-type": contentType } })
-      .formData()
-      .catch((error: unknown) => {
-        throw new ApiError(
-          "bad_request",
-          "The multipart body cannot be read, so the proxy cannot see which model it names.",
-          {
-            cause: error,
-          },
-        );
-      });
-    const model = form.get("model");
-    return typeof model === "string" ? model : null;
-  }
-  const json = parseJson(await body.text());
-  return isObject(json) && typeof json["model"] === "string" ? json["model"] : null;
 }

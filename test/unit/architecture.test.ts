@@ -43,7 +43,10 @@ const ROOMS: Record<string, Room> = {
   "src/openai": { imports: [] },
   "src/config.ts": { imports: ["src/record/price-overrides.ts"] },
   "src/platform.ts": { imports: [], types: ["src/config.ts", "src/record", "src/store"] },
-  "src/auth": { imports: ["src/openai", "src/platform.ts", "src/store"], types: ["src/config.ts"] },
+  "src/auth": {
+    imports: ["src/openai", "src/platform.ts", "src/store"],
+    types: ["src/config.ts", "src/stream"],
+  },
   "src/tools": { imports: ["src/openai", "src/platform.ts", "src/store"] },
   "src/upstream": { imports: ["src/openai", "src/platform.ts"], types: ["src/config.ts"] },
   "src/loop": { imports: ["src/openai", "src/stream"], types: ["src/platform.ts", "src/record"] },
