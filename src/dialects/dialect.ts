@@ -35,8 +35,8 @@ export interface CallResult {
 export interface CallProgress {
   id: string;
   name: string;
-  /** Its arguments as far as they came, from the first character on. */
-  text: string;
+  /** Its arguments as they came, from the first piece on. */
+  pieces: readonly string[];
   /** Whether id and name are final. Until then nobody knows whose call it is. */
   settled: boolean;
 }
