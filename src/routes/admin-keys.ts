@@ -73,6 +73,7 @@ const keyFields = {
     .min(0)
     .max(365 * DAY_SECONDS)
     .nullish(),
+  unpriced: z.enum(["allow", "refuse"], 'must be "allow" or "refuse"').optional(),
 };
 
 const newKeyBody = z.strictObject(keyFields);

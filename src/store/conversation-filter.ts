@@ -1,5 +1,6 @@
 import { and, arrayContains, eq, gte, lt, type SQL } from "drizzle-orm";
 import { conversations } from "../../drizzle/schema.ts";
+import type { ConversationRow } from "./conversation-row.ts";
 
 /** Which conversations are wanted; what is not given does not narrow. */
 export interface ConversationFilter {
@@ -44,10 +45,7 @@ export function conversationCondition(filter: ConversationFilter): SQL | undefin
  * Whether a row is one of those that {@link conversationCondition} finds. For filters without times
  * and text.
  */
-export function isWanted(
-  row: typeof conversations.$inferSelect,
-  filter: ConversationFilter,
-): boolean {
+export function isWanted(row: ConversationRow, filter: ConversationFilter): boolean {
   const { apiKeyId, model, status, tool, endpoint, minDurationMs } = filter;
   return (
     (apiKeyId === undefined || row.apiKeyId === apiKeyId) &&

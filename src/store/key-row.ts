@@ -34,6 +34,8 @@ export interface StoredKey {
    * `ANSWER_CACHE_SECONDS`.
    */
   answerCacheSeconds: number | null;
+  /** Whether requests are served whose price is not known. */
+  unpriced: "allow" | "refuse";
   /** Within a minute. */
   lastUsedAt: Date | null;
   /** Until when the key that a rotation replaced is accepted; null where none is. */
@@ -74,6 +76,7 @@ export const KEY_COLUMNS = {
   tokensPerMinute: apiKeys.tokensPerMinute,
   monthlyBudget: apiKeys.monthlyBudget,
   answerCacheSeconds: apiKeys.answerCacheSeconds,
+  unpriced: apiKeys.unpriced,
   lastUsedAt: apiKeys.lastUsedAt,
   previousExpiresAt: apiKeys.previousExpiresAt,
   createdAt: apiKeys.createdAt,

@@ -32,6 +32,7 @@ export interface KeyChanges {
   tokensPerMinute?: number | null | undefined;
   monthlyBudget?: number | null | undefined;
   answerCacheSeconds?: number | null | undefined;
+  unpriced?: "allow" | "refuse" | undefined;
   toolIds?: string[] | undefined;
 }
 

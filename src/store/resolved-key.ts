@@ -51,6 +51,8 @@ export interface ResolvedKey {
   monthlyBudget: number | null;
   /** How long `/mcp` may give an answer again, in seconds. Null: the server's setting. */
   answerCacheSeconds: number | null;
+  /** Whether requests are served whose price is not known. */
+  unpriced: "allow" | "refuse";
   lastUsedAt: Date | null;
   /** Where it was found by the secret that a rotation replaced: until when that is accepted. */
   replacedUntil: Date | null;

@@ -61,6 +61,7 @@ describe("an API key", () => {
       tokensPerMinute: null,
       monthlyBudget: null,
       answerCacheSeconds: null,
+      unpriced: "allow",
       lastUsedAt: null,
       previousExpiresAt: null,
       spend: { month: 0 },

@@ -11,7 +11,7 @@ import {
   isWanted,
   type ConversationFilter,
 } from "../../../src/store/conversation-filter.ts";
-import type { ConversationRow } from "../../../src/store/conversations.ts";
+import type { ConversationRow } from "../../../src/store/conversation-row.ts";
 import { createLiveConversations } from "../../../src/store/live-conversations.ts";
 import { startPostgres, type TestPostgres } from "../../helpers/postgres-server.ts";
 import { memoryLogger } from "./memory-logger.ts";
