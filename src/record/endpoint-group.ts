@@ -138,3 +138,60 @@ export function endpointGroup(path: string): string {
 
 /** Whether an endpoint's requests go on from one another, so that they make conversations. */
 export const hasConversations = (endpoint: string): boolean => CONVERSING.has(endpoint);
+
+/** Which paths a group has, as sources of regular expressions for the whole path. */
+interface EndpointPattern {
+  /** What they are like. */
+  like: string;
+  /** What they are not like besides; null: all that are like it are of the group. */
+  unlike: string | null;
+}
+
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+
+/** An id: not one of the words that may stand in its place. */
+function idSource(branch: Branch | undefined, resource: string): string {
+  const text = SLASHED.has(resource) ? ".+" : "[^/]+";
+  const words = [...(branch?.keys() ?? [])].filter((word) => word !== ID).map(escaped);
+  return words.length === 0 ? text : `(?!(${words.join("|")})(/|$))${text}`;
+}
+
+function sourceOf(group: string): string {
+  const [, version = "", ...segments] = group.split("/");
+  const [resource = ""] = segments;
+  let branch: Branch | undefined = ROOT;
+  const parts = [escaped(version)];
+  for (const segment of segments) {
+    parts.push(segment === ID ? idSource(branch, resource) : escaped(segment));
+    branch = branch?.get(segment);
+  }
+  return `/${parts.join("/")}`;
+}
+
+/** All paths below a branch, with what leads to it. */
+function below(branch: Branch, start: string): string[] {
+  return [...branch].flatMap(([name, next]) => [
+    `${start}/${name}`,
+    ...below(next, `${start}/${name}`),
+  ]);
+}
+
+/**
+ * How the paths of a group are found.
+ * @returns null where it is a path, and no group of several
+ */
+export function endpointPattern(group: string): EndpointPattern | null {
+  if (group.endsWith(`/${OTHER}`)) {
+    const start = group.slice(0, -OTHER.length - 1);
+    const [, , resource] = start.split("/");
+    // Of a resource that is known, what is none of its paths; elsewhere, what is no resource.
+    const known =
+      resource === undefined
+        ? [...ROOT.keys()].map((name) => `${escaped(`${start}/${name}`)}(/.*)?`)
+        : below(ROOT, "/v1")
+            .filter((path) => path === start || path.startsWith(`${start}/`))
+            .map(sourceOf);
+    return { like: `^${escaped(start)}/.*$`, unlike: `^(${known.join("|")})$` };
+  }
+  return group.includes(ID) ? { like: `^${sourceOf(group)}$`, unlike: null } : null;
+}

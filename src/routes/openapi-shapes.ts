@@ -3,6 +3,7 @@
  * them.
  */
 import { z } from "zod";
+import { KEY_ANSWER } from "./key-settings.ts";
 
 const time = z.string().meta({ format: "date-time" });
 const id = z.string().meta({ format: "uuid" });
@@ -25,23 +26,10 @@ const usage = {
 
 const key = z.object({
   id,
-  name: z.string(),
   keyPrefix: z.string(),
   keySuffix: z.string(),
-  isActive: z.boolean(),
-  toolIds: z.array(id),
-  expiresAt: time.nullable(),
   hasOpenaiApiKey: z.boolean(),
-  openaiBaseUrl: z.string().nullable(),
-  allowedModels: z.array(z.string()).nullable(),
-  toolMemory: z.boolean(),
-  toolMaxRounds: z.int().nullable(),
-  logContent: z.enum(["full", "metadata"]),
-  requestsPerMinute: z.int().nullable(),
-  tokensPerMinute: z.int().nullable(),
-  monthlyBudget: dollars.nullable(),
-  answerCacheSeconds: z.int().nullable(),
-  unpriced: z.enum(["allow", "refuse"]),
+  ...KEY_ANSWER,
   lastUsedAt: time.nullable(),
   previousExpiresAt: time.nullable(),
   spend: z.object({ month: dollars }),
