@@ -1,7 +1,7 @@
 import { createMcpHandler } from "@modelcontextprotocol/server";
 import { authenticate } from "../auth/authenticate.ts";
 import { ApiError } from "../openai/api-error.ts";
-import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
+import { isObject, readJsonBody, type JsonObject } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
 import { readBody } from "../stream/read-body.ts";
@@ -54,7 +54,7 @@ function proxyAsker({ scope, request, serveInside }: McpRequest): AskProxy {
  * @throws ApiError for a batch, which the eras since 2025-06-18 do not have
  */
 async function readMessage(request: Request, maxBytes: number): Promise<JsonObject | null> {
-  const message = parseJson(await (await readBody(request, maxBytes)).text());
+  const message = await readJsonBody(await (await readBody(request, maxBytes)).text());
   if (Array.isArray(message))
     throw new ApiError(
       "bad_request",

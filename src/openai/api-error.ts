@@ -20,6 +20,7 @@ const ERRORS = {
   forbidden_origin: { status: 403, type: "invalid_request_error", code: "forbidden_origin" },
   not_found: { status: 404, type: "invalid_request_error", code: "not_found" },
   method_not_allowed: { status: 405, type: "invalid_request_error", code: "method_not_allowed" },
+  request_timeout: { status: 408, type: "invalid_request_error", code: "request_timeout" },
   conflict: { status: 409, type: "invalid_request_error", code: "conflict" },
   body_too_large: { status: 413, type: "invalid_request_error", code: "body_too_large" },
   unsupported_encoding: {
@@ -27,6 +28,8 @@ const ERRORS = {
     type: "invalid_request_error",
     code: "unsupported_encoding",
   },
+  upgrade_required: { status: 426, type: "invalid_request_error", code: "upgrade_required" },
+  headers_too_large: { status: 431, type: "invalid_request_error", code: "headers_too_large" },
   too_many_requests: { status: 429, type: "requests", code: "rate_limit_exceeded" },
   too_many_tokens: { status: 429, type: "tokens", code: "rate_limit_exceeded" },
   insufficient_quota: { status: 429, type: "insufficient_quota", code: "insufficient_quota" },

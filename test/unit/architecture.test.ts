@@ -57,7 +57,7 @@ const ROOMS: Record<string, Room> = {
   },
   "src/auth": {
     imports: ["src/openai", "src/memory.ts", "src/platform.ts", "src/store"],
-    types: ["src/config"],
+    types: ["src/config", "src/stream"],
   },
   "src/limits": {
     imports: ["src/openai", "src/memory.ts", "src/record", "src/store"],
