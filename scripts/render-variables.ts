@@ -74,7 +74,7 @@ const DEV_VARS_HEADER =
 
 /** Whether the Worker reads a variable. */
 export const isForWorkers = ({ runtimes }: Variable) =>
-  runtimes === undefined || runtimes.includes("workers");
+  runtimes === undefined || runtimes.includes("workerd");
 
 const SIDECAR_HEADING =
   "The sidecar's own, with a sidecar that the server starts itself and with `docker compose`.";

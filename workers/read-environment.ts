@@ -25,7 +25,7 @@ async function text(binding: WorkerEnvironment[string]): Promise<string | undefi
 export async function readWorkerConfig(env: WorkerEnvironment, host: string): Promise<Config> {
   const environment: Record<string, string | undefined> = {};
   for (const { name, runtimes } of Object.values<Variable>(VARIABLES))
-    if (runtimes?.includes("workers") ?? true) environment[name] = await text(env[name]);
+    if (runtimes?.includes("workerd") ?? true) environment[name] = await text(env[name]);
   if (env.HYPERDRIVE !== undefined) environment["DATABASE_URL"] = env.HYPERDRIVE.connectionString;
   return readConfig(environment, { host });
 }

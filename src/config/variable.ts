@@ -1,7 +1,7 @@
 /** What a variable of the environment is, and how any table of them is read. Imports nothing. */
 
-/** Where a variable is read: by the Node server, by the Worker, or by both. */
-export type Runtime = "node" | "workers";
+/** Where a variable is read: by the Node server or by the Worker. */
+export type Runtime = "node" | "workerd";
 
 /** Says what is wrong with a value: the end of a sentence that begins with the variable's name. */
 type Fail = (fault: string) => void;
@@ -12,6 +12,8 @@ export interface Kind<Value> {
   accepts: string;
   /** Reads a text that is not empty. What it returns after `fail` is not looked at. */
   read(text: string, fail: Fail): Value;
+  /** What the operator's page shows of a value that is no text or number, or holds a secret. */
+  show?(value: Value): string;
 }
 
 /** One variable: all that configuration, documents and examples say of it comes from here. */
@@ -100,7 +102,14 @@ export function url(protocols: readonly string[]): Kind<string> {
         fail(`is not a URL that starts with ${starts.join(" or ")}`);
       return given.replace(/\/+$/, "");
     },
+    show: withoutCredentials,
   };
+}
+
+/** An address without what may be a secret in it. */
+function withoutCredentials(address: string): string {
+  const { protocol, host, pathname } = new URL(address);
+  return `${protocol}//${host}${pathname.replace(/\/$/, "")}`;
 }
 
 /** How much is logged. */
@@ -117,6 +126,7 @@ export function listOf(
       const texts = given.split(",").map((part) => part.trim().toLowerCase());
       return texts.filter((part) => part !== "").map((part) => readOne(part, fail));
     },
+    show: (texts) => texts.join(","),
   };
 }
 

@@ -12,6 +12,7 @@ import { settleChange, settledChanges } from "../tools/drift/tool-drift.ts";
 import { adminWrite } from "./admin-audit.ts";
 import { expectJson, idOf, jsonOf, notFound } from "./admin-input.ts";
 import { showTool } from "./show-tool.ts";
+import { TOOL_TYPES } from "../tools/tool-types.ts";
 
 const TOOL = "tool";
 /** A first `npx` or `uvx` downloads its package. */
@@ -39,7 +40,7 @@ export function adminToolChanges(): Hono<{ Bindings: RequestScope }> {
     const { platform, clientGone } = context.env;
     const tool = await findTool(platform.database, idOf(context.req.param("id"), TOOL));
     if (tool === null) throw notFound(TOOL);
-    if (tool.type !== "mcp")
+    if (!TOOL_TYPES[tool.type].isAtServer)
       throw new ApiError(
         "bad_request",
         "This tool is a function: it has no MCP server that could change it.",

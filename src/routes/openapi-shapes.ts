@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { KEY_ANSWER } from "./key-settings.ts";
+import { TOOL_TYPE_NAMES } from "../tools/tool-types.ts";
 
 const time = z.string().meta({ format: "date-time" });
 const id = z.string().meta({ format: "uuid" });
@@ -47,7 +48,7 @@ const tool = z.object({
   id,
   name: z.string(),
   description: z.string(),
-  type: z.enum(["function", "mcp"]),
+  type: z.enum(TOOL_TYPE_NAMES),
   parameters: jsonSchema,
   implementation: z.string().nullable(),
   mcpServerCommand: z.string().nullable(),
@@ -146,7 +147,7 @@ const toolExecution = z.object({
   turnId: id,
   toolId: id,
   toolName: z.string(),
-  type: z.enum(["function", "mcp"]),
+  type: z.enum(TOOL_TYPE_NAMES),
   toolCallId: z.string(),
   round: z.int(),
   arguments: z.union([z.record(z.string(), z.unknown()), z.string()]),

@@ -99,6 +99,7 @@ const ROOMS: Record<string, Room> = {
   },
   "src/routes": {
     imports: [
+      "src/config",
       "src/openai",
       "src/platform.ts",
       "src/memory.ts",
@@ -113,7 +114,6 @@ const ROOMS: Record<string, Room> = {
       "src/record",
       "src/store",
     ],
-    types: ["src/config"],
   },
   "src/app.ts": { imports: ["src/openai", "src/routes"], types: ["src/platform.ts"] },
   "src/node": {

@@ -14,6 +14,7 @@ import {
 } from "../../scripts/render-variables.ts";
 import { isLoopback } from "../../src/config/loopback.ts";
 import { ConfigError, readConfig, type Environment } from "../../src/config/read-config.ts";
+import { showConfig } from "../../src/config/show-config.ts";
 import type { Variable } from "../../src/config/variable.ts";
 import { withFiles } from "../../src/config/variable.ts";
 import { VARIABLES } from "../../src/config/variables.ts";
@@ -128,6 +129,36 @@ describe("the configuration", () => {
       PRICES: "/prices",
     });
     expect(faults).toEqual(["OPENAI_API_KEY_FILE names a file that cannot be read: no such file"]);
+  });
+});
+
+describe("what the operator is shown of the configuration", () => {
+  const config = readConfig({
+    OPENAI_BASE_URL: "https://user:secret@upstream.example/v1/?token=secret",
+    OPENAI_API_KEY: "secret",
+    MCP_ALLOWED_HOSTS: "a.example,b.example",
+    PRICES: '{"models":{}}',
+  });
+
+  it("is every variable that this runtime reads, but for secrets and files", () => {
+    const shown = showConfig(config, "node");
+    expect(shown).toMatchObject({
+      OPENAI_BASE_URL: "https://upstream.example/v1",
+      MCP_ALLOWED_HOSTS: "a.example,b.example",
+      MCP_ALLOWED_PRIVATE_HOSTS: null,
+      MCP_SIDECAR_URL: null,
+      PORT: 3000,
+      LOG_RETENTION_DAYS: null,
+    });
+    expect(JSON.stringify(shown)).not.toMatch(/secret|PRICES|JWT|PASSWORD/);
+    const missing = rows.filter((row) => !mayBeFile(row) && !row.name.startsWith("DATABASE_"));
+    expect(Object.keys(shown)).toEqual(namesOf(missing));
+  });
+
+  it("has nothing on workerd of what only Node reads", () => {
+    const shown = showConfig(config, "workerd");
+    expect(Object.keys(shown)).not.toContain("PORT");
+    expect(shown).toHaveProperty("MODEL");
   });
 });
 
