@@ -93,3 +93,13 @@ it("a query is asked of upstream as it is spelled, to the byte", async () => {
   expect((await rawRequest({ target: `/v1/files${query}`, headers }, url)).status).toBe(200);
   expect(upstream.requests.map(({ url }) => url)).toEqual([`/v1/files${query}`]);
 });
+
+it("a WebSocket among other protocols is refused with 426 too", async () => {
+  const { url, upstream, headers } = await ownKey();
+  const upgrade = { upgrade: "h2c, websocket", connection: "keep-alive, Upgrade" };
+  const request = { target: "/v1/responses", headers: { ...headers, ...upgrade } };
+  const answer = await rawRequest(request, url);
+  expect(answer.status, answer.body).toBe(426);
+  expectRefusal(answer, 426, "upgrade_required");
+  expect(upstream.requests).toEqual([]);
+});
