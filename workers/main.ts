@@ -31,11 +31,14 @@ async function configOf(env: WorkerEnvironment, host: string): Promise<CompleteC
 function renderConfigError(error: unknown): Response {
   if (!(error instanceof ConfigError)) throw error;
   console.error(error.message);
-  const { status, body } = new ApiError(
+  const { status, body, headers } = new ApiError(
     "not_configured",
     "The proxy is not configured. Its operator finds the reason in the Worker's log.",
   );
-  return Response.json(body, { status });
+  return Response.json(body, {
+    status,
+    headers: { ...headers, "x-proxy-request-id": uuidv7() },
+  });
 }
 
 /**
