@@ -1,10 +1,13 @@
 import { messageOf } from "../openai/error-message.ts";
+import { addUsage, type Usage } from "../openai/usage.ts";
 import type { PriceOverrides } from "../record/price-overrides.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
+import { priceRounds } from "../record/price-rounds.ts";
 import { readTurn, type ReadTurn } from "../record/turn-rows.ts";
 import { withoutContent } from "../record/without-content.ts";
+import { estimateUsage } from "./estimate-usage.ts";
 import { requestedModel } from "./reported-rounds.ts";
-import { usedRounds } from "./turn-use.ts";
+import { isReported, usedRounds } from "./turn-use.ts";
 
 /** A record, and what was read of it. */
 interface TurnToWrite {
@@ -43,13 +46,44 @@ export async function readFigures(
   return { record: figures, read: { ...read, rounds, tokensEstimated } };
 }
 
+/**
+ * Fills in what nobody counted: not upstream, and not the tokenizer, which reads chats alone. What
+ * the budget was taken from when it happened must be on record too, or reading that gives it back.
+ */
+async function withEstimates(
+  record: TurnRecord,
+  read: ReadTurn,
+  prices: PriceOverrides,
+): Promise<ReadTurn> {
+  const estimates = read.rounds.map((round) =>
+    isReported(round.usage) ? null : estimateUsage(record, round),
+  );
+  if (estimates.every((usage) => usage === null)) return read;
+  const call = {
+    model: read.model,
+    upstream: record.upstream ?? null,
+    at: new Date(record.startedAt),
+  };
+  const counted = read.rounds.map((round, index) => {
+    const usage = estimates[index] ?? null;
+    return usage === null ? round : { ...round, usage, tokensEstimated: true };
+  });
+  const priced = await priceRounds(counted, call, prices);
+  const rounds = priced.map((round, index) =>
+    estimates[index] === null ? (read.rounds[index] ?? round) : round,
+  );
+  const usage = rounds.reduce<Usage | null>((sum, round) => addUsage(sum, round.usage), null);
+  return { ...read, rounds, usage, tokensEstimated: true };
+}
+
 /** Reads a turn, or, where that fails for what it holds, its figures. Says why then. */
 export async function readAnyTurn(
   record: TurnRecord,
   prices: PriceOverrides,
 ): Promise<TurnToWrite & { fault: string | null }> {
   try {
-    return { record, read: await readTurn(record, prices), fault: null };
+    const read = await readTurn(record, prices);
+    return { record, read: await withEstimates(record, read, prices), fault: null };
   } catch (error) {
     const fault = `The record cannot be read: ${messageOf(error)}`;
     return { ...(await readFigures(record, fault, prices)), fault };

@@ -1,7 +1,7 @@
 /** No request is so odd that it costs nothing. */
 import { expect, it } from "vitest";
 import { proxy } from "../helpers/proxy.ts";
-import { completion, startUpstream, type Answer } from "../helpers/upstream.ts";
+import { completion, json, startUpstream, type Answer } from "../helpers/upstream.ts";
 
 const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
 const usage = { prompt_tokens: 10, completion_tokens: 10, total_tokens: 20, cost: 2 };
@@ -57,9 +57,9 @@ const ODD: [string, string, Answer][] = [
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** What becomes of one request, asked several times by a key that may spend $1, where each costs $2. */
-async function fateOf(body: string, answer: Answer) {
+async function fateOf(body: string, answer: Answer, monthlyBudget = 1) {
   const upstream = await startUpstream(answer);
-  const { id, key } = await proxy.createKey({ openaiBaseUrl: upstream.url, monthlyBudget: 1 });
+  const { id, key } = await proxy.createKey({ openaiBaseUrl: upstream.url, monthlyBudget });
   const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
   const ask = async () => {
     const url = `${proxy.url}/v1/chat/completions`;
@@ -90,4 +90,29 @@ it("every request, however odd, is on record, and takes from the budget once", a
   );
   const right = { statuses: [200, 429, 429, 429, 429], onRecord: "completed", spent: 2, asked: 1 };
   expect(Object.fromEntries(fates)).toEqual(Object.fromEntries(ODD.map(([what]) => [what, right])));
+});
+
+/** Answers that do not say what they cost. */
+const UNCOUNTED: [string, Answer][] = [
+  ["of zeros", completion({ content: "hello" }, { usage: { total_tokens: 0 } })],
+  ["without usage", completion({ content: "hello" }, { usage: undefined })],
+  ["without choices", json({ choices: [] })],
+  ["without anything", json({})],
+  ["that is no JSON", (_request, response) => void response.writeHead(200).end("hello")],
+];
+
+it("an answer that does not say what it cost takes from the budget, and reading gives nothing back", async () => {
+  const body = JSON.stringify({
+    model: "gpt-4.1-mini",
+    messages: [{ role: "user", content: "word ".repeat(1000) }],
+  });
+  const fates = await Promise.all(
+    UNCOUNTED.map(async ([what, answer]) => [what, await fateOf(body, answer, 0.0001)] as const),
+  );
+  for (const [what, { statuses, spent }] of fates) {
+    expect(statuses, what).toEqual([200, 429, 429, 429, 429]);
+    // 1,000 words and a few tokens around them, at $0.40 for a million.
+    expect(spent, what).toBeGreaterThan(0.0003);
+    expect(spent, what).toBeLessThan(0.001);
+  }
 });
