@@ -16,6 +16,7 @@ const ERRORS = {
   },
   wrong_password: { status: 401, type: "invalid_request_error", code: "wrong_password" },
   model_not_allowed: { status: 403, type: "invalid_request_error", code: "model_not_allowed" },
+  model_not_priced: { status: 403, type: "invalid_request_error", code: "model_not_priced" },
   forbidden_origin: { status: 403, type: "invalid_request_error", code: "forbidden_origin" },
   not_found: { status: 404, type: "invalid_request_error", code: "not_found" },
   method_not_allowed: { status: 405, type: "invalid_request_error", code: "method_not_allowed" },

@@ -8,7 +8,9 @@ const WHOLE_FIELDS = new Set(["role", "id", "type"]);
  * says nothing.
  */
 export function mergeField(target: JsonObject, field: string, value: unknown): void {
-  const before = target[field];
+  // A foreign name must never reach a prototype, which all other objects share.
+  if (field === "__proto__") return;
+  const before = Object.hasOwn(target, field) ? target[field] : undefined;
   if (typeof value === "string" && typeof before === "string" && !WHOLE_FIELDS.has(field))
     target[field] = before + value;
   else if (Array.isArray(value) && Array.isArray(before))

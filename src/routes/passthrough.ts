@@ -1,14 +1,12 @@
-import type { Context } from "hono";
-import { authenticate, type AuthenticatedKey } from "../auth/authenticate.ts";
-import { checkLimits } from "../auth/check-limits.ts";
+import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import { checkModel } from "../auth/check-model.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { isObject, parseJson } from "../openai/json.ts";
 import type { RequestScope, UpstreamRequest } from "../platform.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
-import { callUpstream } from "../upstream/call-upstream.ts";
+import { relayTurn } from "../turn/relay-turn.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
-import { writeResponse } from "./write-response.ts";
+import { inTurn } from "./in-turn.ts";
 
 /**
  * Bodies up to this size are sent as bytes, which costs less; larger ones, and those of unknown
@@ -16,29 +14,16 @@ import { writeResponse } from "./write-response.ts";
  */
 const BUFFERED_BYTES = 64 * 1024;
 
-/**
- * Every `/v1` path that has no stage of its own: any method, any body, through and back untouched.
- */
-export async function passthrough(context: Context<{ Bindings: RequestScope }>): Promise<Response> {
-  const [scope, request] = [context.env, context.req.raw];
-  const key = await authenticate(scope, request.headers);
-  await checkLimits(scope, key);
-  const upstream = pickUpstream(scope.platform.config, key);
+/** Every `/v1` path that has no stage of its own: any method, any body, through and back untouched. */
+export const passthrough = inTurn(async (parts) => {
+  const { scope, request, key, limits, turn } = parts;
+  await limits.check();
   const body = await passedBody(scope, request, key);
-  const untilAnswered = new AbortController();
-  const cancel = () => untilAnswered.abort();
-  scope.clientGone.addEventListener("abort", cancel);
-  const response = await callUpstream(scope.platform, {
-    upstream,
-    request,
-    body,
-    signal: untilAnswered.signal,
-  });
-  // From here on a client that leaves cancels the body that it was reading, which ends quietly
-  // where a signal would not.
-  scope.clientGone.removeEventListener("abort", cancel);
-  return writeResponse(scope, response);
-}
+  await limits.take();
+  const upstream = pickUpstream(scope.platform.config, key);
+  if (body instanceof Uint8Array) turn.requested({ text: new TextDecoder().decode(body) });
+  return relayTurn({ ...parts, upstream, body, headers: {}, keepsText: true, places: () => [] });
+});
 
 async function passedBody(
   scope: RequestScope,
@@ -71,13 +56,7 @@ async function modelOf(body: ReadBody, contentType: string): Promise<string | nu
     const form = await new Response(body.bytes, { headers: { "content-type": contentType } })
       .formData()
       .catch((error: unknown) => {
-        throw new ApiError(
-          "bad_request",
-          "The multipart body cannot be read, so the proxy cannot see which model it names.",
-          {
-            cause: error,
-          },
-        );
+        throw new ApiError("bad_request", "The multipart body cannot be read.", { cause: error });
       });
     const model = form.get("model");
     return typeof model === "string" ? model : null;

@@ -5,12 +5,16 @@
  *
  * Product and test share one clock: `vi.useFakeTimers({ toFake: ["Date"] })` lets a minute pass.
  */
+import { systemClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config.ts";
+import { noteTurnsWritten } from "../../src/limits/memory-limits.ts";
+import { Memory } from "../../src/memory.ts";
 import { createFunctionSandbox } from "../../src/node/function-sandbox.ts";
 import { createGuardedFetch } from "../../src/node/guarded-fetch.ts";
 import { createSendUpstream } from "../../src/node/send-upstream.ts";
 import { startServer } from "../../src/node/serve.ts";
-import type { Memory, Platform } from "../../src/platform.ts";
+import { createOnce, createTurnstile } from "../../src/node/wait-for-one-another.ts";
+import type { Platform } from "../../src/platform.ts";
 import { readTurn } from "../../src/record/turn-rows.ts";
 import { describeError } from "../../src/store/describe-error.ts";
 import { writeTurns } from "../../src/store/write-turns.ts";
@@ -28,20 +32,11 @@ export interface InProcessProxy {
   lines: string[];
 }
 
-function createMemory(): Memory {
-  const things = new Map<string, unknown>();
-  return {
-    get: <T>(name: string, create: () => T): T => {
-      if (!things.has(name)) things.set(name, create());
-      return things.get(name) as T;
-    },
-  };
-}
-
 async function createPlatform(): Promise<Pick<InProcessProxy, "platform" | "lines">> {
   const logger = memoryLogger();
   const config = readConfig({ ...SETTINGS, HOST: "127.0.0.1", PORT: "0" });
   const database = await openMemoryDatabase(logger);
+  const memory = new Memory();
   const platform: Platform = {
     config,
     runtime: { name: "node", version: process.versions.node },
@@ -52,17 +47,22 @@ async function createPlatform(): Promise<Pick<InProcessProxy, "platform" | "line
     fetchGuarded: createGuardedFetch(config).fetch,
     sandbox: createFunctionSandbox({ threads: 1 }),
     sidecar: async () => null,
-    sharesConnections: true,
+    clock: systemClock,
+    once: createOnce(),
+    turnstile: createTurnstile,
+    connections: memory,
+    noticesLeavingMs: null,
     maxUnreadBytes: 64 * 1024,
     keepRecord: async (record) => {
       try {
         await writeTurns(database, [{ record, read: await readTurn(record, config.prices) }]);
+        noteTurnsWritten(memory, [record.id]);
       } catch (error) {
         logger.error("A record could not be written", { error: describeError(error) });
       }
     },
     partHealth: async () => ({ sidecar: { status: "unconfigured" }, records: { status: "ok" } }),
-    memory: createMemory(),
+    memory,
   };
   return { platform, lines: logger.lines };
 }

@@ -42,7 +42,7 @@ it("mixes no lines, however many are long, and closes a segment after its last l
   const lines = Array.from({ length: 30 }, (_, index) =>
     line(`${index} `, (index % 3 === 0 ? 900 : 20) * KB),
   );
-  const kept = Promise.all(lines.map((text) => spool.append(text)));
+  const kept = Promise.all(lines.map(async (text) => spool.append(text)));
   spool.close();
   await kept;
   const read = seen.closed.flatMap((path) => linesOf(path).filter((text) => text !== ""));
