@@ -79,6 +79,8 @@ export default defineConfig(({ mode }) => {
       reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
       maxWorkers: 2,
       setupFiles: [SETUP],
+      // What is waited for comes, however busy the machine is; one second would be a race.
+      expect: { poll: { timeout: 15_000, interval: 50 } },
       coverage: { provider: "v8", include: ["src/**", "workers/**", "mcp-sidecar/**"] },
       projects: projects.filter(({ test }) => (test?.include ?? []).length > 0),
     },
