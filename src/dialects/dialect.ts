@@ -35,8 +35,8 @@ export interface CallResult {
 export interface CallProgress {
   id: string;
   name: string;
-  /** Its arguments as far as they came, from the first character on. */
-  text: string;
+  /** Its arguments as they came, from the first piece on. */
+  pieces: readonly string[];
   /** Whether id and name are final. Until then nobody knows whose call it is. */
   settled: boolean;
 }
@@ -229,8 +229,11 @@ export interface Dialect {
   streamHeaders: Record<string, string>;
   /** A comment that keeps a quiet stream open; it stands between two events. */
   keepAlive: Uint8Array;
-  /** A request, or null where it is none: upstream will say what is wrong with it. */
-  readRequest(text: string): DialectRequest | null;
+  /**
+   * A request, or null where it is none: upstream will say what is wrong with it.
+   * @param body the parsed text, where it was parsed before; null where it is no JSON
+   */
+  readRequest(text: string, body?: unknown): DialectRequest | null;
   /** Whether JSON is an answer of this dialect. */
   isAnswer(json: JsonObject): boolean;
   /** A tool's definition as JSON text, always spelled the same: upstream's cache lives on it. */

@@ -64,9 +64,9 @@ export function toolName(tool: JsonObject): string | undefined {
 /**
  * Reads a request body, or null where it is not a JSON object: upstream will say what is wrong with
  * it.
+ * @param body the parsed text, where it was parsed before; null where it is no JSON
  */
-export function readChatRequest(text: string): ChatRequest | null {
-  const body = parseJson(text);
+export function readChatRequest(text: string, body = parseJson(text)): ChatRequest | null {
   if (!isObject(body)) return null;
   const format = isObject(body["response_format"]) ? body["response_format"]["type"] : undefined;
   const streamOptions = isObject(body["stream_options"]) ? body["stream_options"] : {};

@@ -1,6 +1,8 @@
-import { checkModel } from "../auth/check-model.ts";
+import { checkModels } from "../auth/check-model.ts";
 import { chatDialect } from "../dialects/chat/chat-dialect.ts";
 import type { DialectRequest } from "../dialects/dialect.ts";
+import { checkPriced } from "../limits/check-priced.ts";
+import { readJsonBody } from "../openai/json.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
 import { resolveTools } from "../tools/resolve-tools.ts";
 import { openHistory, type ModelHistory } from "../turn/history.ts";
@@ -9,6 +11,7 @@ import { relayTurn } from "../turn/relay-turn.ts";
 import { runTurn } from "../turn/run-turn.ts";
 import { pickUpstream, type Upstream } from "../upstream/pick-upstream.ts";
 import { watchesTools } from "./admin-session.ts";
+import { judgedRequest } from "./judged-request.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
 
 /** `POST /v1/chat/completions`: with the key's tools where it has some, untouched where it has none. */
@@ -17,16 +20,16 @@ export const chatCompletions = inTurn(async (parts) => {
   const { config } = scope.platform;
   await limits.check();
   const body = await readBody(request, config.maxBodyBytes);
-  const mustRead = key.tools.length > 0 || key.allowedModels !== null;
-  const asked = mustRead ? chatDialect.readRequest(await body.text()) : null;
-  checkModel(key, asked?.model ?? null);
+  const { all } = await checkModels(key, judgedRequest(request), body);
+  const upstream = pickUpstream(config, key);
+  for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
+  const asked = key.tools.length > 0 ? await readChat(await body.text()) : null;
   await limits.take();
   const picked = request.headers.get("x-proxy-tools");
   const offer = asked === null ? null : resolveTools(key.tools, asked, picked);
-  const upstream = pickUpstream(config, key);
   const isWatched = await watchesTools(context);
   const history =
-    asked === null || key.tools.length === 0
+    asked === null
       ? null
       : await openHistory({ ...parts, request: asked, upstream: upstream.baseUrl, waitedMs });
   if (asked === null || offer === null || history === null)
@@ -46,6 +49,11 @@ export const chatCompletions = inTurn(async (parts) => {
     isWatched,
   });
 });
+
+/** @throws ApiError 400 where the body is beyond a bound of what is read */
+async function readChat(text: string): Promise<DialectRequest | null> {
+  return chatDialect.readRequest(text, (await readJsonBody(text)) ?? null);
+}
 
 interface UntouchedChat {
   body: ReadBody;

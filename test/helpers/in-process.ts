@@ -6,7 +6,7 @@
  * Each part can be another: `startInProcess({ clock })`, or a member of `here.inProcess.platform`.
  */
 import { systemClock, type Clock } from "../../src/clock.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/read-config.ts";
 import { noteTurnsWritten } from "../../src/limits/memory-limits.ts";
 import { Memory } from "../../src/memory.ts";
 import { createFunctionSandbox } from "../../src/node/function-sandbox.ts";

@@ -118,8 +118,8 @@ export const chatDialect: Dialect = {
     "cache-control": "no-cache",
   },
   keepAlive: KEEP_ALIVE,
-  readRequest: (text) => {
-    const request = readChatRequest(text);
+  readRequest: (text, body) => {
+    const request = readChatRequest(text, body);
     return request === null ? null : new ChatDialectRequest(request);
   },
   isAnswer: isCompletion,

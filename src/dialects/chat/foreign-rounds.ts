@@ -15,11 +15,13 @@ interface Collected {
 /** The fields of chat completions for texts. */
 const FIELDS = { content: "content", refusal: "refusal", reasoning: "reasoning_content" } as const;
 
-const trackedCall = ({ id, name, text, settled }: CallProgress): TrackedCall => ({
+/** As the forwarder of calls knows one: by its pieces. */
+const trackedCall = ({ id, name, pieces, settled }: CallProgress): TrackedCall => ({
   id,
   type: "function",
   name,
-  text,
+  text: "",
+  pieces: [...pieces],
   others: [],
   settled,
 });

@@ -4,7 +4,7 @@ import { spellCall, type TrackedCall } from "../../openai/track-calls.ts";
 /** How much of a call the client has. */
 interface Shown {
   index: number;
-  textLength: number;
+  pieceCount: number;
   otherCount: number;
 }
 
@@ -20,15 +20,15 @@ export function createCallForwarder(
 
   const unseenPart = (call: TrackedCall): JsonObject | null => {
     const before = shown.get(call);
-    const { index, textLength, otherCount } = before ?? {
+    const { index, pieceCount, otherCount } = before ?? {
       index: shown.size,
-      textLength: 0,
+      pieceCount: 0,
       otherCount: 0,
     };
-    const text = call.text.slice(textLength);
+    const text = call.pieces.slice(pieceCount).join("");
     const others = call.others.slice(otherCount);
     if (before !== undefined && text === "" && others.length === 0) return null;
-    shown.set(call, { index, textLength: call.text.length, otherCount: call.others.length });
+    shown.set(call, { index, pieceCount: call.pieces.length, otherCount: call.others.length });
     const { id, type, name } = call;
     return before === undefined
       ? spellCall({ index, id, type }, { type, others }, { name, text })
