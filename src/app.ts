@@ -1,4 +1,4 @@
-import { Hono, type Context } from "hono";
+import { Hono } from "hono";
 import { ApiError } from "./openai/api-error.ts";
 import type { RequestScope } from "./platform.ts";
 import { adminAudit } from "./routes/admin-audit.ts";
@@ -16,6 +16,7 @@ import { chatCompletions } from "./routes/chat-completions.ts";
 import { allowAnyOrigin, answerPreflight } from "./routes/cross-origin.ts";
 import { health } from "./routes/health.ts";
 import { mcp } from "./routes/mcp.ts";
+import { endpointOf, withNormalPath } from "./routes/normalise-path.ts";
 import { passthrough } from "./routes/passthrough.ts";
 import { renderError } from "./routes/render-error.ts";
 
@@ -24,7 +25,7 @@ import { renderError } from "./routes/render-error.ts";
  * rendering is on this page.
  */
 export function createApp(): Hono<{ Bindings: RequestScope }> {
-  const app = new Hono<{ Bindings: RequestScope }>();
+  const app = new Hono<{ Bindings: RequestScope }>({ getPath: ({ url }) => endpointOf(url) });
 
   app.use(async (context, next) => {
     await next();
@@ -67,11 +68,20 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
     ),
   );
   app.onError((error, context) => renderNamed(context, error));
+
+  const route = app.fetch;
+  app.fetch = (request, env, execution) => {
+    try {
+      return route(withNormalPath(request), env, execution);
+    } catch (error) {
+      return renderNamed({ env: env as RequestScope }, error);
+    }
+  };
   return app;
 }
 
 /** An error as a response that names its request. */
-function renderNamed({ env }: Context<{ Bindings: RequestScope }>, error: unknown): Response {
+function renderNamed({ env }: { env: RequestScope }, error: unknown): Response {
   const response = renderError(error, env.platform.logger);
   response.headers.set("x-proxy-request-id", env.requestId);
   return response;

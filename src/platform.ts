@@ -3,7 +3,9 @@
  * two implementations, `test/helpers` has a third of small fakes. Nothing else in the core knows
  * which runtime it is on.
  */
+import type { Clock } from "./clock.ts";
 import type { Config } from "./config.ts";
+import type { Memory } from "./memory.ts";
 import type { TurnRecord } from "./record/turn-record.ts";
 import type { Database } from "./store/database.ts";
 
@@ -118,11 +120,17 @@ export interface Logger {
   debug(message: string, fields?: Record<string, unknown>): void;
 }
 
-/**
- * What lives as long as the process (Node) or the isolate (workerd), and is shared by its requests.
- */
-export interface Memory {
-  get<T>(name: string, create: () => T): T;
+/** Where one request waits until another lets it look again. */
+export interface Turnstile {
+  /**
+   * Resolves when it is opened, or a little later where the runtime lets no request wake another,
+   * or when the signal fires; and now and then for no reason. Look whether it is your turn.
+   */
+  pass(signal: AbortSignal): Promise<void>;
+  /** Lets through who waits there now. */
+  open(): void;
+  /** Whether who waited has died with its request, without a word. */
+  readonly isAbandoned: boolean;
 }
 
 export interface Platform {
@@ -130,6 +138,7 @@ export interface Platform {
   /** Where this runs, for the operator. `version` is Node's; workerd has none. */
   runtime: { name: "node" | "workerd"; version: string | null };
   logger: Logger;
+  clock: Clock;
   /** The database, through one driver. On workerd its connection belongs to the current request. */
   database: Database;
   send: SendUpstream;
@@ -145,8 +154,21 @@ export interface Platform {
    * Null when there is none: `mcp` tools that need a command then fail with a message that says so.
    */
   sidecar(): Promise<SidecarEndpoint | null>;
-  /** Whether a connection opened in one request may be used by another (Node), or not (workerd). */
-  sharesConnections: boolean;
+  /**
+   * Does a piece of work that several requests want at the same time: once for all of them, where
+   * the runtime lets a request wait for another's promise, else for each.
+   * @param key tells pieces of work apart; all that ask for one key want the same
+   */
+  once<T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** A gate for one waiting request, which others open. */
+  turnstile(): Turnstile;
+  /** Where connections are kept for whoever comes next. Null: each ends with its request. */
+  connections: Memory | null;
+  /**
+   * How often something must be written to a stream so that it is noticed when its client leaves, in
+   * milliseconds. Null: the runtime tells.
+   */
+  noticesLeavingMs: number | null;
   /**
    * Bytes that a response stream may run ahead of its client before the producer waits. Infinity:
    * it never waits.

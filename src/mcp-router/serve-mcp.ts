@@ -1,7 +1,7 @@
 import { createMcpHandler } from "@modelcontextprotocol/server";
 import { authenticate } from "../auth/authenticate.ts";
 import { ApiError } from "../openai/api-error.ts";
-import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
+import { isObject, readJsonBody, type JsonObject } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
 import { readBody } from "../stream/read-body.ts";
@@ -26,8 +26,6 @@ const PARSE_ERROR = -32700;
 const SESSION_HEADER = "mcp-session-id";
 /** Comments in streams, so that nothing between cuts a connection on which a model thinks. */
 const KEEP_ALIVE_MS = 15_000;
-/** workerd learns of a client that has left when it writes to it. */
-const NOTICE_LEFT_MS = 500;
 
 /** What an HTTP client of the proxy would send too; all else of an MCP request is about MCP. */
 const HANDED_ON =
@@ -56,7 +54,7 @@ function proxyAsker({ scope, request, serveInside }: McpRequest): AskProxy {
  * @throws ApiError for a batch, which the eras since 2025-06-18 do not have
  */
 async function readMessage(request: Request, maxBytes: number): Promise<JsonObject | null> {
-  const message = parseJson(await (await readBody(request, maxBytes)).text());
+  const message = await readJsonBody(await (await readBody(request, maxBytes)).text());
   if (Array.isArray(message))
     throw new ApiError(
       "bad_request",
@@ -92,7 +90,7 @@ async function answer(parts: Served, message: JsonObject, signal: AbortSignal): 
   const handler = createMcpHandler(() => createRouterServer(parts.caller, parts.version), {
     // A call's answer begins at once, so that a client that waits for a model is not cut off.
     responseMode: message["method"] === "tools/call" ? "sse" : "auto",
-    keepAliveMs: platform.sharesConnections ? KEEP_ALIVE_MS : NOTICE_LEFT_MS,
+    keepAliveMs: Math.min(KEEP_ALIVE_MS, platform.noticesLeavingMs ?? Infinity),
     onerror: (error) =>
       platform.logger.debug("An MCP request was refused, or went wrong", {
         error: describeError(error),

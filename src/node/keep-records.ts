@@ -24,6 +24,8 @@ interface KeeperOptions {
   /** The operator's own prices. */
   prices: PriceOverrides;
   logger: Logger;
+  /** Hears of turns that are in the database, by their ids. */
+  onWritten(turnIds: string[]): void;
 }
 
 const RESTART_MS = 1000;
@@ -33,7 +35,10 @@ const TELL_MS = 50;
  * Starts the thread that writes, and starts it again should it ever end. It re-reads what it had
  * not finished.
  */
-function startWriter(data: RecordWriterData, logger: Logger) {
+function startWriter(
+  data: RecordWriterData,
+  { logger, onWritten }: Pick<KeeperOptions, "logger" | "onWritten">,
+) {
   const known = new Map<string, "grown" | "closed">();
   const state: RecordWriterState = {
     segments: 0,
@@ -42,6 +47,7 @@ function startWriter(data: RecordWriterData, logger: Logger) {
     lastError: null,
     idle: true,
     done: null,
+    written: [],
   };
   /** Segments whose growth the thread is about to hear of: one message for many records. */
   const told = new Set<string>();
@@ -56,6 +62,7 @@ function startWriter(data: RecordWriterData, logger: Logger) {
         logger.error("The database refused a record; it is in rejected.ndjson", {
           directory: data.rejectedDirectory,
         });
+      if (news.written.length > 0) onWritten(news.written);
       if (news.done !== null) known.delete(news.done);
       Object.assign(state, news);
     });
@@ -104,8 +111,12 @@ export function openRecordKeeper({
   connection,
   prices,
   logger,
+  onWritten,
 }: KeeperOptions): RecordKeeper {
-  const writer = startWriter({ connection, rejectedDirectory: dataDir, prices }, logger);
+  const writer = startWriter(
+    { connection, rejectedDirectory: dataDir, prices },
+    { logger, onWritten },
+  );
   const spool = openSpool(dataDir, {
     grown: (path) => writer.tell("grown", path),
     closed: (path) => writer.tell("closed", path),

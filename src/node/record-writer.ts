@@ -48,6 +48,8 @@ export interface RecordWriterState {
   idle: boolean;
   /** A segment that is wholly in the database, and deleted. */
   done: string | null;
+  /** Ids of turns that are in the database since the last news. */
+  written: string[];
 }
 
 const READ_BYTES = 1024 * 1024;
@@ -77,6 +79,7 @@ const state: RecordWriterState = {
   lastError: null,
   idle: true,
   done: null,
+  written: [],
 };
 const control = { wake: () => {}, finishing: false };
 
@@ -92,7 +95,9 @@ port.on("message", (message: ToRecordWriter) => {
 });
 
 const report = (change: Partial<RecordWriterState>) =>
-  port.postMessage(Object.assign(state, { done: null }, change, { segments: segments.size }));
+  port.postMessage(
+    Object.assign(state, { done: null, written: [] }, change, { segments: segments.size }),
+  );
 
 /**
  * Complete lines from the offset on, and the offset after them. A line longer than one read is read
@@ -172,7 +177,11 @@ async function writeUntilDone(turns: TurnToWrite[]): Promise<Error | null> {
   for (let wait = 250; ; wait = Math.min(wait * 2, MAX_WAIT_MS)) {
     try {
       await writeTurns(database, turns);
-      report({ writtenTurns: state.writtenTurns + turns.length, lastError: null });
+      report({
+        writtenTurns: state.writtenTurns + turns.length,
+        lastError: null,
+        written: turns.map(({ record }) => record.id),
+      });
       return null;
     } catch (error) {
       if (error instanceof Error && DATA_FAULT.test(sqlState(error))) return error;

@@ -3,9 +3,9 @@
  * client at once which conversation it is in. The database knows more, and later:
  * `assignConversations` has the last word.
  */
+import { memorySlot } from "../memory.ts";
 import { readChatRequest } from "../openai/chat-request.ts";
 import { hashHistory, type HistoryPlace } from "../openai/history-hash.ts";
-import type { Memory } from "../platform.ts";
 import type { TurnRecord } from "./turn-record.ts";
 import { readAnswers } from "./turn-rows.ts";
 
@@ -136,5 +136,4 @@ class ConversationIndex {
 }
 
 /** The index of this process or isolate. */
-export const conversationIndexOf = (memory: Memory): ConversationIndex =>
-  memory.get("conversation-index", () => new ConversationIndex());
+export const conversationIndex = memorySlot(() => new ConversationIndex());

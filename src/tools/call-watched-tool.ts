@@ -1,5 +1,6 @@
+import { memorySlot, type Memory } from "../memory.ts";
 import { messageOf } from "../openai/error-message.ts";
-import type { Memory, Platform, RequestScope } from "../platform.ts";
+import type { Platform, RequestScope } from "../platform.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
 import { callTool } from "./call-tool.ts";
 import { checkMcpServer, spellTarget } from "./check-mcp-server.ts";
@@ -35,8 +36,7 @@ interface Watch {
   onOfferChanged(memory: Memory): void;
 }
 
-const checksOf = (memory: Memory): Checks =>
-  memory.get("mcp-checks", () => ({ noted: new Map(), running: new Map() }));
+const checks = memorySlot((): Checks => ({ noted: new Map(), running: new Map() }));
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A tool, as long as it stays at its server. */
@@ -68,7 +68,7 @@ async function checkOnce(
     if (!(await isRunning(platform, target))) return;
     const check = { tool, owner, signal: ending, timeoutMs: LIMIT_MS, notedEveryMs: EVERY_MS };
     const { tools, isOfferChanged } = await checkMcpServer(platform, check);
-    const { noted } = checksOf(platform.memory);
+    const { noted } = checks.of(platform.memory);
     for (const one of tools) noted.set(placeOf(one), Date.now());
     if (isOfferChanged) watch.onOfferChanged(platform.memory);
   } catch (error) {
@@ -84,7 +84,7 @@ async function checkOnce(
  * serves all its tools.
  */
 async function checkServer(scope: WatchScope, watch: Watch, isAnnounced: boolean): Promise<void> {
-  const { noted, running } = checksOf(scope.platform.memory);
+  const { noted, running } = checks.of(scope.platform.memory);
   const target = await mcpTargetOf(scope.platform, watch.tool, watch.owner);
   const server = spellTarget(
     target.kind === "url" ? target : { ...target, owner: watch.tool.mcpIsolation },
@@ -114,7 +114,7 @@ async function checkServer(scope: WatchScope, watch: Watch, isAnnounced: boolean
 function watchServer(scope: WatchScope, watch: Watch, isAnnounced: boolean): void {
   const { platform } = scope;
   const { tool } = watch;
-  const { noted } = checksOf(platform.memory);
+  const { noted } = checks.of(platform.memory);
   const checkedAt = Math.max(noted.get(placeOf(tool)) ?? 0, tool.mcpCheckedAt?.getTime() ?? 0);
   if (!isAnnounced && Date.now() - checkedAt < EVERY_MS) return;
   noted.set(placeOf(tool), Date.now());

@@ -2,22 +2,13 @@
  * Lets so many calls run at the same time as their tool and its server take, in all requests
  * together.
  */
-import type { Platform } from "../platform.ts";
+import { memorySlot } from "../memory.ts";
+import type { Platform, Turnstile } from "../platform.ts";
 
 /**
  * Calls that wait for one tool or server. Beyond it a caller is better off with an answer at once.
  */
 const MAX_WAITING = 64;
-/**
- * A caller that has not looked for this long has died with its request, as workerd lets them. In
- * milliseconds.
- */
-const DEAD_AFTER_MS = 2000;
-/**
- * On workerd a request may not resolve another's promise: each looks for itself whether it is its
- * turn.
- */
-const LOOK_EVERY_MS = 20;
 /** What a call may take beyond its time limit before its place counts as free. */
 const GRACE_MS = 10_000;
 
@@ -34,9 +25,8 @@ export interface CallLimit {
 /** A call that waits. */
 interface Waiting {
   owner: string;
-  lookedAt: number;
-  /** Told that a place may be free. */
-  wake(): void;
+  /** Opened when a place may be free. */
+  gate: Turnstile;
 }
 
 /** A call that runs. */
@@ -57,7 +47,7 @@ interface Queue {
 /** Not run, because too many others are. The message says what to do. */
 export class BusyFailure extends Error {}
 
-type LimitPlatform = Pick<Platform, "memory" | "sharesConnections">;
+type LimitPlatform = Pick<Platform, "memory" | "turnstile">;
 
 interface LimitedCall {
   limits: CallLimit[];
@@ -69,18 +59,17 @@ interface LimitedCall {
   timeoutMs: number;
 }
 
-const queuesOf = (memory: Platform["memory"]): Map<string, Queue> =>
-  memory.get("call-queues", () => new Map<string, Queue>());
-
 /**
- * Takes out what died with its request. Where connections are shared, a call that waits always
- * leaves by itself.
+ * By the limit's key.
+ * @internal for tests
  */
-function sweep(queue: Queue, sharesConnections: boolean): void {
+export const callQueues = memorySlot(() => new Map<string, Queue>());
+
+/** Takes out what died with its request. */
+function sweep(queue: Queue): void {
   const now = Date.now();
   for (const running of queue.running) if (running.until < now) queue.running.delete(running);
-  if (!sharesConnections)
-    queue.waiting = queue.waiting.filter(({ lookedAt }) => now - lookedAt < DEAD_AFTER_MS);
+  queue.waiting = queue.waiting.filter(({ gate }) => !gate.isAbandoned);
 }
 
 /**
@@ -94,20 +83,6 @@ function nextOf({ turns, waiting }: Queue): Waiting | undefined {
   );
 }
 
-/** Waits for a wake-up, or until it is time to look again, or the signal fires. */
-function pause(waiting: Waiting, signal: AbortSignal, sharesConnections: boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = sharesConnections ? undefined : setTimeout(end, LOOK_EVERY_MS);
-    signal.addEventListener("abort", end);
-    if (sharesConnections) waiting.wake = end;
-  });
-}
-
 /**
  * Waits for a place, and gives what frees it.
  * @throws BusyFailure where too many wait; the signal's reason where that fires
@@ -118,7 +93,7 @@ async function takePlace(
   call: LimitedCall,
 ): Promise<() => void> {
   const { owner, signal, timeoutMs } = call;
-  const queues = queuesOf(platform.memory);
+  const queues = callQueues.of(platform.memory);
   const queue: Queue = queues.get(key) ?? {
     running: new Set(),
     waiting: [],
@@ -126,26 +101,25 @@ async function takePlace(
     turn: 0,
   };
   queues.set(key, queue);
-  sweep(queue, platform.sharesConnections);
+  sweep(queue);
   if (queue.running.size >= limit && queue.waiting.length >= MAX_WAITING)
     throw new BusyFailure(
       `${what} is busy: ${queue.waiting.length} calls are waiting for it. It was not run; try again in a moment.`,
     );
-  const waiting: Waiting = { owner, lookedAt: Date.now(), wake: () => {} };
+  const waiting: Waiting = { owner, gate: platform.turnstile() };
   const running: Running = { until: Date.now() + timeoutMs + GRACE_MS };
   const leave = () => {
     queue.waiting = queue.waiting.filter((other) => other !== waiting);
     if (queue.running.size + queue.waiting.length === 0) queues.delete(key);
     // Whoever is next finds out for itself whether there is a place.
-    else nextOf(queue)?.wake();
+    else nextOf(queue)?.gate.open();
   };
   queue.waiting.push(waiting);
   try {
     while (queue.running.size >= limit || nextOf(queue) !== waiting) {
       signal.throwIfAborted();
-      await pause(waiting, signal, platform.sharesConnections);
-      waiting.lookedAt = Date.now();
-      sweep(queue, platform.sharesConnections);
+      await waiting.gate.pass(signal);
+      sweep(queue);
     }
     signal.throwIfAborted();
     queue.running.add(running);

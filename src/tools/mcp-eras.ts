@@ -2,6 +2,7 @@
  * Which protocol a remote MCP server speaks: asked once, then remembered, and asked again when it
  * proves wrong.
  */
+import { memorySlot } from "../memory.ts";
 import type { Platform } from "../platform.ts";
 import { deniesEra, mayShakeHands } from "./mcp-failure.ts";
 import type { McpAddress } from "./mcp-transport.ts";
@@ -19,8 +20,7 @@ const MAX_REMEMBERED = 1_000;
 /** Tells servers apart, and what they show to whom; holds secrets. */
 export const keyOf = ({ url, headers }: McpAddress): string => JSON.stringify([url, headers]);
 
-const remembered = ({ memory }: Pick<Platform, "memory">) =>
-  memory.get<Remembered>("mcp-eras", () => new Map());
+const remembered = memorySlot((): Remembered => new Map());
 
 /** Connects in the era that the server was found to speak, or finds it out. */
 export async function connectInEra(
@@ -30,7 +30,7 @@ export async function connectInEra(
 ): Promise<McpUpstream> {
   if (!address.negotiates)
     return connectUpstream(platform, address, { ...limits, era: { kind: "legacy" } });
-  const known = remembered(platform);
+  const known = remembered.of(platform.memory);
   const key = keyOf(address);
   const found = known.get(key);
   const isOutdated =
@@ -56,5 +56,5 @@ export async function connectInEra(
 
 /** Has the server asked again by the next connection. */
 export function forgetEra(platform: Pick<Platform, "memory">, address: McpAddress): void {
-  remembered(platform).delete(keyOf(address));
+  remembered.of(platform.memory).delete(keyOf(address));
 }

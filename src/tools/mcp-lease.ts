@@ -2,6 +2,7 @@
  * Connections to MCP servers: kept for whoever comes next where the runtime allows it, one for each
  * call where it does not.
  */
+import { memorySlot } from "../memory.ts";
 import { connectInEra, keyOf } from "./mcp-eras.ts";
 import { isAnswer } from "./mcp-failure.ts";
 import type { McpPlatform, Place } from "./mcp-place.ts";
@@ -20,6 +21,11 @@ export interface Lease {
  */
 const CONNECT_LIMIT_MS = 75_000;
 const MAX_SHARED = 200;
+/**
+ * By what tells servers apart.
+ * @internal for tests
+ */
+export const mcpConnections = memorySlot(() => new Map<string, Promise<McpUpstream>>());
 
 /** A connection to the server, a new one where none is at hand. */
 export function takeConnection(
@@ -27,9 +33,9 @@ export function takeConnection(
   place: Place,
   signal: AbortSignal,
 ): Promise<Lease> {
-  return platform.sharesConnections
-    ? takeShared(platform, place, signal)
-    : takeAlone(platform, place, signal);
+  return platform.connections === null
+    ? takeAlone(platform, place, signal)
+    : takeShared(platform, mcpConnections.of(platform.connections), { place, signal });
 }
 
 async function takeAlone(platform: McpPlatform, place: Place, signal: AbortSignal): Promise<Lease> {
@@ -39,13 +45,9 @@ async function takeAlone(platform: McpPlatform, place: Place, signal: AbortSigna
 
 async function takeShared(
   platform: McpPlatform,
-  place: Place,
-  signal: AbortSignal,
+  shared: Map<string, Promise<McpUpstream>>,
+  { place, signal }: { place: Place; signal: AbortSignal },
 ): Promise<Lease> {
-  const shared = platform.memory.get(
-    "mcp-connections",
-    () => new Map<string, Promise<McpUpstream>>(),
-  );
   const key = keyOf(place.address);
   const connecting =
     shared.get(key) ?? connect(platform, place, AbortSignal.timeout(CONNECT_LIMIT_MS));

@@ -16,7 +16,7 @@ export type McpTarget =
 /** What reaching an MCP server takes of a runtime. */
 export type McpPlatform = Pick<
   Platform,
-  "fetch" | "fetchGuarded" | "sidecar" | "sharesConnections" | "memory" | "logger"
+  "fetch" | "fetchGuarded" | "sidecar" | "connections" | "memory" | "logger"
 > & {
   config: AddressRules;
 };

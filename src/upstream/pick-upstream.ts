@@ -30,10 +30,17 @@ export function pickUpstream(
   return upstream;
 }
 
+const PREFIX = "/v1";
+
 /**
- * The upstream URL for a proxy URL: what follows `/v1`, query included, as the client spelled it.
+ * The upstream URL for a proxy URL, whose path is normal: what follows `/v1`, query included, as it
+ * is spelled.
+ * @throws Error where the path is none under `/v1`: the credential must not go to another place
  */
 export function upstreamUrl(upstream: Upstream, requestUrl: string): string {
-  const path = requestUrl.slice(requestUrl.indexOf("/", requestUrl.indexOf("://") + 3));
-  return upstream.baseUrl + path.slice("/v1".length);
+  const target = requestUrl.slice(requestUrl.indexOf("/", requestUrl.indexOf("://") + 3));
+  const rest = target.slice(PREFIX.length);
+  if (!target.startsWith(PREFIX) || !/^(?:$|[/?])/.test(rest))
+    throw new Error(`${target} is not under ${PREFIX}`);
+  return upstream.baseUrl + rest;
 }

@@ -186,10 +186,10 @@ describe("an MCP server that fails", () => {
 describe("a call that is given up", () => {
   it.each([true, false])(
     "reaches the server as a cancellation within 100 ms (shared connections: %s)",
-    async (sharesConnections) => {
+    async (isShared) => {
       const heard = join(makeWorkplace(), "heard");
       const target = command(`npx faulty-server cancel "${heard}"`);
-      const reach = { ...platform, sharesConnections };
+      const reach = isShared ? platform : { ...platform, connections: null };
       await callMcpTool(reach, { target, toolName: "pid", args: {}, signal, timeoutMs: 5_000 });
       const caller = new AbortController();
       const cancelled = messageOf(

@@ -115,7 +115,7 @@ describe("MCP servers from npm and PyPI", () => {
   });
 
   it("where connections cannot be shared, each call makes its own and leaves no session behind", async () => {
-    const alone = { ...platform, sharesConnections: false };
+    const alone = { ...platform, connections: null };
     const sessions = async () => (await sidecar.health())["sessions"];
     const before = await sessions();
     const results = await Promise.all(
