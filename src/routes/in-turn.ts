@@ -23,7 +23,8 @@ export interface TurnRequest {
   waitedMs: number;
 }
 
-const pathOf = ({ req }: ProxyContext): string => new URL(req.url).pathname;
+/** As it was normalised before the route was chosen. */
+const pathOf = ({ req }: ProxyContext): string => req.path;
 
 /** An error that a turn ended with, as a response that names its request and its conversation. */
 function renderTurnError(scope: RequestScope, turn: Turn, error: unknown): Response {

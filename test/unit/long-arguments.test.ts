@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { createChatCollector } from "../../src/openai/collect-chat-chunks.ts";
-import { createChunkWriter } from "../../src/stream/write-chat-chunks.ts";
+import { createChunkWriter } from "../../src/dialects/chat/write-chat-chunks.ts";
 
 /** One choice's delta, as a chunk has it. */
 type Delta = Record<string, unknown>;
