@@ -116,6 +116,7 @@ export function createWorkerPlatform(
       return fetch(url, init);
     },
     sandbox,
+    heavy: null,
     sidecar: async () =>
       config.sidecarUrl === null
         ? null

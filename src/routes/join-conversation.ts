@@ -1,6 +1,7 @@
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import { readChatRequest, type ChatRequest } from "../openai/chat-request.ts";
 import { hashHistory, type HistoryPlace } from "../openai/history-hash.ts";
+import { readKeptJson } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import { conversationIndexOf, type EndedTurn } from "../record/conversation-index.ts";
 import type { OpenTurn } from "../record/open-turn.ts";
@@ -29,7 +30,7 @@ const MAX_READ_LENGTH = 4_000_000;
 async function placesIn(text: string): Promise<HistoryPlace[]> {
   // A history has answers in it; all else begins a conversation.
   if (text.length > MAX_READ_LENGTH || !text.includes('"assistant"')) return [];
-  const request: ChatRequest | null = readChatRequest(text);
+  const request: ChatRequest | null = readChatRequest(text, (await readKeptJson(text)) ?? null);
   return request === null ? [] : (await hashHistory(request.endUser, request.messages)).places;
 }
 

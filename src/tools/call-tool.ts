@@ -88,7 +88,11 @@ export async function callTool(
 ): Promise<ToolResult> {
   const { argumentsText, ...run } = call;
   try {
-    const checked = checkArguments(call.tool, argumentsText);
+    const checked = await checkArguments(platform, {
+      tool: call.tool,
+      text: argumentsText,
+      owner: call.owner,
+    });
     if ("violation" in checked) return failedResult(checked.violation);
     return await runLimited(platform, { ...run, args: checked.args });
   } catch (error) {
