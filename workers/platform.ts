@@ -124,6 +124,7 @@ export function createWorkerPlatform(
       return fetch(url, init);
     },
     sandbox,
+    heavy: null,
     sidecar: async () =>
       config.sidecarUrl === null
         ? null
