@@ -102,12 +102,16 @@ export async function checkModels(
 ): Promise<string | null> {
   if (key.allowedModels === null) return null;
   const { endpoint, models } = endpointOf(request);
-  if (endpoint?.elsewhere !== undefined) throw cannotTell(endpoint.elsewhere);
+  if (endpoint?.elsewhere !== undefined)
+    throw cannotTell(`${endpoint.elsewhere}: that takes a key that may use all`);
   refuseHeaders(request.headers);
   const outside = [...models.map((model) => ({ place: "model", model })), ...queryModels(request)];
   for (const { model } of outside) checkModel(key, model);
   if (endpoint?.query && outside.length === 0)
-    throw cannotTell(`the request's query has no "model", so that ${endpoint.otherwise}`, "model");
+    throw cannotTell(
+      `the request's query has no "model", so that ${endpoint.otherwise}: name one`,
+      "model",
+    );
   const isNamed = outside.length > 0;
   const inside =
     endpoint === null || hasNoBody(request.method)
