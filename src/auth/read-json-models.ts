@@ -131,8 +131,8 @@ class JsonReader {
     this.#stringStart = -1;
     const { node, place } = reading;
     const members = this.#frames.at(-1)?.members;
-    if (node?.isModel) this.models.push({ place, model: String(JSON.parse(spelled)) });
-    if (node?.isType && members) members.type = String(JSON.parse(spelled));
+    if (node?.isModel) this.models.push({ place, model: shortText(spelled, place) });
+    if (node?.isType && members) members.type = shortText(spelled, place);
     if (this.#frames.length === 0) throw notAnObject();
     return this.#afterValue();
   }
@@ -185,20 +185,28 @@ class JsonReader {
 
   #skipSpace(): void {
     const text = this.#text;
+    const end = this.#index + CHARACTERS_PER_TURN;
     let at = this.#index;
-    for (;;) {
+    for (; at < end; at++) {
       const code = text.charCodeAt(at);
       if (code !== 32 && code !== 10 && code !== 13 && code !== 9) break;
-      at++;
     }
-    if (at - this.#index > CHARACTERS_PER_TURN)
-      throw cannotTell(`the body has more than ${CHARACTERS_PER_TURN} spaces in a row`);
+    if (at === end) throw cannotTell(`the body has ${CHARACTERS_PER_TURN} spaces in a row`);
     this.#index = at;
   }
 }
 
 const notAnObject = () => cannotTell("the body is not a JSON object");
 const notText = (place: string) => cannotTell(`"${place}" is not a text`, place);
+
+/** No model has a longer name. */
+const MAX_NAME_LENGTH = 1000;
+
+function shortText(spelled: string, place: string): string {
+  if (spelled.length > MAX_NAME_LENGTH)
+    throw cannotTell(`"${place}" is longer than ${MAX_NAME_LENGTH} characters`, place);
+  return String(JSON.parse(spelled));
+}
 
 /** What counts must stand where the table has it: in an object, or in a list of them. */
 function refuseShape({ node, place }: { node: PlaceNode; place: string }, isList: boolean): void {
