@@ -39,7 +39,7 @@ class JsonReader {
   readonly #isNamed: boolean;
   readonly #frames: Frame[] = [];
   readonly #hex = /[\da-fA-F]{4}/y;
-  readonly #scalar = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.+-])/y;
+  readonly #scalar = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)/y;
   #index = 0;
   /** Where the string begins that is being read as a value, or -1. */
   #stringStart = -1;

@@ -128,6 +128,8 @@ const FORMS: [string, SpelledRequest, string][] = [
     beside('name="a"; filename="x\\"; name=\\"model"'),
     "content-disposition",
   ],
+  ["a file's name with a semicolon", beside('name="a"; filename="x; name=model"'), "disposition"],
+  ["a file's name with a backslash", beside('name="a"; filename="x\\y"'), "disposition"],
   ["no name", beside('filename="a"'), "content-disposition"],
   [
     "another disposition",
