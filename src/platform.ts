@@ -176,7 +176,8 @@ export interface Platform {
   maxUnreadBytes: number;
   /**
    * Puts a finished turn where it cannot be lost; resolves as soon as it is safe there. Never
-   * throws.
+   * throws. Once a turn is in the database, `noteTurnsWritten` is told its id: until then its cost
+   * is counted here, and where that never happens, for ever.
    */
   keepRecord(record: TurnRecord): void | Promise<void>;
   /** Health of what only the runtime knows (sidecar process, spool), by part name. */
