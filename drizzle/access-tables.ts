@@ -52,6 +52,10 @@ export const apiKeys = pgTable(
      * `ANSWER_CACHE_SECONDS`; 0: never.
      */
     answerCacheSeconds: integer("answer_cache_seconds"),
+    /** Whether requests are served whose price is not known, and which a budget cannot count. */
+    unpriced: text("unpriced", { enum: ["allow", "refuse"] })
+      .notNull()
+      .default("allow"),
     lastUsedAt: moment("last_used_at"),
     createdAt: createdAt(),
     updatedAt: updatedAt(),

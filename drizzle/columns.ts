@@ -10,14 +10,17 @@ export const createdAt = () => moment("created_at").notNull().defaultNow();
 /** When a row was last changed. */
 export const updatedAt = () => moment("updated_at").notNull().defaultNow();
 
+/** How a turn can end. */
+export const STATUSES = ["completed", "failed", "cancelled", "refused"] as const;
 /** How something ended. */
-export const status = () =>
-  text("status", { enum: ["completed", "failed", "cancelled", "refused"] }).notNull();
+export const status = () => text("status", { enum: STATUSES }).notNull();
+/** What a foreign count is kept as: up to 2^53-1, which JavaScript still counts exactly. */
+const bigCount = (name: string) => bigint(name, { mode: "number" });
 /** Tokens, as upstream counted them or as they were counted here. */
 export const tokens = () => ({
-  promptTokens: integer("prompt_tokens"),
-  completionTokens: integer("completion_tokens"),
-  totalTokens: integer("total_tokens"),
+  promptTokens: bigCount("prompt_tokens"),
+  completionTokens: bigCount("completion_tokens"),
+  totalTokens: bigCount("total_tokens"),
   /** Whether some of them were counted here, by tokenizer, because upstream sent none. */
   tokensEstimated: boolean("tokens_estimated").notNull().default(false),
 });
@@ -25,8 +28,8 @@ export const tokens = () => ({
 /** What tokens cost. */
 export const costs = () => ({
   /** Part of the prompt tokens, and of the completion tokens. */
-  cachedTokens: integer("cached_tokens"),
-  reasoningTokens: integer("reasoning_tokens"),
+  cachedTokens: bigCount("cached_tokens"),
+  reasoningTokens: bigCount("reasoning_tokens"),
   /** US dollars; null where the price is not known. */
   cost: doublePrecision("cost"),
   /** Whether `cost` leaves something out whose price is not known. */
@@ -34,7 +37,19 @@ export const costs = () => ({
 });
 
 /** A sum that only grows. */
-export const count = (name: string) => bigint(name, { mode: "number" }).notNull().default(0);
+export const count = (name: string) => bigCount(name).notNull().default(0);
+/** Texts, of which there may be none. */
+export const names = <Name extends string = string>(name: string) =>
+  text(name)
+    .array()
+    .notNull()
+    .default(sql`'{}'`)
+    .$type<Name[]>();
+/** Bodies of which no text is kept: JSON texts of `{sha256, bytes, contentType}`. */
+export const digests = () => ({
+  requestDigest: text("request_digest"),
+  responseDigest: text("response_digest"),
+});
 /** Counts of durations by `addDuration` (src/record/histogram.ts). */
 export const histogram = (name: string) =>
   integer(name)

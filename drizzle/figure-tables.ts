@@ -14,10 +14,13 @@ export const usageHours = pgTable(
     apiKeyName: text("api_key_name").notNull(),
     /** Empty where the request named none. */
     model: text("model").notNull(),
+    /** The path without ids: see `src/record/endpoint-group.ts`. */
     endpoint: text("endpoint").notNull(),
     requests: count("requests"),
     failed: count("failed"),
     cancelled: count("cancelled"),
+    /** By the proxy itself, before upstream was asked; not among those that failed. */
+    refused: count("refused"),
     promptTokens: count("prompt_tokens"),
     completionTokens: count("completion_tokens"),
     cachedTokens: count("cached_tokens"),

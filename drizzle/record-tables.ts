@@ -1,7 +1,40 @@
 /** What happened. */
 import { sql } from "drizzle-orm";
-import { boolean, index, integer, pgTable, primaryKey, text, uuid } from "drizzle-orm/pg-core";
-import { costs, createdAt, moment, status, tokens, updatedAt } from "./columns.ts";
+import {
+  bigint,
+  boolean,
+  index,
+  integer,
+  pgTable,
+  primaryKey,
+  text,
+  uuid,
+} from "drizzle-orm/pg-core";
+import {
+  costs,
+  createdAt,
+  digests,
+  moment,
+  names,
+  status,
+  tokens,
+  updatedAt,
+  type STATUSES,
+} from "./columns.ts";
+
+/**
+ * The only turn of a conversation, where that is a request of which there is nothing but figures: a
+ * busy embeddings key costs one row a request. Such a turn has no row in {@link turns}; elsewhere
+ * these are null.
+ */
+const onlyTurn = () => ({
+  requestId: uuid("request_id"),
+  streamed: boolean("streamed"),
+  httpStatus: integer("http_status"),
+  finishReason: text("finish_reason"),
+  timeToFirstTokenMs: integer("time_to_first_token_ms"),
+  ...digests(),
+});
 
 /** Key id and name are kept as they were: a deleted key leaves its history behind. */
 export const conversations = pgTable(
@@ -12,38 +45,72 @@ export const conversations = pgTable(
     apiKeyName: text("api_key_name").notNull(),
     model: text("model"),
     endpoint: text("endpoint").notNull(),
+    /** `request`: of an endpoint that has no conversations, and one of its own. */
+    kind: text("kind", { enum: ["conversation", "request"] })
+      .notNull()
+      .default("conversation"),
     title: text("title").notNull().default(""),
+    /** Of its latest turn. */
     status: status(),
+    /** Of all its turns. */
+    statuses: names<(typeof STATUSES)[number]>("statuses"),
+    /** Of its latest turn that failed or was refused. */
+    error: text("error"),
+    errorCode: text("error_code"),
     messageCount: integer("message_count").notNull().default(0),
     toolExecutionCount: integer("tool_execution_count").notNull().default(0),
     turnCount: integer("turn_count").notNull().default(1),
-    /** Names of the tools that ran. */
-    toolsUsed: text("tools_used")
-      .array()
-      .notNull()
-      .default(sql`'{}'`),
+    /** Names of the tools that ran, and of those that failed at least once. */
+    toolsUsed: names("tools_used"),
+    toolsFailed: names("tools_failed"),
     ...tokens(),
     ...costs(),
-    durationMs: integer("duration_ms").notNull().default(0),
+    durationMs: bigint("duration_ms", { mode: "number" }).notNull().default(0),
     /**
      * The turn from whose answer it goes on, where it is a branch of another conversation. No
      * foreign key: that may be deleted.
      */
     branchOfTurnId: uuid("branch_of_turn_id"),
     branchOfConversationId: uuid("branch_of_conversation_id"),
+    ...onlyTurn(),
     createdAt: createdAt(),
     updatedAt: updatedAt(),
   },
-  (table) => [
-    index("conversations_newest").on(table.createdAt.desc(), table.id.desc()),
-    index("conversations_by_key").on(table.apiKeyId, table.createdAt.desc(), table.id.desc()),
-    index("conversations_by_model").on(table.model, table.createdAt.desc(), table.id.desc()),
-    index("conversations_by_status").on(table.status, table.createdAt.desc(), table.id.desc()),
-    index("conversations_by_tool").using("gin", table.toolsUsed),
-    index("conversations_by_duration").on(table.durationMs),
-    index("conversations_by_update").on(table.updatedAt),
-    index("conversations_by_branch").on(table.branchOfConversationId),
-  ],
+  (table) => {
+    const newest = () => [table.createdAt.desc(), table.id.desc()] as const;
+    const isConversation = sql`kind = 'conversation'`;
+    return [
+      index("conversations_newest").on(...newest()),
+      index("conversations_by_key").on(table.apiKeyId, ...newest()),
+      index("conversations_by_model").on(table.model, ...newest()),
+      // Without the requests of a busy key between them.
+      index("conversations_of_kind")
+        .on(...newest())
+        .where(isConversation),
+      index("conversations_of_key")
+        .on(table.apiKeyId, ...newest())
+        .where(isConversation),
+      // What went wrong is rare: an index of that alone is small, and has the list's order.
+      index("conversations_failed")
+        .on(...newest())
+        .where(sql`statuses @> '{failed}'`),
+      index("conversations_cancelled")
+        .on(...newest())
+        .where(sql`statuses @> '{cancelled}'`),
+      index("conversations_refused")
+        .on(...newest())
+        .where(sql`statuses @> '{refused}'`),
+      index("conversations_tool_failed")
+        .on(...newest())
+        .where(sql`tools_failed <> '{}'`),
+      index("conversations_by_tool").using("gin", table.toolsUsed),
+      index("conversations_by_duration").on(table.durationMs),
+      index("conversations_by_update").on(table.updatedAt),
+      index("conversations_by_branch")
+        .on(table.branchOfConversationId)
+        .where(sql`branch_of_conversation_id is not null`),
+    ];
+  },
 );
 
 /**
@@ -78,6 +145,8 @@ export const turns = pgTable(
     status: status(),
     httpStatus: integer("http_status").notNull(),
     error: text("error"),
+    /** As OpenAI spells it. */
+    errorCode: text("error_code"),
     finishReason: text("finish_reason"),
     loopStopReason: text("loop_stop_reason"),
     ...tokens(),
@@ -86,12 +155,15 @@ export const turns = pgTable(
     durationMs: integer("duration_ms").notNull(),
     toolsOffered: text("tools_offered").array().notNull(),
     toolsShadowed: text("tools_shadowed").array().notNull(),
+    ...digests(),
     startedAt: moment("started_at").notNull(),
   },
   (table) => [
     index("turns_by_conversation").on(table.conversationId),
     index("turns_by_place").on(table.apiKeyId, table.place),
-    index("turns_by_parent").on(table.parentTurnId),
+    index("turns_by_parent")
+      .on(table.parentTurnId)
+      .where(sql`parent_turn_id is not null`),
     index("turns_awaiting")
       .on(table.apiKeyId, table.awaitedPlace)
       .where(sql`awaited_place is not null`),
@@ -113,6 +185,8 @@ export const rounds = pgTable(
     durationMs: integer("duration_ms").notNull(),
     finishReason: text("finish_reason"),
     error: text("error"),
+    /** What the proxy did so that upstream took it, a sentence each. */
+    notes: names("notes"),
   },
   (table) => [primaryKey({ columns: [table.turnId, table.round] })],
 );

@@ -4,7 +4,7 @@
  * which runtime it is on.
  */
 import type { Clock } from "./clock.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/read-config.ts";
 import type { Memory } from "./memory.ts";
 import type { TurnRecord } from "./record/turn-record.ts";
 import type { Database } from "./store/database.ts";

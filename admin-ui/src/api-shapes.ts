@@ -4,10 +4,8 @@
  */
 import type { ErrorBody } from "../../src/openai/api-error.ts";
 import type { PartHealth } from "../../src/platform.ts";
-import type {
-  ConversationDetail as ServerDetail,
-  ConversationRow,
-} from "../../src/store/conversations.ts";
+import type { ConversationRow } from "../../src/store/conversation-row.ts";
+import type { ConversationDetail as ServerDetail } from "../../src/store/conversations.ts";
 import type { StoredKey } from "../../src/store/keys.ts";
 import type { StoredTool } from "../../src/store/tools.ts";
 
@@ -154,6 +152,8 @@ export interface StatsFigures {
   requests: number;
   failed: number;
   cancelled: number;
+  /** By the proxy itself; not among those that failed. */
+  refused: number;
   promptTokens: number;
   completionTokens: number;
   cachedTokens: number;

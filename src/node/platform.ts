@@ -1,6 +1,6 @@
 import { fetch as undiciFetch, Agent } from "undici";
 import { systemClock } from "../clock.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/read-config.ts";
 import { noteTurnsWritten } from "../limits/memory-limits.ts";
 import { Memory } from "../memory.ts";
 import type { Logger, Platform } from "../platform.ts";

@@ -35,7 +35,7 @@ export interface RoundRecord {
 }
 
 /** A body of which no text is kept. */
-interface BodyDigest {
+export interface BodyDigest {
   /** Of all its bytes as they crossed, in hexadecimal. */
   sha256: string;
   bytes: number;

@@ -20,7 +20,6 @@ import { findToolsOfKey } from "../store/resolve-key.ts";
 import { adminWrite } from "./admin-audit.ts";
 import {
   expectJson,
-  httpUrl,
   idOf,
   jsonOf,
   notFound,
@@ -28,55 +27,14 @@ import {
   plainText,
   queryOf,
 } from "./admin-input.ts";
+import { keyChangesBody, newKeyBody, toolIds } from "./key-settings.ts";
 import { previewTools } from "./preview-tools.ts";
 
 const KEY = "API key";
 const TOOL = "tool";
 
-/** What an integer column holds. */
-const MAX_PER_MINUTE = 2 ** 31 - 1;
 const DAY_SECONDS = 86_400;
 
-const toolIds = z.array(z.string().max(100)).max(1000);
-
-/** ISO 8601 with an offset: without one, a time would mean something else on each machine. */
-const moment = z.iso
-  .datetime({
-    offset: true,
-    error: "must be an ISO 8601 time with an offset, like 2027-01-31T23:59:59Z",
-  })
-  .transform((text) => new Date(text));
-
-const keyFields = {
-  name: plainText(200).trim().min(1, "must not be empty"),
-  isActive: z.boolean().optional(),
-  toolIds: toolIds.optional(),
-  expiresAt: moment.nullish(),
-  openaiApiKey: z
-    .string()
-    .trim()
-    .max(1000)
-    .regex(/^[\x21-\x7e]+$/, "must be ASCII characters without spaces")
-    .nullish(),
-  openaiBaseUrl: httpUrl()
-    .transform((text) => text.replace(/\/+$/, ""))
-    .nullish(),
-  allowedModels: z.array(plainText(200).trim().min(1, "must not be empty")).max(1000).nullish(),
-  toolMemory: z.boolean().optional(),
-  toolMaxRounds: z.int().min(1).max(100).nullish(),
-  logContent: z.enum(["full", "metadata"], 'must be "full" or "metadata"').optional(),
-  requestsPerMinute: z.int().min(1).max(MAX_PER_MINUTE).nullish(),
-  tokensPerMinute: z.int().min(1).max(MAX_PER_MINUTE).nullish(),
-  monthlyBudget: z.number().positive("must be more than 0, in US dollars").max(1e9).nullish(),
-  answerCacheSeconds: z
-    .int()
-    .min(0)
-    .max(365 * DAY_SECONDS)
-    .nullish(),
-};
-
-const newKeyBody = z.strictObject(keyFields);
-const keyChangesBody = z.strictObject({ ...keyFields, name: keyFields.name.optional() });
 const toolIdsBody = z.strictObject({ toolIds });
 const rotationBody = z.strictObject({
   overlapSeconds: z

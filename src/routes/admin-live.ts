@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { memorySlot } from "../memory.ts";
 import type { Platform, RequestScope } from "../platform.ts";
 import { isWanted } from "../store/conversation-filter.ts";
-import type { ConversationRow } from "../store/conversations.ts";
+import type { ConversationRow } from "../store/conversation-row.ts";
 import { describeError } from "../store/describe-error.ts";
 import {
   changedConversations,

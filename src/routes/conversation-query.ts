@@ -1,5 +1,6 @@
 /** The query of the list, the export and the live tail: one filter, checked in one place. */
 import { z } from "zod";
+import { STATUSES } from "../../drizzle/columns.ts";
 import { isUuid } from "../store/uuid.ts";
 import { pageQuery } from "./admin-input.ts";
 
@@ -24,11 +25,11 @@ const moment = z
 const rowFilter = {
   apiKeyId: z.string().refine(isUuid, "must be the id of an API key").optional(),
   model: text(1000).optional(),
-  status: z
-    .enum(["completed", "failed", "cancelled"], "must be completed, failed or cancelled")
-    .optional(),
+  status: z.enum(STATUSES, `must be one of ${STATUSES.join(", ")}`).optional(),
   tool: text(1000).optional(),
-  endpoint: text(200).optional(),
+  toolStatus: z.literal("failed", "must be failed, where it is given").optional(),
+  endpoint: text(2000).optional(),
+  kind: z.enum(["conversation", "request"], "must be conversation or request").optional(),
   minDurationMs: z.coerce
     .number("must be a whole number of milliseconds, 0 or more")
     .int("must be a whole number of milliseconds, 0 or more")

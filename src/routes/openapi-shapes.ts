@@ -3,12 +3,14 @@
  * them.
  */
 import { z } from "zod";
+import { KEY_ANSWER } from "./key-settings.ts";
+import { TOOL_TYPE_NAMES } from "../tools/tool-types.ts";
 
 const time = z.string().meta({ format: "date-time" });
 const id = z.string().meta({ format: "uuid" });
 const count = z.int().min(0);
 const jsonSchema = z.record(z.string(), z.unknown()).meta({ description: "A JSON Schema" });
-const status = z.enum(["completed", "failed", "cancelled"]);
+const status = z.enum(["completed", "failed", "cancelled", "refused"]);
 const dollars = z.number().meta({ description: "US dollars" });
 
 /** Null: upstream did not say, or the price is not known. */
@@ -25,22 +27,10 @@ const usage = {
 
 const key = z.object({
   id,
-  name: z.string(),
   keyPrefix: z.string(),
   keySuffix: z.string(),
-  isActive: z.boolean(),
-  toolIds: z.array(id),
-  expiresAt: time.nullable(),
   hasOpenaiApiKey: z.boolean(),
-  openaiBaseUrl: z.string().nullable(),
-  allowedModels: z.array(z.string()).nullable(),
-  toolMemory: z.boolean(),
-  toolMaxRounds: z.int().nullable(),
-  logContent: z.enum(["full", "metadata"]),
-  requestsPerMinute: z.int().nullable(),
-  tokensPerMinute: z.int().nullable(),
-  monthlyBudget: dollars.nullable(),
-  answerCacheSeconds: z.int().nullable(),
+  ...KEY_ANSWER,
   lastUsedAt: time.nullable(),
   previousExpiresAt: time.nullable(),
   spend: z.object({ month: dollars }),
@@ -58,7 +48,7 @@ const tool = z.object({
   id,
   name: z.string(),
   description: z.string(),
-  type: z.enum(["function", "mcp"]),
+  type: z.enum(TOOL_TYPE_NAMES),
   parameters: jsonSchema,
   implementation: z.string().nullable(),
   mcpServerCommand: z.string().nullable(),
@@ -87,12 +77,19 @@ const conversation = z.object({
   apiKeyName: z.string(),
   model: z.string().nullable(),
   endpoint: z.string(),
+  kind: z.enum(["conversation", "request"]),
   title: z.string(),
-  status,
+  status: status.meta({ description: "Of its latest turn" }),
+  statuses: z.array(status).meta({ description: "Of all its turns" }),
+  error: z.string().nullable().meta({
+    description: "Of its latest turn that failed or was refused",
+  }),
+  errorCode: z.string().nullable(),
   messageCount: count,
   toolExecutionCount: count,
   turnCount: count,
   toolsUsed: z.array(z.string()),
+  toolsFailed: z.array(z.string()),
   ...usage,
   durationMs: count,
   branchOfTurnId: id.nullable(),
@@ -101,9 +98,14 @@ const conversation = z.object({
   updatedAt: time,
 });
 
+const digest = z
+  .object({ sha256: z.string(), bytes: count, contentType: z.string() })
+  .meta({ description: "A body of which no text is kept" });
+
 const turn = z.object({
   id,
   parentTurnId: id.nullable(),
+  endpoint: z.string(),
   model: z.string().nullable(),
   streamed: z.boolean(),
   cached: z
@@ -112,6 +114,7 @@ const turn = z.object({
   status,
   httpStatus: z.int(),
   error: z.string().nullable(),
+  errorCode: z.string().nullable(),
   finishReason: z.string().nullable(),
   loopStopReason: z.string().nullable(),
   ...usage,
@@ -119,6 +122,8 @@ const turn = z.object({
   durationMs: count,
   toolsOffered: z.array(z.string()),
   toolsShadowed: z.array(z.string()),
+  requestDigest: digest.nullable(),
+  responseDigest: digest.nullable(),
   startedAt: time,
 });
 
@@ -142,7 +147,7 @@ const toolExecution = z.object({
   turnId: id,
   toolId: id,
   toolName: z.string(),
-  type: z.enum(["function", "mcp"]),
+  type: z.enum(TOOL_TYPE_NAMES),
   toolCallId: z.string(),
   round: z.int(),
   arguments: z.union([z.record(z.string(), z.unknown()), z.string()]),
@@ -162,6 +167,9 @@ const round = z.object({
   durationMs: count,
   finishReason: z.string().nullable(),
   error: z.string().nullable(),
+  notes: z.array(z.string()).meta({
+    description: "What the proxy did so that upstream took the round",
+  }),
 });
 
 const turnsDetail = {
@@ -232,6 +240,7 @@ const figures = {
   requests: count,
   failed: count,
   cancelled: count,
+  refused: count.meta({ description: "By the proxy itself; not among those that failed" }),
   promptTokens: count,
   completionTokens: count,
   cachedTokens: count,

@@ -14,6 +14,7 @@ import {
 } from "../../drizzle/schema.ts";
 import type { AssignedTurn } from "./assign-conversations.ts";
 import type { Transaction } from "./database.ts";
+import { cappedSum } from "./whole-count.ts";
 
 /** A turn on record, and the turn that it turns out to go on from. */
 interface Adoption {
@@ -94,6 +95,8 @@ async function mergeConversation(
   );
 }
 
+const total = (column: string) => cappedSum(sql`sum(${sql.identifier(column)})`);
+
 /** Makes a conversation's figures those of its turns. */
 async function recount(transaction: Transaction, id: string): Promise<void> {
   await lockConversations(transaction, [id]);
@@ -102,16 +105,20 @@ async function recount(transaction: Transaction, id: string): Promise<void> {
       message_count = (select count(*) from ${messages} where conversation_id = ${id}),
       tool_execution_count = (select count(*) from ${toolExecutions} where conversation_id = ${id}),
       tools_used = array(select distinct tool_name from ${toolExecutions} where conversation_id = ${id}),
+      tools_failed = array(select distinct tool_name from ${toolExecutions} where conversation_id = ${id} and failed),
       turn_count = figures.turn_count, prompt_tokens = figures.prompt_tokens, completion_tokens = figures.completion_tokens,
       total_tokens = figures.total_tokens, tokens_estimated = figures.tokens_estimated, cached_tokens = figures.cached_tokens,
       reasoning_tokens = figures.reasoning_tokens, cost = figures.cost, cost_incomplete = figures.cost_incomplete,
       duration_ms = figures.duration_ms, created_at = figures.created_at, updated_at = figures.updated_at,
-      status = figures.status, model = figures.model
-    from (select count(*) turn_count, sum(prompt_tokens) prompt_tokens, sum(completion_tokens) completion_tokens,
-        sum(total_tokens) total_tokens, bool_or(tokens_estimated) tokens_estimated, sum(cached_tokens) cached_tokens,
-        sum(reasoning_tokens) reasoning_tokens, sum(cost) cost, bool_or(cost_incomplete) cost_incomplete, sum(duration_ms) duration_ms,
+      status = figures.status, statuses = figures.statuses, model = figures.model,
+      error = (figures.wrong).error, error_code = (figures.wrong).error_code
+    from (select count(*) turn_count, ${total("prompt_tokens")} prompt_tokens, ${total("completion_tokens")} completion_tokens,
+        ${total("total_tokens")} total_tokens, bool_or(tokens_estimated) tokens_estimated, ${total("cached_tokens")} cached_tokens,
+        ${total("reasoning_tokens")} reasoning_tokens, sum(cost) cost, bool_or(cost_incomplete) cost_incomplete, sum(duration_ms) duration_ms,
         min(started_at) created_at, max(started_at + duration_ms * interval '1 ms') updated_at,
-        (array_agg(status order by started_at desc, id desc))[1] status, (array_agg(model order by started_at desc, id desc))[1] model
+        (array_agg(status order by started_at desc, id desc))[1] status, (array_agg(model order by started_at desc, id desc))[1] model,
+        array_agg(distinct status) statuses,
+        (array_agg(${turns} order by started_at desc, id desc) filter (where status in ('failed', 'refused')))[1] wrong
       from ${turns} where conversation_id = ${id}) figures
     where ${conversations.id} = ${id}`);
 }

@@ -10,19 +10,28 @@ import {
   turns,
 } from "../../drizzle/schema.ts";
 import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
+import type { BodyDigest } from "../record/turn-record.ts";
+import { CONVERSATION_COLUMNS, type ConversationRow } from "./conversation-row.ts";
 import { newestConversations, searchConversations } from "./search-conversations.ts";
 import { conversationCondition, type ConversationFilter } from "./conversation-filter.ts";
 import type { Database, Transaction } from "./database.ts";
 import { inTransaction } from "./database-error.ts";
 import { afterCursor, cursorTime, toPage, type Page, type PageRequest } from "./page.ts";
 
-/** A conversation as lists show it: figures, no bodies. */
-export type ConversationRow = typeof conversations.$inferSelect;
-
-type TurnRow = Omit<
+interface TurnRow extends Omit<
   typeof turns.$inferSelect,
-  "conversationId" | "place" | "awaitedPlace" | "awaitedMessages" | "apiKeyId" | "endpoint"
->;
+  | "conversationId"
+  | "place"
+  | "awaitedPlace"
+  | "awaitedMessages"
+  | "apiKeyId"
+  | "requestDigest"
+  | "responseDigest"
+> {
+  /** Bodies of which no text is kept. */
+  requestDigest: BodyDigest | null;
+  responseDigest: BodyDigest | null;
+}
 
 interface MessageDetail extends Omit<typeof messages.$inferSelect, "conversationId" | "position"> {
   /** A text, an array of content parts, or null. */
@@ -167,16 +176,23 @@ async function roundsOf(transaction: Transaction, ofTurns: SQL): Promise<TurnsDe
   return rows.map(({ round }) => round);
 }
 
+const readDigest = (text: string | null) =>
+  text === null ? null : (parseJson(text) as BodyDigest);
+
 function plainTurn(row: typeof turns.$inferSelect): TurnRow {
   const {
     conversationId: _conversation,
     place: _place,
     awaitedPlace: _awaited,
     awaitedMessages: _messages,
+    apiKeyId: _key,
     ...turn
   } = row;
-  const { apiKeyId: _key, endpoint: _endpoint, ...rest } = turn;
-  return rest;
+  return {
+    ...turn,
+    requestDigest: readDigest(row.requestDigest),
+    responseDigest: readDigest(row.responseDigest),
+  };
 }
 
 async function turnsOf(transaction: Transaction, ofTurns: SQL): Promise<TurnsDetail> {
@@ -222,10 +238,13 @@ async function branchesOf(transaction: Transaction, id: string): Promise<Branch[
 }
 
 async function findRow(transaction: Transaction, id: string): Promise<ConversationRow | undefined> {
-  const [row] = await transaction.select().from(conversations).where(eq(conversations.id, id));
+  const [row] = await transaction
+    .select(CONVERSATION_COLUMNS)
+    .from(conversations)
+    .where(eq(conversations.id, id));
   if (row !== undefined) return row;
   const [alias] = await transaction
-    .select({ conversation: conversations })
+    .select({ conversation: CONVERSATION_COLUMNS })
     .from(conversationAliases)
     .innerJoin(conversations, eq(conversations.id, conversationAliases.conversationId))
     .where(eq(conversationAliases.id, id));

@@ -1,83 +1,46 @@
-import { eq, sql } from "drizzle-orm";
+import { eq, getTableColumns, sql } from "drizzle-orm";
 import { apiKeys, apiKeyTools } from "../../drizzle/schema.ts";
 import type { Database, Transaction } from "./database.ts";
 import { monthlySpend } from "./usage-hours.ts";
 
-/** A key as the operator sees it: without its hash and without its upstream key. */
-export interface StoredKey {
-  id: string;
-  name: string;
-  keyPrefix: string;
-  /** Its last 4 characters; empty for keys that were made before they were kept. */
-  keySuffix: string;
-  isActive: boolean;
+/** Secrets, and what they are recognised by. */
+type Hidden = "keyHash" | "previousKeyHash" | "openaiApiKey";
+
+/**
+ * A key as the operator sees it, without what other tables know of it. Its columns, and what they
+ * mean, are the schema's: a column that is added there is here.
+ */
+export interface KeyRow extends Omit<typeof apiKeys.$inferSelect, Hidden> {
   /** Assigned tools, active or not, oldest first. */
   toolIds: string[];
-  expiresAt: Date | null;
   hasOpenaiApiKey: boolean;
-  openaiBaseUrl: string | null;
-  /** Null: all models. */
-  allowedModels: string[] | null;
-  /** Whether hidden rounds of earlier turns are put back into the history. */
-  toolMemory: boolean;
-  /** Rounds with tools in one turn; null: the server's `TOOL_MAX_ROUNDS`. */
-  toolMaxRounds: number | null;
-  /** `metadata`: the record has no content of messages, arguments and results. */
-  logContent: "full" | "metadata";
-  /** Null: no limit. */
-  requestsPerMinute: number | null;
-  tokensPerMinute: number | null;
-  /** US dollars in a calendar month (UTC); null: no limit. */
-  monthlyBudget: number | null;
-  /**
-   * How long `/mcp` may give an answer again, in seconds; null: the server's
-   * `ANSWER_CACHE_SECONDS`.
-   */
-  answerCacheSeconds: number | null;
-  /** Within a minute. */
-  lastUsedAt: Date | null;
-  /** Until when the key that a rotation replaced is accepted; null where none is. */
-  previousExpiresAt: Date | null;
-  /** US dollars of this calendar month (UTC), as far as prices are known. */
-  spend: { month: number };
-  createdAt: Date;
-  updatedAt: Date;
 }
 
-/** A key without what other tables know of it. */
-export type KeyRow = Omit<StoredKey, "spend">;
-
+/** A key as it is shown. */
+export interface StoredKey extends KeyRow {
+  /** US dollars of this calendar month (UTC), as far as prices are known. */
+  spend: { month: number };
+}
 /**
  * As text: arrays arrive differently with each driver and setting. Ids are UUIDs of version 7, so
  * they order by age.
  */
 const assignedTools = sql`(select string_agg(${apiKeyTools.toolId}::text, ',' order by ${apiKeyTools.toolId}) from ${apiKeyTools} where ${apiKeyTools.apiKeyId} = ${apiKeys.id})`;
 
+const {
+  keyHash: _hash,
+  previousKeyHash: _previousHash,
+  openaiApiKey: _upstreamKey,
+  ...shownColumns
+} = getTableColumns(apiKeys);
+
 /** The columns of a {@link KeyRow}, for `select`. */
 export const KEY_COLUMNS = {
-  id: apiKeys.id,
-  name: apiKeys.name,
-  keyPrefix: apiKeys.keyPrefix,
-  keySuffix: apiKeys.keySuffix,
-  isActive: apiKeys.isActive,
+  ...shownColumns,
   toolIds: assignedTools.mapWith((ids: string) => ids.split(",")) as ReturnType<
     typeof sql<string[] | null>
   >,
-  expiresAt: apiKeys.expiresAt,
   hasOpenaiApiKey: sql<boolean>`${apiKeys.openaiApiKey} is not null`,
-  openaiBaseUrl: apiKeys.openaiBaseUrl,
-  allowedModels: apiKeys.allowedModels,
-  toolMemory: apiKeys.toolMemory,
-  toolMaxRounds: apiKeys.toolMaxRounds,
-  logContent: apiKeys.logContent,
-  requestsPerMinute: apiKeys.requestsPerMinute,
-  tokensPerMinute: apiKeys.tokensPerMinute,
-  monthlyBudget: apiKeys.monthlyBudget,
-  answerCacheSeconds: apiKeys.answerCacheSeconds,
-  lastUsedAt: apiKeys.lastUsedAt,
-  previousExpiresAt: apiKeys.previousExpiresAt,
-  createdAt: apiKeys.createdAt,
-  updatedAt: apiKeys.updatedAt,
 };
 
 /** A row of {@link KEY_COLUMNS} as it is shown. */

@@ -16,24 +16,25 @@ import { isUuid } from "./uuid.ts";
 
 export type { StoredKey } from "./key-row.ts";
 
+/** What the proxy itself writes. */
+type OwnColumn =
+  | "id"
+  | "keyHash"
+  | "keyPrefix"
+  | "keySuffix"
+  | "previousKeyHash"
+  | "previousExpiresAt"
+  | "lastUsedAt"
+  | "createdAt"
+  | "updatedAt";
+
+/** What an operator sets: every other column. The upstream key is sealed. */
+type KeySettings = Omit<typeof apiKeys.$inferInsert, OwnColumn>;
+
 /** What of a key can be changed. What is undefined stays as it is. */
-export interface KeyChanges {
-  name?: string | undefined;
-  isActive?: boolean | undefined;
-  expiresAt?: Date | null | undefined;
-  /** Sealed. */
-  openaiApiKey?: string | null | undefined;
-  openaiBaseUrl?: string | null | undefined;
-  allowedModels?: string[] | null | undefined;
-  toolMemory?: boolean | undefined;
-  toolMaxRounds?: number | null | undefined;
-  logContent?: "full" | "metadata" | undefined;
-  requestsPerMinute?: number | null | undefined;
-  tokensPerMinute?: number | null | undefined;
-  monthlyBudget?: number | null | undefined;
-  answerCacheSeconds?: number | null | undefined;
+export type KeyChanges = { [Name in keyof KeySettings]?: KeySettings[Name] | undefined } & {
   toolIds?: string[] | undefined;
-}
+};
 
 /** What a secret is recognised by. */
 interface KeyIdentity {
@@ -43,9 +44,7 @@ interface KeyIdentity {
 }
 
 /** A key to create. */
-export interface NewKey extends KeyChanges, KeyIdentity {
-  name: string;
-}
+export type NewKey = KeyChanges & KeyIdentity & { name: string };
 
 /** One key, or null. */
 export async function findKey(database: Database, id: string): Promise<StoredKey | null> {

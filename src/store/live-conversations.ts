@@ -1,6 +1,6 @@
 import { asc, desc, gte } from "drizzle-orm";
 import { conversations } from "../../drizzle/schema.ts";
-import type { ConversationRow } from "./conversations.ts";
+import { CONVERSATION_COLUMNS, type ConversationRow } from "./conversation-row.ts";
 import type { Database } from "./database.ts";
 
 /**
@@ -36,7 +36,7 @@ export async function changedConversations(
   since: Date,
 ): Promise<ConversationRow[]> {
   const rows = await database
-    .select()
+    .select(CONVERSATION_COLUMNS)
     .from(conversations)
     .where(gte(conversations.updatedAt, since))
     .orderBy(desc(conversations.updatedAt), asc(conversations.id))

@@ -1,3 +1,5 @@
+import type { apiKeys } from "../../drizzle/schema.ts";
+
 /** A tool as the loop needs it: active, parsed, secrets still sealed. */
 export interface ResolvedTool {
   id: string;
@@ -25,33 +27,21 @@ export interface ResolvedTool {
   maxConcurrency: number | null;
 }
 
+/** What serving a request does not need. */
+type Unneeded =
+  | "keyHash"
+  | "keyPrefix"
+  | "keySuffix"
+  | "previousKeyHash"
+  | "previousExpiresAt"
+  | "createdAt"
+  | "updatedAt";
+
 /**
  * A proxy key with everything that serving one of its requests needs, so that one lookup is enough.
+ * Its columns, and what they mean, are the schema's: a column that is added there is here.
  */
-export interface ResolvedKey {
-  id: string;
-  name: string;
-  isActive: boolean;
-  expiresAt: Date | null;
-  /** Sealed upstream key of its own, or null. */
-  openaiApiKey: string | null;
-  openaiBaseUrl: string | null;
-  /** Null: all models. */
-  allowedModels: string[] | null;
-  /** Whether hidden rounds of earlier turns are put back into the history. */
-  toolMemory: boolean;
-  /** Null: the server's limit. */
-  toolMaxRounds: number | null;
-  /** `metadata`: the record has no content of messages, arguments and results. */
-  logContent: "full" | "metadata";
-  /** Null: no limit. */
-  requestsPerMinute: number | null;
-  tokensPerMinute: number | null;
-  /** US dollars in a calendar month (UTC). */
-  monthlyBudget: number | null;
-  /** How long `/mcp` may give an answer again, in seconds. Null: the server's setting. */
-  answerCacheSeconds: number | null;
-  lastUsedAt: Date | null;
+export interface ResolvedKey extends Omit<typeof apiKeys.$inferSelect, Unneeded> {
   /** Where it was found by the secret that a rotation replaced: until when that is accepted. */
   replacedUntil: Date | null;
   /** Active tools only, ordered by name. */

@@ -1,10 +1,9 @@
 import { and, gte, lt, sql, type SQL } from "drizzle-orm";
 import { conversations, messageBodies } from "../../drizzle/schema.ts";
 import { storable } from "./conversation-filter.ts";
+import { CONVERSATION_COLUMNS, type ConversationRow } from "./conversation-row.ts";
 import type { Database, Transaction } from "./database.ts";
 import { newestFirst } from "./page.ts";
-
-type Row = typeof conversations.$inferSelect;
 
 /** What is looked for. */
 interface Search {
@@ -98,9 +97,9 @@ export async function newestConversations(
   database: Database | Transaction,
   wanted: SQL | undefined,
   limit: number,
-): Promise<Row[]> {
+): Promise<ConversationRow[]> {
   return database
-    .select()
+    .select(CONVERSATION_COLUMNS)
     .from(conversations)
     .where(wanted)
     .orderBy(...newestFirst(conversations))
@@ -111,7 +110,7 @@ export async function newestConversations(
 export async function searchConversations(
   database: Database,
   { from, before, wanted, limit, ...search }: Search,
-): Promise<Row[]> {
+): Promise<ConversationRow[]> {
   const text = storable(search.text).trim();
   const end = before ?? new Date();
   const starts = LOOKS_MS.map((ms) => new Date(end.getTime() - ms)).filter(

@@ -33,6 +33,7 @@ export const COUNTS = [
   "requests",
   "failed",
   "cancelled",
+  "refused",
   "promptTokens",
   "completionTokens",
   "cachedTokens",

@@ -11,26 +11,35 @@ import type {
 } from "../../drizzle/schema.ts";
 import { addUsage, type Usage } from "../openai/usage.ts";
 import type { PricedRound } from "../record/price-rounds.ts";
+import { hasConversations } from "../record/endpoint-group.ts";
+import type { TurnRecord } from "../record/turn-record.ts";
 import type { StoredMessage } from "../record/turn-rows.ts";
 import type { AssignedTurn } from "./assign-conversations.ts";
 import { plain } from "./insert-rows.ts";
+import { finiteCost, wholeCount } from "./whole-count.ts";
 
 /** An index takes no longer keys than 2,700 bytes, and clients name their models as they like. */
 const MAX_MODEL_LENGTH = 200;
 const modelOf = ({ read }: AssignedTurn) => plain(read.model?.slice(0, MAX_MODEL_LENGTH) ?? null);
 
-const tokenColumns = ({
-  usage,
-  tokensEstimated,
-}: {
+interface Counted {
   usage: Usage | null;
   tokensEstimated: boolean;
-}) => ({
-  promptTokens: usage?.prompt_tokens ?? null,
-  completionTokens: usage?.completion_tokens ?? null,
-  totalTokens: usage?.total_tokens ?? null,
-  tokensEstimated,
-});
+}
+
+/** What is no count as it came is one that was made here. */
+function tokenColumns({ usage, tokensEstimated }: Counted) {
+  const sent = [usage?.prompt_tokens, usage?.completion_tokens, usage?.total_tokens];
+  const counts = sent.map((count) => wholeCount(count ?? null));
+  const [promptTokens = null, completionTokens = null, totalTokens = null] = counts;
+  const isChanged = counts.some((count, index) => count !== (sent[index] ?? null));
+  return {
+    promptTokens,
+    completionTokens,
+    totalTokens,
+    tokensEstimated: tokensEstimated || isChanged,
+  };
+}
 
 type Costs = Pick<PricedRound, "cachedTokens" | "reasoningTokens" | "cost" | "costIncomplete">;
 
@@ -45,7 +54,7 @@ function costColumns(parts: Costs[]): Costs {
     cost: null,
     costIncomplete: false,
   };
-  return parts.reduce(
+  const sum = parts.reduce(
     (sum, part) => ({
       cachedTokens: added(sum.cachedTokens, part.cachedTokens),
       reasoningTokens: added(sum.reasoningTokens, part.reasoningTokens),
@@ -54,6 +63,12 @@ function costColumns(parts: Costs[]): Costs {
     }),
     none,
   );
+  return {
+    cachedTokens: wholeCount(sum.cachedTokens),
+    reasoningTokens: wholeCount(sum.reasoningTokens),
+    cost: finiteCost(sum.cost),
+    costIncomplete: sum.costIncomplete,
+  };
 }
 
 const sum = (batch: AssignedTurn[], count: (turn: AssignedTurn) => number) =>
@@ -65,39 +80,68 @@ const newMessages = ({ read, knownMessages }: AssignedTurn): StoredMessage[] => 
   ...read.produced,
 ];
 
+const digestText = (digest: TurnRecord["requestDigest"]) =>
+  digest === undefined ? null : plain(JSON.stringify(digest));
+
+/** Names, each once. */
+const distinct = <Name extends string>(names: Name[]): Name[] => [...new Set(names)];
+
+/** A code is a word of upstream's; what is longer is none. */
+const MAX_CODE_LENGTH = 200;
+const codeOf = ({ errorCode }: Pick<TurnRecord, "errorCode">) =>
+  // Records that wait in a spool of before have none.
+  plain((errorCode ?? null)?.slice(0, MAX_CODE_LENGTH) ?? null);
+
+/** What a turn has of its own where it is nothing but figures. See `onlyTurn` of the schema. */
+const NO_ONLY_TURN = {
+  requestId: null,
+  streamed: null,
+  httpStatus: null,
+  finishReason: null,
+  timeToFirstTokenMs: null,
+  requestDigest: null,
+  responseDigest: null,
+};
+
 /**
  * A conversation's row with the figures of its turns in this batch. The latest turn names its
- * state.
+ * state, the latest that went wrong its error.
  */
 export function conversationRow(batch: AssignedTurn[]) {
   const [first, last] = [batch[0], batch.at(-1)];
   if (first === undefined || last === undefined)
     throw new Error("A conversation has at least one turn");
   const { record, read } = first;
+  const records = batch.map((turn) => turn.record);
+  const executions = records.flatMap(({ toolExecutions }) => toolExecutions);
+  const failed = executions.filter(({ error }) => error !== null);
+  const wrong = records.findLast(({ status }) => status === "failed" || status === "refused");
   return {
     id: first.conversationId,
     apiKeyId: record.apiKeyId,
     apiKeyName: plain(record.apiKeyName),
-    endpoint: record.endpoint,
+    endpoint: plain(record.endpoint),
+    kind: records.some(({ endpoint }) => hasConversations(endpoint)) ? "conversation" : "request",
     title: plain(read.title),
     model: modelOf(last),
     status: last.record.status,
+    statuses: distinct(records.map(({ status }) => status)),
+    error: plain(wrong?.error ?? null),
+    errorCode: wrong === undefined ? null : codeOf(wrong),
     ...tokenColumns({
       usage: batch.reduce<Usage | null>((total, turn) => addUsage(total, turn.read.usage), null),
       tokensEstimated: batch.some((turn) => turn.read.tokensEstimated),
     }),
     ...costColumns(batch.flatMap((turn) => turn.read.rounds)),
     messageCount: sum(batch, (turn) => newMessages(turn).length),
-    toolExecutionCount: sum(batch, (turn) => turn.record.toolExecutions.length),
+    toolExecutionCount: executions.length,
     turnCount: batch.length,
-    toolsUsed: [
-      ...new Set(
-        batch.flatMap((turn) => turn.record.toolExecutions.map(({ toolName }) => plain(toolName))),
-      ),
-    ],
+    toolsUsed: distinct(executions.map(({ toolName }) => plain(toolName))),
+    toolsFailed: distinct(failed.map(({ toolName }) => plain(toolName))),
     durationMs: sum(batch, (turn) => turn.record.durationMs),
     branchOfTurnId: first.branchOf?.turnId ?? null,
     branchOfConversationId: first.branchOf?.conversationId ?? null,
+    ...NO_ONLY_TURN,
     createdAt: new Date(record.startedAt),
     updatedAt: new Date(last.record.startedAt + last.record.durationMs),
   } satisfies Required<typeof conversations.$inferInsert>;
@@ -114,13 +158,14 @@ export function turnRow(turn: AssignedTurn): Required<typeof turns.$inferInsert>
     awaitedPlace: awaited?.place ?? null,
     awaitedMessages: awaited?.messages ?? 0,
     apiKeyId: record.apiKeyId,
-    endpoint: record.endpoint,
+    endpoint: plain(record.endpoint),
     model: modelOf(turn),
     streamed: read.streamed,
     cached: record.cached === true,
     status: record.status,
     httpStatus: record.httpStatus,
     error: plain(record.error),
+    errorCode: codeOf(record),
     finishReason: plain(read.finishReason),
     loopStopReason: record.loopStopReason,
     ...tokenColumns(read),
@@ -129,6 +174,8 @@ export function turnRow(turn: AssignedTurn): Required<typeof turns.$inferInsert>
     durationMs: record.durationMs,
     toolsOffered: record.toolsOffered.map(plain),
     toolsShadowed: record.toolsShadowed.map(plain),
+    requestDigest: digestText(record.requestDigest),
+    responseDigest: digestText(record.responseDigest),
     startedAt: new Date(record.startedAt),
   };
 }
@@ -214,5 +261,6 @@ export function roundRows({ record, read }: AssignedTurn): Required<typeof round
     durationMs: round.durationMs,
     finishReason: plain(round.finishReason),
     error: plain(round.error),
+    notes: (round.notes ?? []).map(plain),
   }));
 }

@@ -4,12 +4,14 @@
 import { and, getTableColumns, gte, inArray, sql, type SQL } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import { toolHours, usageHours } from "../../drizzle/schema.ts";
+import { endpointGroup } from "../record/endpoint-group.ts";
 import { addDuration } from "../record/histogram.ts";
 import type { PricedRound } from "../record/price-rounds.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
 import type { ReadTurn } from "../record/turn-rows.ts";
 import type { Database, Transaction } from "./database.ts";
 import { plain } from "./insert-rows.ts";
+import { cappedSum, finiteCost, wholeCount } from "./whole-count.ts";
 
 /** What the figures need of a turn. */
 interface CountedTurn {
@@ -52,6 +54,7 @@ function emptyUsage(
     requests: 0,
     failed: 0,
     cancelled: 0,
+    refused: 0,
     promptTokens: 0,
     completionTokens: 0,
     cachedTokens: 0,
@@ -72,12 +75,13 @@ function addTurn(row: UsageHour, { record, read }: CountedTurn): void {
   row.requests += 1;
   row.failed += record.status === "failed" ? 1 : 0;
   row.cancelled += record.status === "cancelled" ? 1 : 0;
-  row.promptTokens += read.usage?.prompt_tokens ?? 0;
-  row.completionTokens += read.usage?.completion_tokens ?? 0;
+  row.refused += record.status === "refused" ? 1 : 0;
+  row.promptTokens = wholeCount(row.promptTokens + (read.usage?.prompt_tokens ?? 0));
+  row.completionTokens = wholeCount(row.completionTokens + (read.usage?.completion_tokens ?? 0));
   for (const round of read.rounds) {
-    row.cachedTokens += round.cachedTokens ?? 0;
-    row.reasoningTokens += round.reasoningTokens ?? 0;
-    row.cost += round.cost ?? 0;
+    row.cachedTokens = wholeCount(row.cachedTokens + (round.cachedTokens ?? 0));
+    row.reasoningTokens = wholeCount(row.reasoningTokens + (round.reasoningTokens ?? 0));
+    row.cost = finiteCost(row.cost + (round.cost ?? 0));
   }
   row.unpriced += read.rounds.some(({ costIncomplete }) => costIncomplete) ? 1 : 0;
   addDuration(row.durations, record.durationMs);
@@ -93,7 +97,7 @@ function usageRows(turns: CountedTurn[]): UsageHour[] {
       hour: hourOf(record),
       apiKeyId: record.apiKeyId,
       model: nameOf(read.model ?? ""),
-      endpoint: nameOf(record.endpoint),
+      endpoint: endpointGroup(record.endpoint),
     };
     addTurn(
       rows.at([key.hour, key.apiKeyId, key.model, key.endpoint], () => emptyUsage(record, key)),
@@ -143,8 +147,9 @@ const TOOLS: RollupTable<ToolHour> = { table: toolHours, key: ["hour", "toolName
 /**
  * The sum of a column that is there and one that comes: element by element where it is a histogram.
  */
-function summed(old: SQL, more: SQL, isHistogram: boolean): SQL {
-  if (!isHistogram) return sql`${old} + ${more}`;
+function summed(old: SQL, more: SQL, columnType: string): SQL {
+  if (columnType === "PgBigInt53") return cappedSum(sql`${old} + ${more}`);
+  if (columnType !== "PgArray") return sql`${old} + ${more}`;
   return sql`array(select coalesce(o, 0) + coalesce(m, 0) from unnest(${old}, ${more}) with ordinality sums(o, m, bucket) order by bucket)`;
 }
 
@@ -161,7 +166,7 @@ async function addRows<Row extends object>(
     field: field as keyof Row,
     name: sql.identifier(name),
     text: name,
-    isHistogram: columnType === "PgArray",
+    columnType,
   }));
   const named = rows.map((row) =>
     Object.fromEntries(columns.map(({ field, text }) => [text, row[field]])),
@@ -173,10 +178,10 @@ async function addRows<Row extends object>(
     );
   const changes = columns
     .filter(({ field }) => !key.includes(field))
-    .map(({ field, name, isHistogram }) =>
+    .map(({ field, name, columnType }) =>
       replaced.includes(field)
         ? sql`${name} = excluded.${name}`
-        : sql`${name} = ${summed(sql`${table}.${name}`, sql`excluded.${name}`, isHistogram)}`,
+        : sql`${name} = ${summed(sql`${table}.${name}`, sql`excluded.${name}`, columnType)}`,
     );
   await transaction.execute(sql`
     insert into ${table} (${list(columns)})

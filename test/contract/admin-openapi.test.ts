@@ -117,6 +117,7 @@ describe("the OpenAPI document of the admin API", () => {
         "cursor",
         "endpoint",
         "from",
+        "kind",
         "limit",
         "minDurationMs",
         "model",
@@ -124,10 +125,11 @@ describe("the OpenAPI document of the admin API", () => {
         "status",
         "to",
         "tool",
+        "toolStatus",
       ].toSorted(),
     );
     expect(list?.parameters?.find(({ name }) => name === "status")?.schema).toMatchObject({
-      enum: ["completed", "failed", "cancelled"],
+      enum: ["completed", "failed", "cancelled", "refused"],
     });
     expect(list?.parameters?.find(({ name }) => name === "limit")?.schema).toMatchObject({
       type: "integer",

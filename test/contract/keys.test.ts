@@ -33,10 +33,9 @@ describe("proxy keys", () => {
     const upstream = await startUpstream(json({ object: "list", data: [] }));
     const off = await proxy.createKey({ openaiBaseUrl: upstream.url });
     const deleted = await proxy.createKey({ openaiBaseUrl: upstream.url });
-    const expired = await proxy.createKey({
-      openaiBaseUrl: upstream.url,
-      expiresAt: new Date(Date.now() - 1000).toISOString(),
-    });
+    const expired = await proxy.createKey({ openaiBaseUrl: upstream.url });
+    const expiresAt = new Date(Date.now() - 1000).toISOString();
+    await proxy.admin(`/api-keys/${expired.id}`, { method: "PATCH", json: { expiresAt } });
     expect(await listModels(off.key)).toBe("ok");
     expect(await listModels(deleted.key)).toBe("ok");
     expect(

@@ -185,3 +185,22 @@ describe("a server at a URL", () => {
     expect(results(upstream)).toEqual(Array.from({ length: 24 }, () => "done"));
   });
 });
+
+describe("one answer of a model", () => {
+  it("has 8 of its calls run at the same time and no more, and all of them in the end", async () => {
+    const held = Promise.withResolvers<void>();
+    const tool = await mcpTool("held", async () => {
+      await held.promise;
+      return { content: [{ type: "text", text: "done" }] };
+    });
+    const { upstream, ask } = await callingKey(tool);
+    const answer = ask(20);
+    await expect.poll(() => tool.server.running.most, { timeout: 10_000 }).toBe(8);
+    // A ninth would have come with the eighth.
+    await pause(300);
+    held.resolve();
+    await answer;
+    expect(tool.server.running.most).toBe(8);
+    expect(results(upstream)).toEqual(Array.from({ length: 20 }, () => "done"));
+  });
+});

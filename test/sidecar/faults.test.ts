@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp-client.ts";
+import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp/mcp-client.ts";
 import { command, messageOf, platformWith } from "./mcp-platform.ts";
 import {
   FAULTY_SERVER,

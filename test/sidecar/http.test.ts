@@ -6,7 +6,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSidecarConfig } from "../../mcp-sidecar/config.ts";
-import { identifyServer } from "../../src/tools/server-command.ts";
+import { identifyServer } from "../../src/tools/mcp/server-command.ts";
 import {
   makeWorkplace,
   membersOf,

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { FunctionOutcome } from "../../src/platform.ts";
-import { NATIVE_CALL_GUARDS } from "../../src/tools/quickjs-guards.ts";
-import { createFunctionRunner } from "../../src/tools/quickjs-runner.ts";
+import { NATIVE_CALL_GUARDS } from "../../src/tools/functions/quickjs-guards.ts";
+import { createFunctionRunner } from "../../src/tools/functions/quickjs-runner.ts";
 
 const file = createRequire(import.meta.url).resolve("@jitl/quickjs-wasmfile-release-sync/wasm");
 /** The limits of workers/function-sandbox.ts. */

@@ -33,6 +33,7 @@ const NOTHING: StatsFigures = {
   requests: 0,
   failed: 0,
   cancelled: 0,
+  refused: 0,
   promptTokens: 0,
   completionTokens: 0,
   cachedTokens: 0,

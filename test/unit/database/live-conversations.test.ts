@@ -11,7 +11,9 @@ import {
   isWanted,
   type ConversationFilter,
 } from "../../../src/store/conversation-filter.ts";
-import type { ConversationRow } from "../../../src/store/conversations.ts";
+import type { ConversationRow } from "../../../src/store/conversation-row.ts";
+import { STATUSES } from "../../../drizzle/columns.ts";
+import { endpointGroup } from "../../../src/record/endpoint-group.ts";
 import { createLiveConversations } from "../../../src/store/live-conversations.ts";
 import { startPostgres, type TestPostgres } from "../../helpers/postgres-server.ts";
 import { memoryLogger } from "./memory-logger.ts";
@@ -40,11 +42,16 @@ const failTest = (error: unknown) => {
   throw error;
 };
 
+const arrayOf = (names: string[]) => `{${names.map((name) => JSON.stringify(name)).join(",")}}`;
+
 async function writeConversation(
   fields: {
     model?: string;
     status?: string;
     tools?: string[];
+    toolsFailed?: string[];
+    endpoint?: string;
+    kind?: string;
     durationMs?: number;
     updatedAt?: Date;
   } = {},
@@ -54,13 +61,15 @@ async function writeConversation(
     model = "m",
     status = "completed",
     tools = [],
+    toolsFailed = [],
+    endpoint = "/v1/chat/completions",
+    kind = "conversation",
     durationMs = 5,
     updatedAt = new Date(),
   } = fields;
-  const names = `{${tools.map((tool) => JSON.stringify(tool)).join(",")}}`;
   await opened.database
-    .execute(sql`insert into conversations (id, api_key_id, api_key_name, endpoint, status, model, tools_used, duration_ms, updated_at)
-    values (${id}, ${uuidv7()}, 'key', '/v1/chat/completions', ${status}, ${model}, ${names}::text[], ${durationMs}, ${updatedAt.toISOString()}::timestamptz)`);
+    .execute(sql`insert into conversations (id, api_key_id, api_key_name, endpoint, kind, status, statuses, model, tools_used, tools_failed, duration_ms, updated_at)
+    values (${id}, ${uuidv7()}, 'key', ${endpoint}, ${kind}, ${status}, array['completed', ${status}], ${model}, ${arrayOf(tools)}::text[], ${arrayOf(toolsFailed)}::text[], ${durationMs}, ${updatedAt.toISOString()}::timestamptz)`);
   return id;
 }
 
@@ -93,12 +102,28 @@ describe("listening for conversations", () => {
   });
 });
 
+const ENDPOINTS = [
+  "/v1/files",
+  "/v1/files/file-1",
+  "/v1/files/file-1/content",
+  "/v1/files/file-1/content/more",
+  "/v1/models/meta-llama/Llama-3.3-70B",
+  "/v1/threads/runs",
+  "/v1/threads/thread_1",
+  "/v1/made/up",
+  "/v1/made_up",
+  "/v1/fine_tuning/jobs/ftjob-1",
+];
+
 describe("a filter of rows at hand", () => {
   it("wants the rows that the same filter finds in the database", async () => {
     await opened.database.execute(sql`delete from conversations`);
     await writeConversation({ model: "a", tools: ["x"], durationMs: 10 });
     await writeConversation({ model: "a", status: "failed", tools: ["x", 'y"z'], durationMs: 20 });
     await writeConversation({ model: "b", durationMs: 20 });
+    await writeConversation({ status: "refused", tools: ["x"], toolsFailed: ["x"] });
+    await writeConversation({ status: "cancelled", tools: ["x", "y"], toolsFailed: ["y"] });
+    for (const endpoint of ENDPOINTS) await writeConversation({ endpoint, kind: "request" });
     const all = await opened.database.select().from(schema.conversations);
     const filters: ConversationFilter[] = [
       {},
@@ -110,6 +135,14 @@ describe("a filter of rows at hand", () => {
       { minDurationMs: 20 },
       { endpoint: all[0]?.endpoint },
       { endpoint: "/mcp" },
+      ...[...ENDPOINTS, ...ENDPOINTS.map(endpointGroup)].map((endpoint) => ({ endpoint })),
+      ...STATUSES.map((status) => ({ status })),
+      { toolStatus: "failed" },
+      { toolStatus: "failed", tool: "x" },
+      { toolStatus: "failed", tool: "y", status: "cancelled" },
+      { toolStatus: "failed", tool: "none" },
+      { kind: "request" },
+      { kind: "conversation", status: "failed" },
       { apiKeyId: all[0]?.apiKeyId },
       { model: "a", minDurationMs: 11 },
     ];

@@ -1,0 +1,75 @@
+/**
+ * The proxy in the test's own process: `createApp` behind the product's HTTP server, on a third
+ * `Platform`. What the other two have of processes, threads and files is a small fake here: no
+ * sidecar, no spool (a record is written when it is kept), a database in memory. The rest is real.
+ *
+ * Product and test share one clock: `vi.useFakeTimers({ toFake: ["Date"] })` lets a minute pass.
+ */
+import { systemClock } from "../../src/clock.ts";
+import { readConfig } from "../../src/config/read-config.ts";
+import { noteTurnsWritten } from "../../src/limits/memory-limits.ts";
+import { Memory } from "../../src/memory.ts";
+import { createFunctionSandbox } from "../../src/node/function-sandbox.ts";
+import { createGuardedFetch } from "../../src/node/guarded-fetch.ts";
+import { createSendUpstream } from "../../src/node/send-upstream.ts";
+import { startServer } from "../../src/node/serve.ts";
+import { createOnce, createTurnstile } from "../../src/node/wait-for-one-another.ts";
+import type { Platform } from "../../src/platform.ts";
+import { readTurn } from "../../src/record/turn-rows.ts";
+import { describeError } from "../../src/store/describe-error.ts";
+import { writeTurns } from "../../src/store/write-turns.ts";
+import { memoryLogger } from "../unit/database/memory-logger.ts";
+import { openMemoryDatabase } from "./memory-database.ts";
+import { SETTINGS } from "./settings.ts";
+
+/** A proxy in this process. */
+export interface InProcessProxy {
+  /** Where it listens, because SDKs want a URL. */
+  url: string;
+  /** What it runs on; a test may put a fake into a part of it. */
+  platform: Platform;
+  /** What it logged: `level message {fields}`. */
+  lines: string[];
+}
+
+async function createPlatform(): Promise<Pick<InProcessProxy, "platform" | "lines">> {
+  const logger = memoryLogger();
+  const config = readConfig({ ...SETTINGS, HOST: "127.0.0.1", PORT: "0" });
+  const database = await openMemoryDatabase(logger);
+  const memory = new Memory();
+  const platform: Platform = {
+    config,
+    runtime: { name: "node", version: process.versions.node },
+    logger,
+    database,
+    send: createSendUpstream().send,
+    fetch: globalThis.fetch,
+    fetchGuarded: createGuardedFetch(config).fetch,
+    sandbox: createFunctionSandbox({ threads: 1 }),
+    sidecar: async () => null,
+    clock: systemClock,
+    once: createOnce(),
+    turnstile: createTurnstile,
+    connections: memory,
+    noticesLeavingMs: null,
+    maxUnreadBytes: 64 * 1024,
+    keepRecord: async (record) => {
+      try {
+        await writeTurns(database, [{ record, read: await readTurn(record, config.prices) }]);
+        noteTurnsWritten(memory, [record.id]);
+      } catch (error) {
+        logger.error("A record could not be written", { error: describeError(error) });
+      }
+    },
+    partHealth: async () => ({ sidecar: { status: "unconfigured" }, records: { status: "ok" } }),
+    memory,
+  };
+  return { platform, lines: logger.lines };
+}
+
+/** Starts a proxy that ends with this process. */
+export async function startInProcess(): Promise<InProcessProxy> {
+  const made = await createPlatform();
+  const { url } = await startServer(made.platform);
+  return { ...made, url };
+}
