@@ -9,8 +9,8 @@ import { Memory } from "../src/memory.ts";
 import type { Logger, PartHealth, Platform } from "../src/platform.ts";
 import type { TurnRecord } from "../src/record/turn-record.ts";
 import type { Database } from "../src/store/database.ts";
-import { isDataFault } from "../src/store/database-error.ts";
 import { AddressRefused, checkServerUrl } from "../src/tools/addresses/address-policy.ts";
+import { isDataFault } from "../src/store/database-error.ts";
 import { writeTurns } from "../src/store/write-turns.ts";
 import { createTurnstile } from "./turnstile.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
@@ -124,6 +124,7 @@ export function createWorkerPlatform(
       return fetch(url, init);
     },
     sandbox,
+    heavy: null,
     sidecar: async () =>
       config.sidecarUrl === null
         ? null

@@ -8,6 +8,7 @@ import { createOnce, createTurnstile } from "./wait-for-one-another.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
 import { createGuardedFetch } from "./guarded-fetch.ts";
 import { openDatabase } from "./database/open-database.ts";
+import { createHeavyWork } from "./heavy-work.ts";
 import { openRecordKeeper } from "./keep-records.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { createSendUpstream } from "./send-upstream.ts";
@@ -49,6 +50,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
     onWritten: (turnIds) => noteTurnsWritten(memory, turnIds),
   });
   const sandbox = createFunctionSandbox({ threads: FUNCTION_THREADS });
+  const heavy = createHeavyWork();
   const upstream = createSendUpstream();
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
   const guarded = createGuardedFetch(config);
@@ -66,6 +68,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
       })) as unknown as typeof globalThis.fetch,
     fetchGuarded: guarded.fetch,
     sandbox,
+    heavy,
     sidecar: () => sidecar.endpoint(),
     once: createOnce(),
     turnstile: createTurnstile,
@@ -84,6 +87,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
         housekeeping.close(),
         sidecar.close(),
         sandbox.close(),
+        heavy.close(),
         upstream.close(),
         agent.destroy(),
         guarded.close(),

@@ -106,6 +106,15 @@ export function readUsage(value: unknown): Usage | null {
   };
 }
 
+/** Members in which Anthropic counts what it leaves out of the input's tokens. */
+const ASIDE = ["cache_read_input_tokens", "cache_creation_input_tokens"];
+
+/** Whether it says nothing of what was asked, or of what was answered, or of neither. */
+export function lacksHalf(usage: Usage): boolean {
+  const isAsked = usage.prompt_tokens > 0 || ASIDE.some((name) => Number(usage[name]) > 0);
+  return !isAsked || usage.completion_tokens === 0;
+}
+
 /**
  * Two reports of the same answer: usage that came in two parts, or a newer state of it. What the
  * newer one says stands.

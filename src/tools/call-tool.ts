@@ -64,7 +64,8 @@ export async function callTool(platform: Platform, call: ToolCall): Promise<Tool
   const { argumentsText, ...rest } = call;
   const { tool } = call;
   try {
-    const checked = checkArguments(tool, argumentsText);
+    const checking = { tool, text: argumentsText, owner: call.owner };
+    const checked = await checkArguments(platform, checking);
     if ("violation" in checked) return failedResult(checked.violation);
     const timeoutMs = tool.timeoutMs ?? TOOL_TYPES[tool.type].timeoutMs;
     return await runLimited(platform, { ...rest, args: checked.args, timeoutMs });

@@ -1,60 +1,20 @@
 /** What is read of an answer while it flows through, however it is cut, compressed or spelled. */
 import { createHash } from "node:crypto";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { AnswerReaderOptions } from "../../src/stream/answer-reader.ts";
 import {
-  createAnswerReader,
-  type AnswerFacts,
-  type AnswerReaderOptions,
-} from "../../src/stream/answer-reader.ts";
-
-const bytesOf = (text: string) => new TextEncoder().encode(text);
-
-const JSON_ANSWER: AnswerReaderOptions & { nested?: boolean } = {
-  contentType: "application/json",
-  contentEncoding: "",
-  maxKeptBytes: 1_000_000,
-  wantsDigest: false,
-};
-const EVENTS = { ...JSON_ANSWER, contentType: "text/event-stream; charset=utf-8" };
-
-async function readChunks(
-  chunks: Uint8Array[],
-  options: AnswerReaderOptions = JSON_ANSWER,
-): Promise<AnswerFacts> {
-  const reader = createAnswerReader(options);
-  for (const chunk of chunks) await reader.onChunk(chunk);
-  return reader.end();
-}
-
-const read = (text: string, options: AnswerReaderOptions = JSON_ANSWER) =>
-  readChunks([bytesOf(text)], options);
-
-const COUNTS = { prompt_tokens: 9, completion_tokens: 12, total_tokens: 21 };
-
-/** Bytes cut at places that are given as shares of their length. */
-function cutAt(bytes: Uint8Array, shares: number[]): Uint8Array[] {
-  const places = shares.map((share) => Math.floor(share * bytes.length));
-  const sorted = [0, ...places.toSorted((a, b) => a - b), bytes.length];
-  return sorted.slice(1).map((end, index) => bytes.subarray(sorted[index] ?? 0, end));
-}
-
-const streamOf = (...payloads: unknown[]) =>
-  [...payloads.map((payload) => JSON.stringify(payload)), "[DONE]"]
-    .map((data) => `data: ${data}\n\n`)
-    .join("");
-
-const chunkOf = (delta: unknown, members = {}) => ({
-  id: "chatcmpl-1",
-  object: "chat.completion.chunk",
-  model: "gpt-4.1-mini",
-  choices: [{ index: 0, delta, finish_reason: null }],
-  usage: null,
-  ...members,
-});
+  bytesOf,
+  chunkOf,
+  COUNTS,
+  cutAt,
+  EVENTS,
+  JSON_ANSWER,
+  readChunks,
+  readText,
+  streamOf,
+} from "../helpers/read-answer.ts";
 
 const CHAT_STREAM = streamOf(
   chunkOf({ role: "assistant", content: "" }),
@@ -113,7 +73,7 @@ const ANSWERS: Record<string, { text: string; options: AnswerReaderOptions }> = 
 
 describe("An answer's usage", () => {
   it.each(Object.entries(ANSWERS))("is read from %s", async (_name, { text, options }) => {
-    const facts = await read(text, options);
+    const facts = await readText(text, options);
     expect(facts.usage).toMatchObject(COUNTS);
     expect(facts.model).toBeTypeOf("string");
     expect(facts).toMatchObject({ text, truncated: false, error: null, isText: true });
@@ -136,7 +96,7 @@ describe("An answer's usage", () => {
     for (const { text, options } of Object.values(ANSWERS).slice(0, 5)) {
       const bytes = bytesOf(text);
       const alone = Array.from(bytes, (_, index) => bytes.subarray(index, index + 1));
-      expect(await readChunks(alone, options)).toEqual(await read(text, options));
+      expect(await readChunks(alone, options)).toEqual(await readText(text, options));
     }
   });
 
@@ -153,8 +113,8 @@ describe("An answer's usage", () => {
       ? [{ text: "x".repeat(100_000), ...payload[0] }]
       : { text: "x".repeat(100_000), ...payload };
     for (const value of [payload, long]) {
-      expect((await read(JSON.stringify(value))).usage).toMatchObject(COUNTS);
-      expect((await read(streamOf(value), EVENTS)).usage).toMatchObject(COUNTS);
+      expect((await readText(JSON.stringify(value))).usage).toMatchObject(COUNTS);
+      expect((await readText(streamOf(value), EVENTS)).usage).toMatchObject(COUNTS);
     }
   });
 
@@ -163,30 +123,30 @@ describe("An answer's usage", () => {
       { type: "message_start", message: { id: "msg_1", usage: { input_tokens: 9 } } },
       { type: "message_delta", usage: { output_tokens: 12 } },
     );
-    expect((await read(text, EVENTS)).usage).toMatchObject(COUNTS);
+    expect((await readText(text, EVENTS)).usage).toMatchObject(COUNTS);
   });
 
   it("is read from events whose JSON goes over several lines", async () => {
     const lines = JSON.stringify(chunkOf({}, { usage: COUNTS }), null, 2).split("\n");
     const text = `${lines.map((line) => `data: ${line}`).join("\n")}\n\ndata: [DONE]\n\n`;
-    expect((await read(text, EVENTS)).usage).toMatchObject(COUNTS);
+    expect((await readText(text, EVENTS)).usage).toMatchObject(COUNTS);
   });
 
   it("is read from JSON lines", async () => {
     const text = `{"model":"m","message":{"content":"a"}}\n${JSON.stringify({ usage: COUNTS })}\n`;
-    const facts = await read(text, { ...JSON_ANSWER, contentType: "application/x-ndjson" });
+    const facts = await readText(text, { ...JSON_ANSWER, contentType: "application/x-ndjson" });
     expect(facts).toMatchObject({ usage: COUNTS, model: "m" });
   });
 
   it("is what had come when an answer is broken off", async () => {
     const long = JSON.stringify({ usage: COUNTS, data: vectors(5) });
-    expect((await read(long.slice(0, -100))).usage).toMatchObject(COUNTS);
-    expect((await read(`{"model":"m","usage":${JSON.stringify(COUNTS)},"da`)).model).toBe("m");
+    expect((await readText(long.slice(0, -100))).usage).toMatchObject(COUNTS);
+    expect((await readText(`{"model":"m","usage":${JSON.stringify(COUNTS)},"da`)).model).toBe("m");
   });
 
   it("is not what a model writes", async () => {
     const text = JSON.stringify({ usage: { prompt_tokens: 1 }, error: { message: "no" } });
-    const facts = await read(streamOf(chunkOf({ content: text })), EVENTS);
+    const facts = await readText(streamOf(chunkOf({ content: text })), EVENTS);
     expect(facts).toMatchObject({ usage: null, error: null });
   });
 });
@@ -217,12 +177,16 @@ describe("A compressed answer", () => {
 
   it("that is none, or is cut short, or has an unknown encoding, is read as far as it goes", async () => {
     const gzip = { ...EVENTS, contentEncoding: "gzip" };
-    expect(await read("no gzip", gzip)).toMatchObject({ usage: null, isText: false, bytes: 7 });
+    expect(await readText("no gzip", gzip)).toMatchObject({ usage: null, isText: false, bytes: 7 });
     expect(await readChunks([], gzip)).toMatchObject({ usage: null, isText: false, bytes: 0 });
     const cut = gzipSync(CHAT_STREAM + "x".repeat(500)).subarray(0, -12);
     expect(await readChunks([cut], gzip)).toMatchObject({ model: "gpt-4.1-mini" });
     const unknown = { ...EVENTS, contentEncoding: "compress" };
-    expect(await read("anything", unknown)).toMatchObject({ text: "", isText: false, bytes: 8 });
+    expect(await readText("anything", unknown)).toMatchObject({
+      text: "",
+      isText: false,
+      bytes: 8,
+    });
     const trailing = Buffer.concat([gzipSync(CHAT_STREAM), Buffer.from("junk")]);
     expect((await readChunks([trailing], gzip)).usage).toMatchObject(COUNTS);
   });
@@ -235,140 +199,5 @@ describe("A compressed answer", () => {
     expect(facts).toMatchObject({ bytes: bomb.length, truncated: true });
     expect(facts.text.length).toBeLessThanOrEqual(1_000_000);
     expect(performance.now() - started).toBeLessThan(5000);
-  });
-});
-
-describe("The memory of a reader", () => {
-  const MEGABYTE = 1024 * 1024;
-  const piece = bytesOf("0.0123456789,".repeat(5000));
-
-  /** What is held, without what is only waiting to be collected. */
-  const heldBytes = (): number => {
-    setFlagsFromString("--expose-gc");
-    const collect = runInNewContext("gc") as () => void;
-    // Once is not enough for what the first has found to be free.
-    collect();
-    collect();
-    const { heapUsed, arrayBuffers } = process.memoryUsage();
-    return heapUsed + arrayBuffers;
-  };
-
-  it.each([
-    ["an answer of 100 MB of vectors", '{"data":[{"embedding":[', '0]}],"usage":', JSON_ANSWER],
-    ["an event of 100 MB", 'data: {"response":{"output":[[', '0]],"usage":', EVENTS],
-    ["a text of 100 MB", '{"data":"', '","usage":', JSON_ANSWER],
-    ["100 MB that are nested", '{"data":', '"usage":', { ...JSON_ANSWER, nested: true }],
-  ])("stays under 4 MB beside %s", async (_name, start, end, { nested, ...options }) => {
-    const reader = createAnswerReader({ ...options, maxKeptBytes: 65_536 });
-    const bytes = nested === true ? bytesOf("[".repeat(65_000)) : piece;
-    const closing = nested === true ? bytesOf("]".repeat(65_000)) : piece;
-    const count = Math.ceil((50 * MEGABYTE) / piece.byteLength);
-    const before = heldBytes();
-    let most = 0;
-    void reader.onChunk(bytesOf(start));
-    for (const half of [bytes, closing]) {
-      for (let index = 0; index < count; index++) {
-        void reader.onChunk(half.slice());
-        if (index % 800 === 400) most = Math.max(most, heldBytes() - before);
-      }
-    }
-    void reader.onChunk(bytesOf(`${nested === true ? "," : ""}${end}${JSON.stringify(COUNTS)}}}`));
-    const facts = await reader.end();
-    expect(facts).toMatchObject({ truncated: true, usage: COUNTS });
-    expect(facts.bytes).toBeGreaterThan(95 * MEGABYTE);
-    expect(most).toBeLessThan(4 * MEGABYTE);
-  });
-});
-
-describe("What an answer says of itself", () => {
-  it.each([
-    ["OpenAI's", { error: { message: "No.", code: "c", type: "t" } }, "No.", "c"],
-    [
-      "Gemini's",
-      [{ error: { code: 404, message: "No.", status: "NOT_FOUND" } }],
-      "No.",
-      "NOT_FOUND",
-    ],
-    ["MiniMax's", { base_resp: { status_code: 1004, status_msg: "No." } }, "No.", "1004"],
-    ["FastAPI's", { detail: "No." }, "No.", null],
-    ["FastAPI's list", { detail: [{ loc: ["body", "n"], msg: "No." }] }, "body.n: No.", null],
-    ["Ollama's", { error: "No." }, "No.", null],
-    ["a response's", { response: { status: "failed", error: { message: "No." } } }, "No.", null],
-    ["an error event's", { type: "error", code: "c", message: "No." }, "No.", "c"],
-    [
-      "Anthropic's",
-      { type: "error", error: { type: "overloaded_error", message: "No." } },
-      "No.",
-      "overloaded_error",
-    ],
-  ])("has %s error, whole and streamed", async (_name, body, message, code) => {
-    expect((await read(JSON.stringify(body))).error).toEqual({ message, code });
-    expect((await read(streamOf(body), EVENTS)).error).toEqual({ message, code });
-  });
-
-  it.each([
-    ["a page", "<html><head><title>502 Bad Gateway</title></head></html>", "502 Bad Gateway"],
-    ["a text", "upstream connect error\n", "upstream connect error"],
-    ["a message", '{"object":"error","message":"No.","code":40303}', "No."],
-    ["a list", '{"success":false,"errors":[{"code":7003,"message":"No."}]}', "No."],
-    ["a detail beside others", '{"detail":"No.","request_id":"r"}', "No."],
-  ])("has the words of a failure that is %s", async (_name, text, message) => {
-    const facts = await read(text, { ...JSON_ANSWER, contentType: "text/html", isFailure: true });
-    expect(facts.error?.message).toBe(message);
-    expect((await read(text, { ...JSON_ANSWER, contentType: "text/html" })).error).toBeNull();
-  });
-
-  it.each([
-    ["{}", null],
-    ['{"message":"No."}', "No."],
-    ["No.", "No."],
-  ])("has the error of an event that is called one: %s", async (data, message) => {
-    const text = `data: ${JSON.stringify(chunkOf({ content: "a" }))}\n\n`;
-    const facts = await read(`${text}event: error\ndata: ${data}\n\n`, EVENTS);
-    expect(facts.error).toEqual({ message, code: null });
-  });
-
-  it("has no error where a member of that name is empty", async () => {
-    for (const error of [null, "", {}, false])
-      expect((await read(JSON.stringify({ id: "x", error }))).error).toBeNull();
-  });
-
-  it("has the end of choice 0, of a response and of a message", async () => {
-    expect(await read(CHAT_STREAM, EVENTS)).toMatchObject({
-      finishReason: "stop",
-      id: "chatcmpl-1",
-    });
-    const response = { id: "resp_1", object: "response", status: "completed" };
-    expect(await read(JSON.stringify(response))).toMatchObject({ finishReason: "completed" });
-    const incomplete = { ...response, status: "incomplete", incomplete_details: { reason: "max" } };
-    const event = { type: "response.incomplete", response: { ...incomplete, usage: COUNTS } };
-    expect(await read(streamOf(event), EVENTS)).toMatchObject({
-      finishReason: "max",
-      id: "resp_1",
-    });
-    const message = { type: "message", stop_reason: "end_turn" };
-    expect(await read(JSON.stringify(message))).toMatchObject({ finishReason: "end_turn" });
-  });
-
-  it("is nothing where the answer is bytes", async () => {
-    const sound = Uint8Array.from({ length: 1000 }, (_, index) => index % 256);
-    for (const contentType of ["audio/mpeg", "application/octet-stream", "", "image/png"]) {
-      const facts = await readChunks([sound], { ...JSON_ANSWER, contentType, wantsDigest: true });
-      expect(facts).toMatchObject({ isText: false, text: "", truncated: false, bytes: 1000 });
-      expect(facts.sha256).toBe(createHash("sha256").update(sound).digest("hex"));
-    }
-  });
-
-  it("never reaches prototypes", async () => {
-    const evil = '{"__proto__":{"n":2},"constructor":{"prototype":{"n":3}},"prompt_tokens":9}';
-    for (const filler of ["", "x".repeat(100_000)]) {
-      const body = `{"__proto__":{"usage":{"prompt_tokens":1}},"t":"${filler}","usage":${evil}}`;
-      for (const facts of [await read(body), await read(`data: ${body}\n\n`, EVENTS)]) {
-        expect(facts.usage?.prompt_tokens).toBe(9);
-        expect(facts.usage?.["n"]).toBeUndefined();
-        expect(Object.getPrototypeOf(facts.usage)).toBe(Object.prototype);
-      }
-    }
-    expect(({} as Record<string, unknown>)["n"]).toBeUndefined();
   });
 });

@@ -19,6 +19,12 @@ function run(implementation: string, timeoutMs = 200): Promise<FunctionOutcome> 
   return runner.run({ implementation, args: "{}", timeoutMs });
 }
 
+/** CPU time of this process: it does not count for whom else the machine works. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 describe("where there is no thread to end and the clock stands still", () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ["Date"], now: 1_800_000_000_000 });
@@ -37,9 +43,9 @@ describe("where there is no thread to end and the clock stands still", () => {
     "for (;;) 'ab'.padStart(5e6, 'xyz');",
     "const text = '[' + '1,'.repeat(1e5) + '1]'; for (;;) JSON.parse(text);",
   ])("still ends %s", async (implementation) => {
-    const started = performance.now();
+    const startedAt = cpuMs();
     expect(await run(implementation)).toMatchObject({ ok: false, kind: "timeout" });
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(cpuMs() - startedAt).toBeLessThan(5000);
   });
 
   it("caps the time limit that a tool asks for", async () => {
