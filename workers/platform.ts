@@ -13,6 +13,7 @@ import { AddressRefused, checkServerUrl } from "../src/tools/addresses/address-p
 import { isDataFault } from "../src/store/database-error.ts";
 import { writeTurns } from "../src/store/write-turns.ts";
 import { createTurnstile } from "./turnstile.ts";
+import { startHash } from "./hash.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
 import { sendUpstream } from "./send-upstream.ts";
 import { describeError } from "../src/store/describe-error.ts";
@@ -124,6 +125,7 @@ export function createWorkerPlatform(
       return fetch(url, init);
     },
     sandbox,
+    sha256: startHash,
     heavy: null,
     sidecar: async () =>
       config.sidecarUrl === null

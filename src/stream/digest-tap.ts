@@ -1,5 +1,4 @@
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
+import type { IncrementalHash } from "../platform.ts";
 
 /** What is known of bytes that crossed. */
 export interface Digest {
@@ -17,8 +16,10 @@ export interface DigestTap {
 }
 
 /** Reads along a body that streams up. Nothing is read of it before somebody else wants it. */
-export function openDigestTap(source: ReadableStream<Uint8Array>): DigestTap {
-  const hash = sha256.create();
+export function openDigestTap(
+  source: ReadableStream<Uint8Array>,
+  hash: IncrementalHash,
+): DigestTap {
   let bytes = 0;
   const tap = new TransformStream<Uint8Array, Uint8Array>(
     {
@@ -33,6 +34,6 @@ export function openDigestTap(source: ReadableStream<Uint8Array>): DigestTap {
   );
   return {
     readable: source.pipeThrough(tap),
-    digest: () => ({ sha256: bytesToHex(hash.clone().digest()), bytes }),
+    digest: () => ({ sha256: hash.hex(), bytes }),
   };
 }

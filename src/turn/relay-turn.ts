@@ -3,6 +3,7 @@ import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
 import type { RequestScope, UpstreamRequest, UpstreamResponse } from "../platform.ts";
+import type { BodyDigest } from "../record/turn-record.ts";
 import { createAnswerReader, type AnswerFacts } from "../stream/answer-reader.ts";
 import { relay, type RelayEnd, type RelayTap } from "../stream/relay.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
@@ -23,6 +24,8 @@ export interface RelayedTurn {
   body: UpstreamRequest["body"];
   /** Headers that replace the client's; an empty value removes one. */
   headers: Record<string, string>;
+  /** What is kept of a request's body that is no text: known when it was sent. */
+  sentDigest: (() => BodyDigest | Promise<BodyDigest>) | null;
   /** Whether the answer's text is kept, or its hash and size alone. */
   keepsText: boolean;
   /** Places in the history at which an earlier turn may have ended. */
@@ -75,7 +78,8 @@ async function endRelayed(
   facts: AnswerFacts,
   end: RelayEnd,
 ): Promise<void> {
-  const { turn, keepsText } = parts;
+  const { turn, keepsText, sentDigest } = parts;
+  if (sentDigest !== null) turn.sent(await sentDigest());
   const contentType = begun.response.headers["content-type"] ?? "";
   const { text, truncated, sha256, bytes } = facts;
   const isKept = keepsText && facts.isText;
@@ -103,7 +107,7 @@ function readingTap(parts: RelayedTurn, begun: BegunAnswer): RelayTap {
     contentType: headers["content-type"] ?? "",
     contentEncoding: headers["content-encoding"] ?? "",
     maxKeptBytes: parts.keepsText ? MAX_KEPT_BYTES : 0,
-    wantsDigest: !parts.keepsText,
+    hash: parts.keepsText ? null : parts.scope.platform.sha256(),
     isFailure: begun.response.status >= 400,
   });
   return {

@@ -45,7 +45,7 @@ function openProcess(start: string) {
   const memory = new Memory();
   const behind: Promise<unknown>[] = [];
   const platform = { clock, memory, once: createOnce(), logger: memoryLogger() };
-  const reached: { database: Database; count: number } = { database: opened.database, count: 0 };
+  const reached = { database: opened.database, count: 0 };
   const scope = {
     platform: Object.defineProperty(platform, "database", {
       get: () => {
