@@ -1,66 +1,88 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+import {
+  contractFiles,
+  filesOf,
+  TARGETS,
+  type Selection,
+  type Suite,
+  type Target,
+} from "./test/contract-targets.ts";
 
-/** The same contract, on each place where the proxy runs. */
-const contract = (name: string) => ({
-  extends: true as const,
-  test: {
-    name,
-    include: ["test/contract/**/*.test.ts"],
-    globalSetup: ["test/helpers/start-target.ts"],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-  },
-});
+/** Vite's mode: `fast` is `npm test`, `slow` is `npm run test:slow`; else everything everywhere. */
+const SUITES: Record<string, Suite> = { fast: "fast", slow: "slow" };
+
+/** How long a test and a hook may take, in milliseconds. A hook of e2e starts a browser. */
+const LIMITS_MS = { unit: 60_000, sidecar: 60_000, faults: 60_000, e2e: 120_000, contract: 30_000 };
+
+const SETUP = "test/helpers/fail-on-console-error.ts";
+const TEMPLATE = "test/helpers/embedded-template.ts";
+
+interface ProjectOptions {
+  limitMs: number;
+  files: Selection;
+  more?: TestProjectInlineConfiguration["test"];
+}
+
+function project(
+  name: string,
+  { limitMs, files, more = {} }: ProjectOptions,
+): TestProjectInlineConfiguration {
+  const { include, exclude } = files;
+  return {
+    extends: true,
+    test: {
+      name,
+      include,
+      exclude: [...configDefaults.exclude, ...exclude],
+      testTimeout: limitMs,
+      hookTimeout: limitMs,
+      ...more,
+    },
+  };
+}
+
+/** The contract on one target, which is started once for all files. */
+function contract(target: Target, suite: Suite | null): TestProjectInlineConfiguration {
+  const more =
+    target === "in-process"
+      ? { isolate: false, setupFiles: [SETUP, "test/helpers/start-in-process.ts"] }
+      : { globalSetup: ["test/helpers/start-target.ts"] };
+  return project(target, {
+    limitMs: LIMITS_MS.contract,
+    files: contractFiles(target, suite),
+    more,
+  });
+}
+
+const KINDS = ["unit", "sidecar", "faults", "e2e"] as const;
+
+/** These start proxies of their own. */
+const WITH_TEMPLATE: string[] = ["faults", "e2e"];
 
 /** A file for the figures, where CI names one. */
 const report = process.env["TEST_REPORT"];
 
-export default defineConfig({
-  test: {
-    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
-    maxWorkers: 2,
-    setupFiles: ["test/helpers/fail-on-console-error.ts"],
-    coverage: { provider: "v8", include: ["src/**", "workers/**", "mcp-sidecar/**"] },
-    projects: [
-      {
-        extends: true,
-        test: {
-          name: "unit",
-          include: ["test/unit/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: "sidecar",
-          include: ["test/sidecar/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: "faults",
-          include: ["test/faults/**/*.test.ts"],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: "e2e",
-          include: ["test/e2e/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-        },
-      },
-      contract("node-pglite"),
-      contract("node-postgres"),
-      contract("workerd"),
-    ],
-  },
+export default defineConfig(({ mode }) => {
+  const suite = SUITES[mode] ?? null;
+  const projects = [
+    ...KINDS.map((kind) =>
+      project(kind, {
+        limitMs: LIMITS_MS[kind],
+        files: filesOf(kind, suite),
+        more: WITH_TEMPLATE.includes(kind) ? { globalSetup: [TEMPLATE] } : {},
+      }),
+    ),
+    ...TARGETS.map((target) => contract(target, suite)),
+  ];
+  return {
+    test: {
+      reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
+      maxWorkers: 2,
+      setupFiles: [SETUP],
+      // What is waited for comes, however busy the machine is; one second would be a race.
+      expect: { poll: { timeout: 15_000, interval: 50 } },
+      coverage: { provider: "v8", include: ["src/**", "workers/**", "mcp-sidecar/**"] },
+      projects: projects.filter(({ test }) => (test?.include ?? []).length > 0),
+    },
+  };
 });

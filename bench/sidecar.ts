@@ -6,9 +6,10 @@ import { join } from "node:path";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { Memory } from "../src/memory.ts";
 import { startSidecar } from "../src/node/sidecar-process.ts";
-import { callMcpTool, type McpPlatform } from "../src/tools/mcp-client.ts";
-import { identifyServer, parseServerCommand } from "../src/tools/server-command.ts";
+import { callMcpTool, type McpPlatform } from "../src/tools/mcp/mcp-client.ts";
+import { identifyServer, parseServerCommand } from "../src/tools/mcp/server-command.ts";
 import { describeMachine } from "./print-report.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -60,20 +61,15 @@ async function openWays(
 
 /** The parts of the proxy's platform that a call of a tool takes. */
 function platformOf(sidecar: ReturnType<typeof startSidecar>): McpPlatform {
-  const kept = new Map<string, unknown>();
+  const memory = new Memory();
   return {
     config: { host: "127.0.0.1", environment: "development", mcpAllowedPrivateHosts: [] },
     fetch: globalThis.fetch,
     fetchGuarded: globalThis.fetch,
     sidecar: () => sidecar.endpoint(),
-    sharesConnections: true,
+    connections: memory,
     logger: silent,
-    memory: {
-      get<T>(name: string, create: () => T): T {
-        if (!kept.has(name)) kept.set(name, create());
-        return kept.get(name) as T;
-      },
-    },
+    memory,
   };
 }
 

@@ -1,5 +1,4 @@
-import { Hono, type Context } from "hono";
-import { ApiError } from "./openai/api-error.ts";
+import { Hono } from "hono";
 import type { RequestScope } from "./platform.ts";
 import { adminAudit } from "./routes/admin-audit.ts";
 import { adminConversations } from "./routes/admin-conversations.ts";
@@ -16,7 +15,10 @@ import { chatCompletions } from "./routes/chat-completions.ts";
 import { allowAnyOrigin, answerPreflight } from "./routes/cross-origin.ts";
 import { health } from "./routes/health.ts";
 import { mcp } from "./routes/mcp.ts";
+import { endpointOf, withNormalPath } from "./routes/normalise-path.ts";
+import { nothingHere } from "./routes/nothing-here.ts";
 import { passthrough } from "./routes/passthrough.ts";
+import { refuseUpgrade } from "./routes/refuse-upgrade.ts";
 import { renderError } from "./routes/render-error.ts";
 
 /**
@@ -24,7 +26,7 @@ import { renderError } from "./routes/render-error.ts";
  * rendering is on this page.
  */
 export function createApp(): Hono<{ Bindings: RequestScope }> {
-  const app = new Hono<{ Bindings: RequestScope }>();
+  const app = new Hono<{ Bindings: RequestScope }>({ getPath: ({ url }) => endpointOf(url) });
 
   app.use(async (context, next) => {
     await next();
@@ -35,7 +37,7 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   app.get("/health", health);
 
   app.options("/v1/*", answerPreflight);
-  app.use("/v1/*", allowAnyOrigin);
+  app.use("/v1/*", allowAnyOrigin, refuseUpgrade);
   app.post("/v1/chat/completions", chatCompletions);
   app.all("/v1/*", passthrough);
 
@@ -60,18 +62,22 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   app.route("/api/admin/conversations", adminConversations());
   app.route("/api/admin/stats", adminStats());
 
-  app.notFound((context) =>
-    renderNamed(
-      context,
-      new ApiError("not_found", `There is nothing at ${context.req.method} ${context.req.path}.`),
-    ),
-  );
+  app.notFound((context) => renderNamed(context, nothingHere(context.req.raw)));
   app.onError((error, context) => renderNamed(context, error));
+
+  const route = app.fetch;
+  app.fetch = (request, env, execution) => {
+    try {
+      return route(withNormalPath(request), env, execution);
+    } catch (error) {
+      return renderNamed({ env: env as RequestScope }, error);
+    }
+  };
   return app;
 }
 
 /** An error as a response that names its request. */
-function renderNamed({ env }: Context<{ Bindings: RequestScope }>, error: unknown): Response {
+function renderNamed({ env }: { env: RequestScope }, error: unknown): Response {
   const response = renderError(error, env.platform.logger);
   response.headers.set("x-proxy-request-id", env.requestId);
   return response;

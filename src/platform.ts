@@ -3,7 +3,9 @@
  * two implementations, `test/helpers` has a third of small fakes. Nothing else in the core knows
  * which runtime it is on.
  */
-import type { Config } from "./config.ts";
+import type { Clock } from "./clock.ts";
+import type { Config } from "./config/read-config.ts";
+import type { Memory } from "./memory.ts";
 import type { TurnRecord } from "./record/turn-record.ts";
 import type { Database } from "./store/database.ts";
 
@@ -96,6 +98,26 @@ export interface FunctionSandbox {
   check(implementation: string): Promise<string | null>;
 }
 
+/** Arguments to be checked against a tool's JSON Schema. */
+export interface ValidateTask {
+  parameters: Record<string, unknown>;
+  /** JSON text of the arguments object. */
+  text: string;
+  /** Whose they are: threads are shared fairly between owners. */
+  owner: string;
+}
+
+/** What does not fit, a line each; or why nobody knows. */
+export type HeavyOutcome =
+  | { violations: string[] }
+  | { failure: "timeout" | "busy" | "crash"; message: string };
+
+/** Work that can hold a thread for long, done in one that nothing else waits for. */
+export interface HeavyWork {
+  /** Never rejects. @param limitMs after which it is given up, in milliseconds */
+  validate(task: ValidateTask, limitMs: number): Promise<HeavyOutcome>;
+}
+
 /** Where the MCP sidecar listens and what it wants to see. */
 export interface SidecarEndpoint {
   url: string;
@@ -118,11 +140,17 @@ export interface Logger {
   debug(message: string, fields?: Record<string, unknown>): void;
 }
 
-/**
- * What lives as long as the process (Node) or the isolate (workerd), and is shared by its requests.
- */
-export interface Memory {
-  get<T>(name: string, create: () => T): T;
+/** Where one request waits until another lets it look again. */
+export interface Turnstile {
+  /**
+   * Resolves when it is opened, or a little later where the runtime lets no request wake another,
+   * or when the signal fires; and now and then for no reason. Look whether it is your turn.
+   */
+  pass(signal: AbortSignal): Promise<void>;
+  /** Lets through who waits there now. */
+  open(): void;
+  /** Whether who waited has died with its request, without a word. */
+  readonly isAbandoned: boolean;
 }
 
 export interface Platform {
@@ -130,6 +158,7 @@ export interface Platform {
   /** Where this runs, for the operator. `version` is Node's; workerd has none. */
   runtime: { name: "node" | "workerd"; version: string | null };
   logger: Logger;
+  clock: Clock;
   /** The database, through one driver. On workerd its connection belongs to the current request. */
   database: Database;
   send: SendUpstream;
@@ -141,12 +170,27 @@ export interface Platform {
    */
   fetchGuarded: (url: URL, init: RequestInit) => Promise<Response>;
   sandbox: FunctionSandbox;
+  /** Null where the runtime has no other threads: heavy work has stricter bounds there. */
+  heavy: HeavyWork | null;
   /**
    * Null when there is none: `mcp` tools that need a command then fail with a message that says so.
    */
   sidecar(): Promise<SidecarEndpoint | null>;
-  /** Whether a connection opened in one request may be used by another (Node), or not (workerd). */
-  sharesConnections: boolean;
+  /**
+   * Does a piece of work that several requests want at the same time: once for all of them, where
+   * the runtime lets a request wait for another's promise, else for each.
+   * @param key tells pieces of work apart; all that ask for one key want the same
+   */
+  once<T>(key: string, work: () => Promise<T>): Promise<T>;
+  /** A gate for one waiting request, which others open. */
+  turnstile(): Turnstile;
+  /** Where connections are kept for whoever comes next. Null: each ends with its request. */
+  connections: Memory | null;
+  /**
+   * How often something must be written to a stream so that it is noticed when its client leaves, in
+   * milliseconds. Null: the runtime tells.
+   */
+  noticesLeavingMs: number | null;
   /**
    * Bytes that a response stream may run ahead of its client before the producer waits. Infinity:
    * it never waits.
@@ -154,7 +198,8 @@ export interface Platform {
   maxUnreadBytes: number;
   /**
    * Puts a finished turn where it cannot be lost; resolves as soon as it is safe there. Never
-   * throws.
+   * throws. Once a turn is in the database, `noteTurnsWritten` is told its id: until then its cost
+   * is counted here, and where that never happens, for ever.
    */
   keepRecord(record: TurnRecord): void | Promise<void>;
   /** Health of what only the runtime knows (sidecar process, spool), by part name. */

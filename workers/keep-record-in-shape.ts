@@ -1,8 +1,10 @@
+import { memorySlot } from "../src/memory.ts";
 import type { Platform } from "../src/platform.ts";
 import { describeError } from "../src/store/describe-error.ts";
 import { keepRecordInShape } from "../src/store/retention.ts";
 
 const EVERY_MS = 3_600_000;
+const lastTime = memorySlot(() => ({ at: 0 }));
 /** What a request can leave behind in a few seconds. */
 const MAX_BATCHES = 10;
 
@@ -16,7 +18,7 @@ export async function keepInShapeNowAndThen({
   logger,
   memory,
 }: Platform): Promise<void> {
-  const last = memory.get("record-kept-in-shape", () => ({ at: 0 }));
+  const last = lastTime.of(memory);
   if (Date.now() - last.at < EVERY_MS) return;
   last.at = Date.now();
   try {

@@ -1,6 +1,7 @@
 import { errors, jwtVerify, SignJWT } from "jose";
 import { ApiError } from "../openai/api-error.ts";
-import type { Memory, Platform } from "../platform.ts";
+import { memorySlot, type Memory } from "../memory.ts";
+import type { Platform } from "../platform.ts";
 
 /** Proof that its holder is the operator. */
 export interface AdminSession {
@@ -26,6 +27,12 @@ interface Failures {
   /** Milliseconds since 1970. */
   since: number;
 }
+
+/**
+ * By network.
+ * @internal for tests
+ */
+export const signInFailures = memorySlot(() => new Map<string, Failures>());
 
 /**
  * Who is counted together: an IPv4 address, or the /64 that an IPv6 address is in, because one
@@ -66,7 +73,7 @@ function remember(failures: Map<string, Failures>, network: string): Failures {
  * after the other.
  */
 function countAttempt(memory: Memory, address: string): { forgive(): void } {
-  const failures = memory.get("admin-sign-in", () => new Map<string, Failures>());
+  const failures = signInFailures.of(memory);
   const network = networkOf(address);
   const counted = remember(failures, network);
   if (counted.count >= MAX_FAILURES) {

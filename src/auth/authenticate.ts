@@ -1,5 +1,6 @@
 import { ApiError } from "../openai/api-error.ts";
-import type { Memory, RequestScope } from "../platform.ts";
+import { memorySlot, type Memory } from "../memory.ts";
+import type { RequestScope } from "../platform.ts";
 import { findKeyByHash } from "../store/resolve-key.ts";
 import type { ResolvedKey } from "../store/resolved-key.ts";
 import { SealError, sealOf } from "../store/seal.ts";
@@ -16,9 +17,15 @@ export interface AuthenticatedKey extends ResolvedKey {
 interface CachedKey {
   /** Null: there is no such key. */
   key: AuthenticatedKey | null;
-  /** When the database was last asked, or failed to answer, in milliseconds since 1970. */
+  /** When the database was last asked, or failed to answer, by the clock's `elapsed`. */
   askedAt: number;
-  loading: Promise<AuthenticatedKey | null> | null;
+}
+
+interface KeyCache {
+  /** By secret. */
+  keys: Map<string, CachedKey>;
+  /** How often all were forgotten: an answer that was asked for before says nothing after. */
+  changes: number;
 }
 
 /**
@@ -31,19 +38,21 @@ const USABLE_MS = 4500;
 const LOOKUP_LIMIT_MS = 2500;
 const MAX_CACHED_KEYS = 10_000;
 
-const cacheOf = (memory: Memory) => memory.get("key-cache", () => new Map<string, CachedKey>());
+const keyCache = memorySlot((): KeyCache => ({ keys: new Map(), changes: 0 }));
 
 /**
  * Makes the next request of every key ask the database. Called after each change of keys or tools.
  */
 export function forgetKeys(memory: Memory): void {
-  for (const cached of cacheOf(memory).values()) cached.askedAt = 0;
+  const cache = keyCache.of(memory);
+  cache.changes++;
+  for (const cached of cache.keys.values()) cached.askedAt = -Infinity;
 }
 
 /** How many keys could be served now if the database were away. */
 export function knownKeyCount(memory: Memory): number {
   let count = 0;
-  for (const cached of cacheOf(memory).values()) if (cached.key !== null) count++;
+  for (const cached of keyCache.of(memory).keys.values()) if (cached.key !== null) count++;
   return count;
 }
 
@@ -62,21 +71,19 @@ async function loadKey(
 
 /** Asks the database and notes the answer; a failure keeps the old answer and is thrown. */
 async function renew(scope: RequestScope, secret: string): Promise<AuthenticatedKey | null> {
-  const cache = cacheOf(scope.platform.memory);
-  const before = cache.get(secret);
-  // On workerd a promise belongs to the request that made it, so that nobody else may wait for it.
-  if (before?.loading && scope.platform.sharesConnections) return before.loading;
-  const startedAt = Date.now();
-  const loading = withinLimit(loadKey(scope, secret), LOOKUP_LIMIT_MS);
-  if (before) before.loading = loading;
+  const { clock, memory } = scope.platform;
+  const cache = keyCache.of(memory);
+  const { keys, changes } = cache;
+  const startedAt = clock.elapsed();
   try {
-    const key = await loading;
-    cache.delete(secret);
-    if (cache.size >= MAX_CACHED_KEYS) evict(cache);
-    cache.set(secret, { key, askedAt: startedAt, loading: null });
+    const key = await withinLimit(loadKey(scope, secret), LOOKUP_LIMIT_MS);
+    keys.delete(secret);
+    if (keys.size >= MAX_CACHED_KEYS) evict(keys);
+    keys.set(secret, { key, askedAt: cache.changes === changes ? startedAt : -Infinity });
     return key;
   } catch (error) {
-    if (before) Object.assign(before, { askedAt: Date.now() - FRESH_MS, loading: null });
+    const before = keys.get(secret);
+    if (before !== undefined) before.askedAt = clock.elapsed() - FRESH_MS;
     throw error;
   }
 }
@@ -95,10 +102,13 @@ function evict(cache: Map<string, CachedKey>): void {
 }
 
 async function lookUp(scope: RequestScope, secret: string): Promise<AuthenticatedKey | null> {
-  const cached = cacheOf(scope.platform.memory).get(secret);
-  const age = cached ? Date.now() - cached.askedAt : Infinity;
+  const { clock, memory } = scope.platform;
+  const { keys, changes } = keyCache.of(memory);
+  const cached = keys.get(secret);
+  const age = cached ? clock.elapsed() - cached.askedAt : Infinity;
   if (cached && age < FRESH_MS) return cached.key;
-  const renewal = renew(scope, secret).catch((error: unknown) => {
+  const lookup = scope.platform.once(`api-key ${changes} ${secret}`, () => renew(scope, secret));
+  const renewal = lookup.catch((error: unknown) => {
     scope.platform.logger.warn("A key could not be looked up", { error: describeError(error) });
     if (cached?.key) return cached.key;
     if (error instanceof SealError)
@@ -142,6 +152,7 @@ export async function authenticate(
   scope: RequestScope,
   headers: Headers,
 ): Promise<AuthenticatedKey> {
+  const { clock } = scope.platform;
   const secret = bearerToken(headers);
   const key = secret.startsWith(API_KEY_PREFIX) ? await lookUp(scope, secret) : null;
   if (key === null) {
@@ -155,13 +166,13 @@ export async function authenticate(
       "invalid_api_key",
       "This API key was switched off by the operator of this proxy.",
     );
-  if (key.expiresAt !== null && key.expiresAt.getTime() <= Date.now()) {
+  if (key.expiresAt !== null && key.expiresAt.getTime() <= clock.now()) {
     throw new ApiError(
       "expired_api_key",
       `This API key expired on ${key.expiresAt.toISOString()}. Ask the operator of this proxy for a new one.`,
     );
   }
-  if (key.replacedUntil !== null && key.replacedUntil.getTime() <= Date.now()) {
+  if (key.replacedUntil !== null && key.replacedUntil.getTime() <= clock.now()) {
     throw new ApiError(
       "expired_api_key",
       `This API key was replaced by a new one, and ended on ${key.replacedUntil.toISOString()}. Ask the operator of this proxy for the new one.`,

@@ -1,6 +1,10 @@
+import { memorySlot } from "../memory.ts";
 import type { RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
 import { noteKeyUse } from "../store/key-usage.ts";
+
+/** When a use of a key was last noted, in milliseconds since 1970. */
+const notedUses = memorySlot(() => new Map<string, number>());
 
 const EVERY_MS = 60_000;
 /** By then the request that it is about has done with the database, as a rule. */
@@ -12,7 +16,7 @@ export function noteUse(
   { id, lastUsedAt }: { id: string; lastUsedAt: Date | null },
 ): void {
   const now = Date.now();
-  const noted = platform.memory.get("key-use", () => new Map<string, number>());
+  const noted = notedUses.of(platform.memory);
   if (now - Math.max(noted.get(id) ?? 0, lastUsedAt?.getTime() ?? 0) < EVERY_MS) return;
   noted.set(id, now);
   const write = async (): Promise<void> => {

@@ -1,13 +1,13 @@
 /** Answers that are given again: to the same key, for the same question, until they expire. */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { checkLimits } from "../auth/check-limits.ts";
 import { checkModel } from "../auth/check-model.ts";
 import { isObject, parseJson, sortedMembers, type JsonObject } from "../openai/json.ts";
 import { findCachedAnswer, keepCachedAnswer, type AnswerPlace } from "../store/cached-answers.ts";
 import { describeError } from "../store/describe-error.ts";
 import { sealOf } from "../store/seal.ts";
 import { withinLimit } from "../store/within-limit.ts";
+import { inTurn } from "./in-turn.ts";
 import { recordCall } from "./record-call.ts";
 import type { RouterCaller, RouterResult } from "./router-tool.ts";
 
@@ -85,16 +85,16 @@ async function giveAgain(
   call: CacheableCall,
   found: RouterResult,
 ): Promise<RouterResult> {
-  checkModel(caller.key, call.body.model);
-  await checkLimits(caller.scope, caller.key);
   const structured = found.structuredContent ?? {};
-  const conversationId = await recordCall(caller, {
-    ...call.shown(found),
-    finishReason:
-      typeof structured["finish_reason"] === "string" ? structured["finish_reason"] : null,
-    usage: { ...NO_TOKENS, cost: 0 },
-    headers: call.headers,
-    cached: true,
+  const finishReason = structured["finish_reason"];
+  const conversationId = await inTurn(caller, call.headers, async ({ turn, limits }) => {
+    checkModel(caller.key, call.body.model);
+    await limits.take();
+    return recordCall(turn, {
+      ...call.shown(found),
+      finishReason: typeof finishReason === "string" ? finishReason : null,
+      usage: { ...NO_TOKENS, cost: 0 },
+    });
   });
   const about = "conversation_id" in structured ? { conversation_id: conversationId } : {};
   return call.withFacts(found, { ...structured, ...about, usage: NO_TOKENS, cached: true });

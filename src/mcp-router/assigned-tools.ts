@@ -1,11 +1,10 @@
 import { forgetKeys } from "../auth/authenticate.ts";
-import { checkLimits } from "../auth/check-limits.ts";
 import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
-import { openTurn } from "../record/open-turn.ts";
 import { describeError } from "../store/describe-error.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
-import { callWatchedTool } from "../tools/call-watched-tool.ts";
+import { callWatchedTool } from "../tools/drift/call-watched-tool.ts";
 import type { ToolResult } from "../tools/tool-result.ts";
+import { inTurn } from "./in-turn.ts";
 import { failedCall } from "./failed-call.ts";
 import {
   textContent,
@@ -55,48 +54,40 @@ function relay(
 }
 
 /** Runs one of the key's tools: counted by its limits, and a turn of its own on record. */
-async function runAssigned(
-  { scope, key }: RouterCaller,
+function runAssigned(
+  caller: RouterCaller,
   tool: ResolvedTool,
   { args, signal, progress }: RouterCall,
 ): Promise<RouterResult> {
-  const { platform, requestId } = scope;
-  await checkLimits(scope, key);
-  const turn = openTurn(platform, {
-    id: requestId,
-    endpoint: "/mcp",
-    apiKey: key,
-    upstream: key.openaiBaseUrl ?? platform.config.openaiBaseUrl,
+  const { scope, key } = caller;
+  const { requestId } = scope;
+  return inTurn(caller, {}, async ({ turn, limits }) => {
+    await limits.take();
+    turn.offered([tool.name], []);
+    const startedAt = Date.now();
+    const argumentsText = JSON.stringify(args);
+    const onProgress = progress === null ? {} : { onProgress: relay(scope, progress) };
+    const call = { tool, argumentsText, owner: key.id, signal, ...onProgress };
+    const ran = await callWatchedTool(scope, call, forgetKeys);
+    const { text, error, logs } = ran;
+    turn.toolRan({
+      id: requestId,
+      toolId: tool.id,
+      toolName: tool.name,
+      type: tool.type,
+      toolCallId: requestId,
+      round: 1,
+      arguments: argumentsText,
+      result: error === null ? text : null,
+      error: signal.aborted ? "cancelled" : error,
+      logs,
+      startedAt,
+      durationMs: Date.now() - startedAt,
+    });
+    const status = error === null ? "completed" : "failed";
+    await turn.ended(signal.aborted ? { status: "cancelled" } : { status, error });
+    return resultOf(ran);
   });
-  const startedAt = Date.now();
-  const argumentsText = JSON.stringify(args);
-  const onProgress = progress === null ? {} : { onProgress: relay(scope, progress) };
-  const ran = await callWatchedTool(
-    scope,
-    { tool, argumentsText, owner: key.id, signal, ...onProgress },
-    forgetKeys,
-  );
-  const { text, error, logs } = ran;
-  turn.record.toolExecutions.push({
-    id: requestId,
-    toolId: tool.id,
-    toolName: tool.name,
-    type: tool.type,
-    toolCallId: requestId,
-    round: 1,
-    arguments: argumentsText,
-    result: error === null ? text : null,
-    error: signal.aborted ? "cancelled" : error,
-    logs,
-    startedAt,
-    durationMs: Date.now() - startedAt,
-  });
-  turn.record.toolsOffered = [tool.name];
-  await turn.end({
-    status: signal.aborted ? "cancelled" : error === null ? "completed" : "failed",
-    error: signal.aborted ? null : error,
-  });
-  return resultOf(ran);
 }
 
 /**

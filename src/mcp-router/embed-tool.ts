@@ -1,8 +1,6 @@
 import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
-import { readUsage } from "../openai/usage.ts";
 import { openAnswerCache } from "./answer-cache.ts";
 import { failedAnswer, failedCall } from "./failed-call.ts";
-import { recordCall } from "./record-call.ts";
 import {
   textContent,
   type RouterCall,
@@ -51,7 +49,6 @@ async function runEmbed(caller: RouterCaller, { args, signal }: RouterCall): Pro
   });
   const known = await cache.find();
   if (known !== null) return known;
-  const startedAt = Date.now();
   const response = await caller.askProxy({
     method: "POST",
     path: "/v1/embeddings",
@@ -67,14 +64,6 @@ async function runEmbed(caller: RouterCaller, { args, signal }: RouterCall): Pro
     (a, b) => Number(a["index"] ?? 0) - Number(b["index"] ?? 0),
   );
   const embeddings = ordered.map(({ embedding }) => embedding);
-  const usage = readUsage(answer["usage"]);
-  await recordCall(caller, {
-    ...shownCall(body, embeddings),
-    finishReason: null,
-    usage,
-    headers: {},
-    startedAt,
-  });
   const result = resultOf({
     embeddings,
     model: answer["model"] ?? body.model,

@@ -1,9 +1,11 @@
-import type { Platform } from "../platform.ts";
+import { memorySlot } from "../memory.ts";
+import type { Platform, Turnstile } from "../platform.ts";
 
 /** A call that runs, as a later request that cancels it finds it. */
 interface RunningCall {
   isCancelled: boolean;
-  cancel(): void;
+  /** Where it waits for that. */
+  gate: Turnstile;
 }
 
 interface Sessions {
@@ -13,15 +15,14 @@ interface Sessions {
   ended: Set<string>;
 }
 
-/**
- * On workerd a request may not touch another's promises and connections: each looks for itself
- * whether it was cancelled.
- */
-const LOOK_EVERY_MS = 50;
 const MAX_ENDED_SESSIONS = 10_000;
 
-const sessionsOf = (memory: Platform["memory"]): Sessions =>
-  memory.get("mcp-sessions", () => ({ running: new Map(), ended: new Set() }));
+const sessions = memorySlot((): Sessions => ({ running: new Map(), ended: new Set() }));
+
+async function watch(call: RunningCall, closed: AbortSignal, abort: () => void): Promise<void> {
+  while (!closed.aborted && !call.isCancelled) await call.gate.pass(closed);
+  if (call.isCancelled) abort();
+}
 
 /**
  * Listens for a cancellation that comes as a request of its own, as that of the older era does. It
@@ -34,23 +35,19 @@ export function openRunningCall(
   session: string,
   id: string,
 ): { cancelled: AbortSignal; close(): void } {
-  const { running } = sessionsOf(platform.memory);
+  const { running } = sessions.of(platform.memory);
   const calls = running.get(session) ?? new Map<string, RunningCall>();
   running.set(session, calls);
   const controller = new AbortController();
   const abort = () => controller.abort(new Error("The client has cancelled the call"));
-  const call: RunningCall = {
-    isCancelled: false,
-    cancel: platform.sharesConnections ? abort : () => {},
-  };
+  const call: RunningCall = { isCancelled: false, gate: platform.turnstile() };
   calls.set(id, call);
-  const timer = platform.sharesConnections
-    ? undefined
-    : setInterval(() => call.isCancelled && abort(), LOOK_EVERY_MS);
+  const closed = new AbortController();
+  void watch(call, closed.signal, abort);
   return {
     cancelled: controller.signal,
     close: () => {
-      clearInterval(timer);
+      closed.abort();
       if (calls.get(id) === call) calls.delete(id);
       if (calls.size === 0) running.delete(session);
     },
@@ -59,18 +56,18 @@ export function openRunningCall(
 
 function cancel(call: RunningCall): void {
   call.isCancelled = true;
-  call.cancel();
+  call.gate.open();
 }
 
 /** Cancels a call, where it runs here. */
 export function cancelRunningCall(memory: Platform["memory"], session: string, id: string): void {
-  const call = sessionsOf(memory).running.get(session)?.get(id);
+  const call = sessions.of(memory).running.get(session)?.get(id);
   if (call !== undefined) cancel(call);
 }
 
 /** Ends a session: its calls are cancelled, and its name is not accepted any more. */
 export function endSession(memory: Platform["memory"], session: string): void {
-  const { running, ended } = sessionsOf(memory);
+  const { running, ended } = sessions.of(memory);
   for (const call of running.get(session)?.values() ?? []) cancel(call);
   ended.add(session);
   for (const oldest of ended) {
@@ -81,4 +78,4 @@ export function endSession(memory: Platform["memory"], session: string): void {
 
 /** Whether its client has ended a session. */
 export const hasEnded = (memory: Platform["memory"], session: string): boolean =>
-  sessionsOf(memory).ended.has(session);
+  sessions.of(memory).ended.has(session);

@@ -1,7 +1,7 @@
 import { createMcpHandler } from "@modelcontextprotocol/server";
 import { authenticate } from "../auth/authenticate.ts";
 import { ApiError } from "../openai/api-error.ts";
-import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
+import { isObject, readJsonBody, type JsonObject } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
 import { readBody } from "../stream/read-body.ts";
@@ -26,8 +26,6 @@ const PARSE_ERROR = -32700;
 const SESSION_HEADER = "mcp-session-id";
 /** Comments in streams, so that nothing between cuts a connection on which a model thinks. */
 const KEEP_ALIVE_MS = 15_000;
-/** workerd learns of a client that has left when it writes to it. */
-const NOTICE_LEFT_MS = 500;
 
 /** What an HTTP client of the proxy would send too; all else of an MCP request is about MCP. */
 const HANDED_ON =
@@ -52,17 +50,23 @@ function proxyAsker({ scope, request, serveInside }: McpRequest): AskProxy {
 }
 
 /**
- * The one message of a request.
+ * The one message of a request, or why it is none.
  * @throws ApiError for a batch, which the eras since 2025-06-18 do not have
  */
-async function readMessage(request: Request, maxBytes: number): Promise<JsonObject | null> {
-  const message = parseJson(await (await readBody(request, maxBytes)).text());
+async function readMessage(request: Request, maxBytes: number): Promise<JsonObject | ApiError> {
+  const text = await (await readBody(request, maxBytes)).text();
+  const message = await readJsonBody(text).catch((error: unknown) => {
+    // What is beyond a bound cannot be parsed.
+    if (error instanceof ApiError && error.status === 400) return error;
+    throw error;
+  });
   if (Array.isArray(message))
     throw new ApiError(
       "bad_request",
       "Send one JSON-RPC message per request: batches are not served.",
     );
-  return isObject(message) ? message : null;
+  if (isObject(message) || message instanceof ApiError) return message;
+  return new ApiError("bad_request", "The request body is no JSON-RPC message.");
 }
 
 /**
@@ -92,7 +96,7 @@ async function answer(parts: Served, message: JsonObject, signal: AbortSignal): 
   const handler = createMcpHandler(() => createRouterServer(parts.caller, parts.version), {
     // A call's answer begins at once, so that a client that waits for a model is not cut off.
     responseMode: message["method"] === "tools/call" ? "sse" : "auto",
-    keepAliveMs: platform.sharesConnections ? KEEP_ALIVE_MS : NOTICE_LEFT_MS,
+    keepAliveMs: Math.min(KEEP_ALIVE_MS, platform.noticesLeavingMs ?? Infinity),
     onerror: (error) =>
       platform.logger.debug("An MCP request was refused, or went wrong", {
         error: describeError(error),
@@ -135,11 +139,7 @@ async function servePost(parts: Served): Promise<Response> {
   const { request, scope, session } = parts;
   const { memory, config } = scope.platform;
   const message = await readMessage(request, config.maxBodyBytes);
-  if (message === null)
-    return mcpError(
-      new ApiError("bad_request", "The request body is no JSON-RPC message."),
-      PARSE_ERROR,
-    );
+  if (message instanceof ApiError) return mcpError(message, PARSE_ERROR);
   const { method, id, params } = message;
   if (method === "notifications/cancelled" && session !== null && isObject(params))
     cancelRunningCall(memory, session, JSON.stringify(params["requestId"]));

@@ -1,4 +1,6 @@
 import { Worker } from "node:worker_threads";
+import { figuresOf } from "../limits/read-figures.ts";
+import { messageOf } from "../openai/error-message.ts";
 import type { Logger, PartHealth } from "../platform.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
 import type { ConnectionOptions } from "./database/connect-database.ts";
@@ -24,6 +26,8 @@ interface KeeperOptions {
   /** The operator's own prices. */
   prices: PriceOverrides;
   logger: Logger;
+  /** Hears of turns that are in the database, by their ids. */
+  onWritten(turnIds: string[]): void;
 }
 
 const RESTART_MS = 1000;
@@ -33,7 +37,10 @@ const TELL_MS = 50;
  * Starts the thread that writes, and starts it again should it ever end. It re-reads what it had
  * not finished.
  */
-function startWriter(data: RecordWriterData, logger: Logger) {
+function startWriter(
+  data: RecordWriterData,
+  { logger, onWritten }: Pick<KeeperOptions, "logger" | "onWritten">,
+) {
   const known = new Map<string, "grown" | "closed">();
   const state: RecordWriterState = {
     segments: 0,
@@ -42,6 +49,7 @@ function startWriter(data: RecordWriterData, logger: Logger) {
     lastError: null,
     idle: true,
     done: null,
+    written: [],
   };
   /** Segments whose growth the thread is about to hear of: one message for many records. */
   const told = new Set<string>();
@@ -56,6 +64,7 @@ function startWriter(data: RecordWriterData, logger: Logger) {
         logger.error("The database refused a record; it is in rejected.ndjson", {
           directory: data.rejectedDirectory,
         });
+      if (news.written.length > 0) onWritten(news.written);
       if (news.done !== null) known.delete(news.done);
       Object.assign(state, news);
     });
@@ -95,6 +104,15 @@ function startWriter(data: RecordWriterData, logger: Logger) {
   };
 }
 
+/** A record's line. What no serialiser writes, because it is nested too deeply, is left out. */
+function lineOf(record: TurnRecord): string {
+  try {
+    return JSON.stringify(record);
+  } catch (error) {
+    return JSON.stringify(figuresOf(record, `Its content cannot be kept: ${messageOf(error)}`));
+  }
+}
+
 /**
  * Opens the spool under `dataDir`, takes over what a killed process left there, and starts writing
  * it.
@@ -104,8 +122,12 @@ export function openRecordKeeper({
   connection,
   prices,
   logger,
+  onWritten,
 }: KeeperOptions): RecordKeeper {
-  const writer = startWriter({ connection, rejectedDirectory: dataDir, prices }, logger);
+  const writer = startWriter(
+    { connection, rejectedDirectory: dataDir, prices },
+    { logger, onWritten },
+  );
   const spool = openSpool(dataDir, {
     grown: (path) => writer.tell("grown", path),
     closed: (path) => writer.tell("closed", path),
@@ -118,7 +140,7 @@ export function openRecordKeeper({
           error: describeError(error),
         });
       try {
-        return spool.append(JSON.stringify(record))?.catch(failed);
+        return spool.append(lineOf(record))?.catch(failed);
       } catch (error) {
         failed(error);
       }

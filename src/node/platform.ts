@@ -1,9 +1,14 @@
 import { fetch as undiciFetch, Agent } from "undici";
-import type { Config } from "../config.ts";
-import type { Logger, Memory, Platform } from "../platform.ts";
+import { systemClock } from "../clock.ts";
+import type { Config } from "../config/read-config.ts";
+import { noteTurnsWritten } from "../limits/memory-limits.ts";
+import { Memory } from "../memory.ts";
+import type { Logger, Platform } from "../platform.ts";
+import { createOnce, createTurnstile } from "./wait-for-one-another.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
 import { createGuardedFetch } from "./guarded-fetch.ts";
 import { openDatabase } from "./database/open-database.ts";
+import { createHeavyWork } from "./heavy-work.ts";
 import { openRecordKeeper } from "./keep-records.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { createSendUpstream } from "./send-upstream.ts";
@@ -24,16 +29,6 @@ const MAX_UNREAD_BYTES = 64 * 1024;
 /** Threads that are kept ready for function tools; more are started while calls have to wait. */
 const FUNCTION_THREADS = 2;
 
-function createMemory(): Memory {
-  const things = new Map<string, unknown>();
-  return {
-    get: <T>(name: string, create: () => T): T => {
-      if (!things.has(name)) things.set(name, create());
-      return things.get(name) as T;
-    },
-  };
-}
-
 /**
  * Opens everything that the proxy needs on Node: database, spool, sandbox, sidecar, upstream
  * connections.
@@ -46,13 +41,16 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
     throw error;
   });
   const housekeeping = startHousekeeping(open.database, config, logger);
+  const memory = new Memory();
   const records = openRecordKeeper({
     dataDir: config.dataDir,
     connection: open.connection,
     prices: config.prices,
     logger,
+    onWritten: (turnIds) => noteTurnsWritten(memory, turnIds),
   });
   const sandbox = createFunctionSandbox({ threads: FUNCTION_THREADS });
+  const heavy = createHeavyWork();
   const upstream = createSendUpstream();
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
   const guarded = createGuardedFetch(config);
@@ -60,6 +58,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
     config,
     runtime: { name: "node", version: process.versions.node },
     logger,
+    clock: systemClock,
     database: open.database,
     send: upstream.send,
     fetch: ((input: string | URL, init?: RequestInit) =>
@@ -69,12 +68,16 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
       })) as unknown as typeof globalThis.fetch,
     fetchGuarded: guarded.fetch,
     sandbox,
+    heavy,
     sidecar: () => sidecar.endpoint(),
-    sharesConnections: true,
+    once: createOnce(),
+    turnstile: createTurnstile,
+    connections: memory,
+    noticesLeavingMs: null,
     maxUnreadBytes: MAX_UNREAD_BYTES,
     keepRecord: records.keep,
     partHealth: async () => ({ sidecar: await sidecar.health(), records: records.health() }),
-    memory: createMemory(),
+    memory,
   };
   return {
     platform,
@@ -84,6 +87,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
         housekeeping.close(),
         sidecar.close(),
         sandbox.close(),
+        heavy.close(),
         upstream.close(),
         agent.destroy(),
         guarded.close(),

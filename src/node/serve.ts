@@ -1,10 +1,13 @@
-import { serve, type ServerType } from "@hono/node-server";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { getRequestListener, RequestError } from "@hono/node-server";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
 import { v7 as uuidv7 } from "uuid";
 import { createApp } from "../app.ts";
+import { ApiError } from "../openai/api-error.ts";
 import type { Platform, RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
+import { keepSpelling, normaliseIncoming } from "./normalise-incoming.ts";
+import { answerRefused, refuseBytes, refuseRequest } from "./refuse-request.ts";
 import { servePage } from "./serve-page.ts";
 
 /** A server that listens. */
@@ -38,10 +41,33 @@ function createBackground(platform: Platform) {
   };
 }
 
+/** A `Host` header that is none, say: the adapter finds it. Anything else is a bug. */
+function refusalOf(error: unknown): unknown {
+  if (!(error instanceof RequestError)) return error;
+  return new ApiError("bad_request", `This is no HTTP request: ${error.message}.`, {
+    cause: error,
+  });
+}
+
 const SWEEP_MS = 100;
 
-function closed(server: ServerType): Promise<void> {
+function closed(server: Server): Promise<void> {
   return new Promise((resolve) => server.close(() => resolve()));
+}
+
+function urlOf({ address, family, port }: AddressInfo): string {
+  return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}
+
+function named(answer: Response, requestId: string): Response {
+  answer.headers.set("x-proxy-request-id", requestId);
+  return answer;
+}
+
+/** One connection's two sides of a request. */
+interface Exchange {
+  incoming: IncomingMessage;
+  outgoing: ServerResponse;
 }
 
 /**
@@ -49,21 +75,22 @@ function closed(server: ServerType): Promise<void> {
  * `fetch(request, env, ctx)`.
  */
 export function startServer(platform: Platform): Promise<RunningServer> {
+  const { logger } = platform;
+  const { host, port } = platform.config;
   const app = createApp();
   const background = createBackground(platform);
   const state = { draining: false };
   const ending = new AbortController();
-  const handle = (
-    request: Request,
-    { incoming, outgoing }: { incoming: IncomingMessage; outgoing: ServerResponse },
-  ) => {
+  const handle = (request: Request, { incoming, outgoing }: Exchange) => {
     // A busy client would keep a closed server open for ever on the connection that it has.
     if (state.draining) outgoing.shouldKeepAlive = false;
+    const requestId = uuidv7();
     const page = servePage(incoming);
-    if (page !== null) return page;
+    if (page !== null) return page.then((answer) => named(answer, requestId));
+    keepSpelling(request, incoming);
     const scope: RequestScope = {
       platform,
-      requestId: uuidv7(),
+      requestId,
       clientGone: clientGone(outgoing),
       ending: ending.signal,
       clientAddress: incoming.socket.remoteAddress ?? "unknown",
@@ -71,43 +98,47 @@ export function startServer(platform: Platform): Promise<RunningServer> {
     };
     return app.fetch(request, scope);
   };
+  const listen = getRequestListener(handle as Parameters<typeof getRequestListener>[0], {
+    hostname: host,
+    errorHandler: (error) => answerRefused(refusalOf(error), logger),
+  });
+  const answers = new WeakMap<Socket, ServerResponse>();
+  // Requests may take as long as their upstream: only the wait for a request's headers has a limit.
+  const server = createServer(
+    { requestTimeout: 0, keepAliveTimeout: 65_000 },
+    (incoming, outgoing) => {
+      answers.set(incoming.socket, outgoing);
+      try {
+        normaliseIncoming(incoming);
+      } catch (error) {
+        return void refuseRequest(error, { outgoing, logger });
+      }
+      void listen(incoming, outgoing);
+    },
+  );
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    const answer = answers.get(socket);
+    const isAnswering = answer?.headersSent === true && !answer.writableFinished;
+    if (error.code === "ECONNRESET" || !socket.writable || isAnswering) socket.destroy(error);
+    else void refuseBytes(error, { socket, logger });
+  });
+  const drain = async (limitMs: number) => {
+    state.draining = true;
+    ending.abort();
+    const ended = closed(server);
+    // Connections whose last request began before: they stay open, idle, for as long as keep-alive
+    // lets them.
+    const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
+    const timer = setTimeout(() => server.closeAllConnections(), limitMs);
+    await ended;
+    clearInterval(sweep);
+    clearTimeout(timer);
+    await background.settled();
+  };
   return new Promise((resolve, reject) => {
-    const { host, port } = platform.config;
-    // Requests may take as long as their upstream: only the wait for a request's headers has a
-    // limit.
-    const server = serve(
-      {
-        fetch: handle as Parameters<typeof serve>[0]["fetch"],
-        hostname: host,
-        port,
-        serverOptions: { requestTimeout: 0, keepAliveTimeout: 65_000 },
-      },
-      (address: AddressInfo) => {
-        const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
-        resolve({
-          url: `http://${name}:${address.port}`,
-          drain: async (limitMs) => {
-            state.draining = true;
-            ending.abort();
-            const ended = closed(server);
-            // Connections whose last request began before: they stay open, idle, for as long as
-            // keep-alive lets them.
-            const sweep = setInterval(
-              () => "closeIdleConnections" in server && server.closeIdleConnections(),
-              SWEEP_MS,
-            );
-            const timer = setTimeout(
-              () => "closeAllConnections" in server && server.closeAllConnections(),
-              limitMs,
-            );
-            await ended;
-            clearInterval(sweep);
-            clearTimeout(timer);
-            await background.settled();
-          },
-        });
-      },
-    );
     server.once("error", reject);
+    server.listen(port, host, () =>
+      resolve({ url: urlOf(server.address() as AddressInfo), drain }),
+    );
   });
 }

@@ -16,9 +16,11 @@ const ERRORS = {
   },
   wrong_password: { status: 401, type: "invalid_request_error", code: "wrong_password" },
   model_not_allowed: { status: 403, type: "invalid_request_error", code: "model_not_allowed" },
+  model_not_priced: { status: 403, type: "invalid_request_error", code: "model_not_priced" },
   forbidden_origin: { status: 403, type: "invalid_request_error", code: "forbidden_origin" },
   not_found: { status: 404, type: "invalid_request_error", code: "not_found" },
   method_not_allowed: { status: 405, type: "invalid_request_error", code: "method_not_allowed" },
+  request_timeout: { status: 408, type: "invalid_request_error", code: "request_timeout" },
   conflict: { status: 409, type: "invalid_request_error", code: "conflict" },
   body_too_large: { status: 413, type: "invalid_request_error", code: "body_too_large" },
   unsupported_encoding: {
@@ -26,6 +28,8 @@ const ERRORS = {
     type: "invalid_request_error",
     code: "unsupported_encoding",
   },
+  upgrade_required: { status: 426, type: "invalid_request_error", code: "upgrade_required" },
+  headers_too_large: { status: 431, type: "invalid_request_error", code: "headers_too_large" },
   too_many_requests: { status: 429, type: "requests", code: "rate_limit_exceeded" },
   too_many_tokens: { status: 429, type: "tokens", code: "rate_limit_exceeded" },
   insufficient_quota: { status: 429, type: "insufficient_quota", code: "insufficient_quota" },
@@ -38,6 +42,12 @@ const ERRORS = {
   shutting_down: { status: 503, type: "server_error", code: "shutting_down" },
   upstream_timeout: { status: 504, type: "server_error", code: "upstream_timeout" },
 } as const;
+
+/**
+ * Seconds after which to try again, for statuses that promise that it may help, where whoever throws
+ * the error knows no better.
+ */
+const RETRY_AFTER: Partial<Record<number, number>> = { 429: 5, 503: 5 };
 
 /** A row of the error table. */
 export type ErrorName = keyof typeof ERRORS;
@@ -73,10 +83,9 @@ export class ApiError extends Error {
     this.body = {
       error: { message, type: row.type, param: details.param ?? null, code: row.code },
     };
+    const seconds = details.retryAfter ?? RETRY_AFTER[row.status];
     const retryAfter =
-      details.retryAfter === undefined
-        ? {}
-        : { "retry-after": String(Math.max(1, Math.ceil(details.retryAfter))) };
+      seconds === undefined ? {} : { "retry-after": String(Math.max(1, Math.ceil(seconds))) };
     this.headers = { ...retryAfter, ...details.headers };
   }
 }

@@ -29,7 +29,29 @@ export interface ChatRequest {
    */
   wantsJson: boolean;
   streamOptions: JsonObject;
+  /** Which of the members are there that some models do not take tools beside. */
+  traits: string;
 }
+
+/** Members beside which some upstreams refuse tools. */
+const BESIDE_TOOLS = [
+  "response_format",
+  "prediction",
+  "reasoning_effort",
+  "reasoning",
+  "modalities",
+  "audio",
+  "web_search_options",
+  "logprobs",
+  "tools",
+  "tool_choice",
+];
+
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null;
+
+/** The deprecated members count where they say something. */
+const isUsed = (value: unknown): boolean =>
+  isGiven(value) && !(Array.isArray(value) && value.length === 0);
 
 /** The name of a tool, or of a call of one. */
 export function toolName(tool: JsonObject): string | undefined {
@@ -42,9 +64,9 @@ export function toolName(tool: JsonObject): string | undefined {
 /**
  * Reads a request body, or null where it is not a JSON object: upstream will say what is wrong with
  * it.
+ * @param body the parsed text, where it was parsed before; null where it is no JSON
  */
-export function readChatRequest(text: string): ChatRequest | null {
-  const body = parseJson(text);
+export function readChatRequest(text: string, body = parseJson(text)): ChatRequest | null {
   if (!isObject(body)) return null;
   const format = isObject(body["response_format"]) ? body["response_format"]["type"] : undefined;
   const streamOptions = isObject(body["stream_options"]) ? body["stream_options"] : {};
@@ -62,8 +84,9 @@ export function readChatRequest(text: string): ChatRequest | null {
         .map(toolName)
         .filter((name) => name !== undefined),
     ),
-    usesFunctions: body["functions"] !== undefined || body["function_call"] !== undefined,
+    usesFunctions: isUsed(body["functions"]) || isUsed(body["function_call"]),
     wantsJson: format === "json_object" || format === "json_schema",
     streamOptions,
+    traits: BESIDE_TOOLS.filter((name) => isGiven(body[name])).join(" "),
   };
 }

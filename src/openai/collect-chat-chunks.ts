@@ -7,7 +7,7 @@ import { isObject, objectsOf, type JsonObject } from "./json.ts";
 import { mergeField } from "./merge-field.ts";
 import { EMPTY_PART, readChunk, readFinishReason, type ChunkPart } from "./read-chunk.ts";
 import { CallTracker, callOf, type TrackedCall } from "./track-calls.ts";
-import { readUsage, type Usage } from "./usage.ts";
+import { mergeUsage, readUsage, type Usage } from "./usage.ts";
 
 /** A finished round as one message, whichever way it came. */
 export interface CollectedMessage {
@@ -50,7 +50,7 @@ export function createChatCollector(): ChatCollector {
   let usage: Usage | null = null;
 
   const collect = (part: ChunkPart): void => {
-    usage = part.usage ?? usage;
+    usage = mergeUsage(usage, part.usage);
     for (const [name, value] of Object.entries(part.members)) {
       if (Boolean(value) && !(FIRST_STANDS.has(name) && name in completion))
         completion[name] = value;

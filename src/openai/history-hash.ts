@@ -1,17 +1,12 @@
 /**
- * Recognises a history that comes back. Clients spell the same message in many ways: text as a
- * string or as parts, null or empty content, arguments with other spaces or another order of
- * members, results in another order, unknown members left out. What stays the same is hashed.
+ * Recognises a history that comes back: what of its messages is hashed is `plain-message.ts`'s. A
+ * long history is hashed in slices, so that other requests do not wait for it.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
-import { isObject, objectsOf, parseJson, sortedMembers } from "./json.ts";
-
-/**
- * Longer messages (images, mostly) are hashed by the runtime, off its main thread where it has
- * another. In characters.
- */
-const LONG_MESSAGE = 32_768;
+import { inSlices, letOthersGo, Slice } from "./in-slices.ts";
+import { isObject, objectsOf } from "./json.ts";
+import { isLong, plainBytes, plainMessage } from "./plain-message.ts";
 
 const encoder = new TextEncoder();
 
@@ -38,61 +33,16 @@ export interface History {
   lookupAfter(answer: unknown): string;
 }
 
-/** Arguments without their spelling. What is no JSON stays as it is. */
-function plainArguments(value: unknown): unknown {
-  const text = typeof value === "string" ? value.trim() : value;
-  if (text === "" || text === undefined || text === null) return {};
-  const parsed = typeof text === "string" ? parseJson(text) : text;
-  return parsed === undefined ? text : sortedMembers(parsed);
-}
-
-function plainContent(content: unknown): unknown {
-  if (content === undefined || content === null) return "";
-  if (typeof content === "string") return content.trim();
-  if (!Array.isArray(content)) return sortedMembers(content);
-  const texts = content.map((part: unknown) =>
-    isObject(part) ? (part["text"] ?? part["refusal"]) : undefined,
-  );
-  return texts.every((text) => typeof text === "string") ? texts.join("").trim() : content;
-}
-
-function plainCalls(calls: unknown): unknown[] {
-  return objectsOf(calls)
-    .map((call) => {
-      const definition = isObject(call["function"])
-        ? call["function"]
-        : isObject(call["custom"])
-          ? call["custom"]
-          : {};
-      return [
-        call["id"],
-        definition["name"],
-        "input" in definition ? definition["input"] : plainArguments(definition["arguments"]),
-      ];
-    })
-    .toSorted((a, b) => (String(a[0]) < String(b[0]) ? -1 : 1));
-}
-
-/** What of a message is the same however it is spelled, as text. */
-function plainMessage(message: unknown): string {
-  if (!isObject(message)) return JSON.stringify(message);
-  const { role, content, tool_calls: calls, tool_call_id: callId } = message;
-  const text = plainContent(content);
-  // Some clients know no refusals, and send one back as content (`ai` 7 with
-  // @ai-sdk/openai-compatible).
-  const said =
-    typeof text === "string" && typeof message["refusal"] === "string"
-      ? (text + message["refusal"]).trim()
-      : text;
-  return JSON.stringify([role, said, plainCalls(calls), callId ?? null]);
-}
-
 const hexOf = (text: string) => bytesToHex(sha256(encoder.encode(text)));
 
-async function digestOf(text: string): Promise<string> {
-  if (text.length < LONG_MESSAGE) return hexOf(text);
-  return bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", encoder.encode(text))));
+/** Long messages are hashed by the runtime, off its main thread where it has another. */
+async function longDigest(message: unknown): Promise<string> {
+  const bytes = await inSlices(plainBytes(message));
+  return bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 }
+
+/** Of a slice's work: a message is read, and hashed three times. */
+const UNITS_PER_MESSAGE = 4;
 
 const roleOf = (message: unknown) => (isObject(message) ? message["role"] : undefined);
 
@@ -162,11 +112,13 @@ const hasCalls = (message: unknown) =>
  * @param messages of a chat completion request, as parsed
  */
 export async function hashHistory(owner: string, messages: unknown[]): Promise<History> {
-  const digests = await Promise.all(messages.map((message) => digestOf(plainMessage(message))));
   const running = new RunningHash(hexOf(owner));
   const places: HistoryPlace[] = [];
+  const slice = new Slice();
   for (const [index, message] of messages.entries()) {
-    running.add(roleOf(message), digests[index] ?? "");
+    const digest = isLong(message) ? await longDigest(message) : hexOf(plainMessage(message));
+    running.add(roleOf(message), digest);
+    if (slice.spend(UNITS_PER_MESSAGE)) await letOthersGo();
     if (roleOf(message) === "assistant")
       places.push({ index, lookup: running.lookup(hasCalls(message)) });
   }

@@ -3,8 +3,9 @@
  * first fragment or for ever, send index 0 or one id for every call, repeat the name in each
  * fragment, or cut it in pieces: all of it was seen in the wild.
  */
-import { isObject, parseJson, type JsonObject } from "./json.ts";
+import { isObject, type JsonObject } from "./json.ts";
 import { mergeField } from "./merge-field.ts";
+import { WholeObject } from "./whole-object.ts";
 
 /** One call of a round, as far as it has come. */
 export interface TrackedCall {
@@ -15,8 +16,13 @@ export interface TrackedCall {
   id: string;
   type: string;
   name: string;
-  /** A function's arguments, or a custom tool's input. */
+  /**
+   * A function's arguments, or a custom tool's input. While they come, read `pieces`: to look into a
+   * text that grows costs its whole length each time.
+   */
   text: string;
+  /** The same, as it came. */
+  pieces: string[];
   /** Members beside those, fragment by fragment. */
   others: JsonObject[];
   /**
@@ -32,6 +38,9 @@ interface OpenCall extends TrackedCall {
   index: number | undefined;
   /** The number of the chunk that named it last. */
   namedIn: number;
+  /** Whether some of its text is no space. */
+  hasText: boolean;
+  whole: WholeObject;
 }
 
 /** Which member of a call of some type holds its text. */
@@ -71,8 +80,7 @@ function readFragment(fragment: JsonObject): Fragment {
 }
 
 /** Whether a call's arguments are a whole object, to which nothing can be added. */
-const isComplete = ({ text }: TrackedCall) =>
-  text.trimEnd().endsWith("}") && isObject(parseJson(text));
+const isComplete = ({ whole, pieces }: OpenCall) => whole.isWhole(pieces);
 
 /** Collects the calls of one round. */
 export class CallTracker {
@@ -101,8 +109,10 @@ export class CallTracker {
   end(finishReason: string | null): void {
     for (const call of this.calls) {
       if (!call.settled) this.#settle(call);
-      if (call.type === "function" && call.text.trim() === "" && finishReason !== "length")
+      if (call.type === "function" && !call.hasText && finishReason !== "length") {
         call.text = "{}";
+        call.pieces = ["{}"];
+      }
     }
   }
 
@@ -114,9 +124,12 @@ export class CallTracker {
       type: type || "function",
       name: "",
       text: "",
+      pieces: [],
       others: [],
       settled: false,
       namedIn: 0,
+      hasText: false,
+      whole: new WholeObject(),
     };
     this.calls.push(call);
     return call;
@@ -131,10 +144,14 @@ export class CallTracker {
       if (type !== "") call.type = type;
       if (name !== call.name) call.name += name;
     }
-    call.text += text;
+    if (text !== "") {
+      call.text += text;
+      call.pieces.push(text);
+      call.hasText ||= text.trim() !== "";
+    }
     if (Object.keys(others).length > 0) call.others.push(others);
     // A name may come in pieces, but never after the arguments have begun.
-    if (!call.settled && call.name !== "" && call.text.trim() !== "") this.#settle(call);
+    if (!call.settled && call.name !== "" && call.hasText) this.#settle(call);
   }
 
   /** The call that goes on, if any: the one of that id, else of that index, else the last one. */

@@ -125,6 +125,9 @@ function countCalls(message: JsonObject, { count }: TokenCounter): number {
   );
 }
 
+/** Tokens of texts that no message stands around. */
+export const countTexts = (texts: string[], { count }: TokenCounter): number => sum(texts, count);
+
 /** Tokens of a message as the model reads it. */
 export function countMessage(message: JsonObject, counter: TokenCounter): number {
   const { count } = counter;

@@ -40,6 +40,7 @@ const cachedIn = (usage: Usage) =>
   countAt(
     usage,
     "prompt_tokens_details.cached_tokens",
+    "input_tokens_details.cached_tokens",
     "prompt_cache_hit_tokens",
     "cache_read_input_tokens",
     "cached_tokens",
@@ -52,7 +53,12 @@ const writtenIn = (usage: Usage) =>
     "prompt_tokens_details.cache_creation_tokens",
   );
 const reasoningIn = (usage: Usage) =>
-  countAt(usage, "completion_tokens_details.reasoning_tokens", "reasoning_tokens");
+  countAt(
+    usage,
+    "completion_tokens_details.reasoning_tokens",
+    "output_tokens_details.reasoning_tokens",
+    "reasoning_tokens",
+  );
 
 /**
  * All tokens that are billed. Some upstreams leave parts out of the counts: Anthropic's own
@@ -147,6 +153,15 @@ function reportedCost(usage: Usage): number | null {
   return cost + (countAt(usage, "cost_details.upstream_inference_cost") ?? 0);
 }
 
+/** A round of which nobody knows the price. */
+export const unpriced = (round: CountedRound): PricedRound => ({
+  ...round,
+  cachedTokens: null,
+  reasoningTokens: null,
+  cost: null,
+  costIncomplete: round.usage !== null,
+});
+
 /**
  * Prices rounds. What nobody knows the price of costs null, never 0.
  * @param overrides the operator's own prices
@@ -160,14 +175,7 @@ export async function priceRounds(
   const price = rounds.some(isPriced) ? await findPrice(call, overrides) : null;
   return rounds.map((round) => {
     const { usage } = round;
-    if (usage === null)
-      return {
-        ...round,
-        cachedTokens: null,
-        reasoningTokens: null,
-        cost: null,
-        costIncomplete: false,
-      };
+    if (usage === null) return unpriced(round);
     const reported = reportedCost(usage);
     const unknown: Cost = { cost: null, costIncomplete: true };
     const cost =

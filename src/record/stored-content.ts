@@ -47,21 +47,44 @@ function storedText(name: string, text: string): unknown {
   return BASE64_MEMBERS.has(name) ? { stored: storedBytes(text, null) } : text;
 }
 
+/** What stands in the place of what is nested deeper than anything that people write. */
+const TOO_DEEP = "[nested too deep to be kept]";
+/** The database's own limit is some 6000 levels, the stack's some 10,000. */
+const MAX_DEPTH = 64;
+
+/** The same value with each text changed, by the member that it is, or is in. */
+function withTexts(
+  value: unknown,
+  change: (name: string, text: string) => unknown,
+  name = "",
+  depth = 0,
+): unknown {
+  if (typeof value === "string") return name === "" ? value : change(name, value);
+  if (typeof value !== "object" || value === null) return value;
+  if (depth === MAX_DEPTH) return TOO_DEEP;
+  if (Array.isArray(value))
+    return value.map((element) => withTexts(element, change, name, depth + 1));
+  const members = Object.entries(value).map(([member, part]: [string, unknown]) => [
+    member,
+    member === "text" && typeof part === "string"
+      ? part
+      : withTexts(part, change, member, depth + 1),
+  ]);
+  return Object.fromEntries(members);
+}
+
 /**
  * A message's content, or another member of it, with `{stored: StoredBytes}` in the place of bytes
- * that came inside. Addresses of images stay.
+ * that came inside, and no deeper than the record takes. Addresses of images stay.
+ * @param name of the member that it is
  */
-export function withoutBytes(value: unknown, name = ""): unknown {
-  if (typeof value === "string") return name === "" ? value : storedText(name, value);
-  if (Array.isArray(value)) return value.map((element) => withoutBytes(element, name));
-  if (!isObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([member, part]) => [
-      member,
-      member === "text" ? part : withoutBytes(part, member),
-    ]),
-  );
-}
+export const withoutBytes = (value: unknown, name = ""): unknown =>
+  withTexts(value, storedText, name);
+
+/** The same value, no deeper than the record takes. */
+export const withinDepth = (value: unknown): unknown => withTexts(value, (_name, text) => text);
+
+const textOrNothing = (value: unknown) => (typeof value === "string" ? value : undefined);
 
 /** Calls without what they were called with. */
 export function withoutArguments(calls: unknown): unknown {
@@ -73,7 +96,11 @@ export function withoutArguments(calls: unknown): unknown {
       : isObject(call["custom"])
         ? call["custom"]
         : {};
-    return { id, type, function: { name: definition["name"] } };
+    return {
+      id: textOrNothing(id),
+      type: textOrNothing(type),
+      function: { name: textOrNothing(definition["name"]) },
+    };
   });
 }
 

@@ -1,30 +1,19 @@
 /** A turn as rows: what the client sent, what was hidden from it, what it got. */
-import { createChatCollector, readChatCompletion } from "../openai/collect-chat-chunks.ts";
-import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
-import { readEvents } from "../openai/read-events.ts";
+import { readChatRequest } from "../openai/chat-request.ts";
 import type { CollectedMessage } from "../openai/collect-chat-chunks.ts";
-import { addUsage, type Usage } from "../openai/usage.ts";
-import { readChatRequest, type ChatRequest } from "../openai/chat-request.ts";
 import { hashHistory, type HistoryPlace } from "../openai/history-hash.ts";
-import { countRounds } from "./count-rounds.ts";
+import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
+import { addUsage, type Usage } from "../openai/usage.ts";
+import { answerModel, readChatAnswers } from "./chat-content.ts";
+import { countRounds, type CountedRound } from "./count-rounds.ts";
+import { endpointContent, type Answered } from "./endpoint-content.ts";
+import { PartReader } from "./part-reader.ts";
 import type { PriceOverrides } from "./price-overrides.ts";
-import { priceRounds, type PricedRound } from "./price-rounds.ts";
-import { withoutArguments, withoutBytes } from "./stored-content.ts";
+import { priceRounds, unpriced, type PricedRound } from "./price-rounds.ts";
+import { titleOf, type StoredMessage } from "./stored-message.ts";
 import type { ProducedMessage, RoundRecord, TurnRecord } from "./turn-record.ts";
 
-/** A message as it is stored. */
-export interface StoredMessage {
-  role: string;
-  /** JSON text. */
-  content: string;
-  /** JSON text of an array, or `null`. */
-  toolCalls: string;
-  toolCallId: string | null;
-  /** JSON text of an object, or null. */
-  extra: string | null;
-  hidden: boolean;
-  round: number | null;
-}
+export type { StoredMessage };
 
 /** A turn whose raw response was read. */
 export interface ReadTurn {
@@ -48,162 +37,141 @@ export interface ReadTurn {
    * none.
    */
   place: string | null;
+  /** Why parts of it could not be read, a sentence each: they are left out. */
+  faults: string[];
 }
 
-const MAX_TITLE_LENGTH = 120;
-
-/** Members of a message that have a column of their own. */
-const COLUMNS = new Set(["role", "content", "tool_calls", "tool_call_id"]);
-
-function extraOf(message: JsonObject): string | null {
-  const members = Object.entries(message).filter(
-    ([name, value]) => !COLUMNS.has(name) && value !== null && value !== undefined,
-  );
-  return members.length === 0 ? null : JSON.stringify(withoutBytes(Object.fromEntries(members)));
-}
-
-interface MessagePlace {
-  hidden: boolean;
-  round: number | null;
-  /** Whether the key's record has content. */
-  hasContent: boolean;
-}
-
-function storedMessage(message: JsonObject, { hasContent, ...place }: MessagePlace): StoredMessage {
-  const calls = message["tool_calls"] ?? null;
-  return {
-    role: typeof message["role"] === "string" ? message["role"] : "unknown",
-    content: JSON.stringify(
-      hasContent ? withoutBytes(message["content"] ?? message["refusal"] ?? null) : null,
-    ),
-    toolCalls: JSON.stringify(hasContent ? calls : withoutArguments(calls)),
-    toolCallId: typeof message["tool_call_id"] === "string" ? message["tool_call_id"] : null,
-    extra: hasContent ? extraOf(message) : null,
-    ...place,
-  };
-}
-
-/**
- * Where the history comes from and where it leads. A history that cannot be hashed is one of its
- * own.
- */
+/** Where a history comes from and where it leads. */
 async function placesOf(
-  request: ChatRequest | null,
+  request: string,
   answer: JsonObject | undefined,
 ): Promise<Pick<ReadTurn, "places" | "place">> {
-  if (request === null) return { places: [], place: null };
-  const history = await hashHistory(request.endUser, request.messages);
+  const read = readChatRequest(request);
+  if (read === null) return NOWHERE;
+  const history = await hashHistory(read.endUser, read.messages);
   return {
     places: history.places,
     place: answer === undefined ? null : history.lookupAfter(answer),
   };
 }
 
+const NOWHERE: Pick<ReadTurn, "places" | "place"> = { places: [], place: null };
+
 /**
- * What was answered inside a raw response body, streamed or whole: one message for each choice, as
- * far as they came.
+ * What was answered to a chat completion inside a raw response body, streamed or whole: one message
+ * for each choice, as far as they came. Empty for other endpoints.
  */
-export function readAnswers(record: TurnRecord): CollectedMessage[] {
-  if (record.response === null) return [];
-  const { contentType, text } = record.response;
-  if (!contentType.toLowerCase().startsWith("text/event-stream")) {
-    const body = parseJson(text);
-    const choices = isObject(body) ? objectsOf(body["choices"]) : [];
-    return choices
-      .map((choice) => readChatCompletion({ ...(body as JsonObject), choices: [choice] }))
-      .filter((answer) => answer !== null);
-  }
-  const chunks = readEvents(text).map(parseJson).filter(isObject);
-  const first = createChatCollector();
-  const others = new Map<unknown, typeof first>();
-  for (const chunk of chunks) {
-    first.add(chunk);
-    for (const choice of objectsOf(chunk["choices"])) {
-      const index = choice["index"] ?? 0;
-      if (index === 0) continue;
-      const collector = others.get(index) ?? createChatCollector();
-      others.set(index, collector);
-      collector.add({ choices: [{ ...choice, index: 0 }] });
-    }
-  }
-  return chunks.length === 0
-    ? []
-    : [first, ...others.values()].map((collector) => collector.result());
+export function readAnswers({ endpoint, response }: TurnRecord): CollectedMessage[] {
+  if (response === null || !endpointContent(endpoint).hasHistory) return [];
+  return readChatAnswers(response);
 }
 
-function titleOf(messages: StoredMessage[]): string {
-  const first = messages.find((message) => message.role === "user");
-  const content = first === undefined ? null : parseJson(first.content);
-  const parts = objectsOf(content)
-    .map((part) => part["text"])
-    .filter((text) => typeof text === "string");
-  const text = (typeof content === "string" ? content : parts.join(" "))
-    .replace(/\s+/g, " ")
-    .trim();
-  return text.length <= MAX_TITLE_LENGTH ? text : `${text.slice(0, MAX_TITLE_LENGTH - 1)}…`;
-}
-
-function onlyRound(record: TurnRecord, answer: CollectedMessage | undefined): RoundRecord {
+/** The round of an answer that no round was noted for. */
+function onlyRound(record: TurnRecord): RoundRecord {
   const { status, timeToFirstTokenMs, durationMs, error } = record;
   return {
     round: 1,
     status: status === "refused" ? "failed" : status,
-    usage: answer?.usage ?? null,
+    usage: null,
     timeToFirstTokenMs,
     durationMs,
-    finishReason: answer?.finishReason ?? null,
+    finishReason: null,
     error,
-    ...(answer === undefined ? {} : { received: answer.message }),
   };
+}
+
+/** The rounds, the only one of an answer that passed through with what was received. */
+function roundsOf(record: TurnRecord, answered: Answered): RoundRecord[] {
+  if (record.response === null) return record.rounds;
+  const [received] = answered.messages;
+  const [first = onlyRound(record), ...others] = record.rounds;
+  const round: RoundRecord = {
+    ...first,
+    usage: first.usage ?? answered.usage,
+    finishReason: first.finishReason ?? answered.finishReason,
+    ...(received === undefined ? {} : { received }),
+  };
+  return [round, ...others];
+}
+
+const NO_ANSWER: Answered = { messages: [], others: [], usage: null, finishReason: null };
+
+const uncounted = (round: RoundRecord): CountedRound => ({ ...round, tokensEstimated: false });
+
+/** The model by the request's word, else by the answer's. */
+function modelOf(record: TurnRecord, body: JsonObject): string | null {
+  const named = record.model ?? body["model"];
+  if (typeof named === "string") return named;
+  return record.response === null ? null : answerModel(record.response);
 }
 
 /**
  * Reads what a record left unread. Heavy for large bodies, so it is done where it delays no
- * response.
+ * response. Never throws for what clients and upstreams sent: what cannot be read of it is left out,
+ * and the figures stay.
  * @param prices the operator's own
  */
 export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Promise<ReadTurn> {
+  const parts = new PartReader();
+  const { response, produced: noted } = record;
+  const isPassed = response !== null || record.responseDigest !== undefined;
+  const content = endpointContent(record.endpoint);
   const request = parseJson(record.request ?? "");
   const body = isObject(request) ? request : {};
-  const [answer, ...others] = readAnswers(record);
-  const produced: ProducedMessage[] =
-    answer === undefined
-      ? record.produced
-      : [{ message: { role: "assistant", ...answer.message }, round: 1, hidden: false }];
   const hasContent = record.logContent !== "metadata";
-  const sent = objectsOf(body["messages"]).map((message) =>
-    storedMessage(message, { hidden: false, round: null, hasContent }),
+  const answered = parts.read(
+    "The answer",
+    () => (response === null ? null : content.answered?.(response)) ?? NO_ANSWER,
+    NO_ANSWER,
   );
-  const model = record.model ?? (typeof body["model"] === "string" ? body["model"] : null);
-  const counted = await countRounds({
-    model,
-    request: body,
-    addedTools: record.addedTools ?? [],
-    restored: record.restored ?? [],
-    hidden: record.produced.filter(({ hidden }) => hidden),
-    rounds: record.response === null ? record.rounds : [onlyRound(record, answer)],
-    otherChoices: others.map(({ message }) => message),
-  });
-  const rounds = await priceRounds(
-    counted,
-    { model, upstream: record.upstream ?? null, at: new Date(record.startedAt) },
-    prices,
+  const asked = parts.read("The request", () => content.sent(body), []);
+  const sent = parts.messages(asked, { hidden: false, round: null, hasContent });
+  const passed = answered.messages.map((message) => ({ message, round: 1, hidden: false }));
+  const produced: ProducedMessage[] = passed.length === 0 ? noted : passed;
+  const model = parts.read("The model", () => modelOf(record, body), record.model);
+  const rounds = roundsOf(record, answered);
+  const [, ...more] = answered.messages;
+  const counted = await parts.await(
+    "The number of tokens",
+    async () =>
+      countRounds({
+        ...content,
+        model,
+        request: body,
+        addedTools: record.addedTools ?? [],
+        restored: record.restored ?? [],
+        hidden: noted.filter(({ hidden }) => hidden),
+        rounds,
+        others: [...more, ...answered.others],
+      }),
+    rounds.map(uncounted),
+  );
+  const call = { model, upstream: record.upstream ?? null, at: new Date(record.startedAt) };
+  const priced = await parts.await(
+    "The price",
+    async () => priceRounds(counted, call, prices),
+    counted.map(unpriced),
+  );
+  const answer = produced.findLast(({ hidden }) => !hidden)?.message;
+  const history = content.hasHistory ? record.request : null;
+  const places = await parts.await(
+    "The history",
+    async () => (history === null ? NOWHERE : placesOf(history, answer)),
+    NOWHERE,
   );
   return {
     model,
     streamed: record.streamed || body["stream"] === true,
     title: hasContent ? titleOf(sent) : "",
-    finishReason: record.finishReason ?? answer?.finishReason ?? null,
-    usage: rounds.reduce<Usage | null>((sum, round) => addUsage(sum, round.usage), null),
-    tokensEstimated: rounds.some((round) => round.tokensEstimated),
-    rounds,
+    finishReason: record.finishReason ?? (isPassed ? rounds[0]?.finishReason : null) ?? null,
+    usage: priced.reduce<Usage | null>((sum, round) => addUsage(sum, round.usage), null),
+    tokensEstimated: priced.some((round) => round.tokensEstimated),
+    rounds: priced,
     sent,
-    produced: produced.map(({ message, round, hidden }) =>
-      storedMessage(message, { hidden, round, hasContent }),
+    produced: produced.flatMap(({ message, round, hidden }) =>
+      parts.messages([message], { hidden, round, hasContent }),
     ),
-    ...(await placesOf(
-      isObject(request) ? readChatRequest(record.request ?? "") : null,
-      produced.findLast(({ hidden }) => !hidden)?.message,
-    )),
+    ...places,
+    faults: parts.faults,
   };
 }

@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { memorySlot } from "../memory.ts";
 import type { Platform, RequestScope } from "../platform.ts";
 import { isWanted } from "../store/conversation-filter.ts";
 import type { ConversationRow } from "../store/conversation-row.ts";
@@ -20,6 +21,8 @@ const RETRY_MS = 2000;
  */
 const MAX_UNREAD_EVENTS = 2000;
 
+const liveFeed = memorySlot((create: () => LiveConversations) => create());
+
 /**
  * One feed for all listeners of a process; on workerd one for each, because a connection belongs to
  * its request.
@@ -31,7 +34,7 @@ function feedOf(platform: Platform): LiveConversations {
         error: describeError(error),
       }),
     );
-  return platform.sharesConnections ? platform.memory.get("live-conversations", create) : create();
+  return platform.connections === null ? create() : liveFeed.of(platform.connections, create);
 }
 
 const eventOf = (row: ConversationRow) =>

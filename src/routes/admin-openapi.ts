@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import type { RouterRoute } from "hono/types";
 import { z } from "zod";
 import type { JsonObject } from "../openai/json.ts";
+import { memorySlot } from "../memory.ts";
 import type { RequestScope } from "../platform.ts";
 import { inputOf } from "./admin-input.ts";
 import { ROUTE_TEXTS, type RouteText } from "./openapi-routes.ts";
@@ -157,6 +158,8 @@ function describeRoutes(entries: RouterRoute[]): JsonObject {
   };
 }
 
+const openapiDocument = memorySlot((routes: () => RouterRoute[]) => describeRoutes(routes()));
+
 /**
  * `GET /openapi.json`: the admin API as an OpenAPI 3.1 document, made from the routes and the
  * schemas that they check by.
@@ -165,9 +168,7 @@ function describeRoutes(entries: RouterRoute[]): JsonObject {
 export function adminOpenapi(routes: () => RouterRoute[]): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
   app.get("/openapi.json", (context) =>
-    context.json(
-      context.env.platform.memory.get("openapi-document", () => describeRoutes(routes())),
-    ),
+    context.json(openapiDocument.of(context.env.platform.memory, routes)),
   );
   return app;
 }

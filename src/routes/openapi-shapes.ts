@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { COUNTS, descriptionOf } from "../store/figures.ts";
 import { KEY_ANSWER } from "./key-settings.ts";
+import { TOOL_TYPE_NAMES } from "../tools/tool-types.ts";
 
 const time = z.string().meta({ format: "date-time" });
 const id = z.string().meta({ format: "uuid" });
@@ -48,7 +49,7 @@ const tool = z.object({
   id,
   name: z.string(),
   description: z.string(),
-  type: z.enum(["function", "mcp"]),
+  type: z.enum(TOOL_TYPE_NAMES),
   parameters: jsonSchema,
   implementation: z.string().nullable(),
   mcpServerCommand: z.string().nullable(),
@@ -147,7 +148,7 @@ const toolExecution = z.object({
   turnId: id,
   toolId: id,
   toolName: z.string(),
-  type: z.enum(["function", "mcp"]),
+  type: z.enum(TOOL_TYPE_NAMES),
   toolCallId: z.string(),
   round: z.int(),
   arguments: z.union([z.record(z.string(), z.unknown()), z.string()]),

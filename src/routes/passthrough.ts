@@ -1,14 +1,10 @@
-import type { Context } from "hono";
-import { authenticate, type AuthenticatedKey } from "../auth/authenticate.ts";
-import { checkLimits } from "../auth/check-limits.ts";
-import { checkModel } from "../auth/check-model.ts";
-import { ApiError } from "../openai/api-error.ts";
-import { isObject, parseJson } from "../openai/json.ts";
-import type { RequestScope, UpstreamRequest } from "../platform.ts";
+import { checkModels, mustReadBody } from "../auth/check-model.ts";
+import { checkPriced } from "../limits/check-priced.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
-import { callUpstream } from "../upstream/call-upstream.ts";
+import { relayTurn } from "../turn/relay-turn.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
-import { writeResponse } from "./write-response.ts";
+import { inTurn, type TurnRequest } from "./in-turn.ts";
+import { judgedRequest } from "./judged-request.ts";
 
 /**
  * Bodies up to this size are sent as bytes, which costs less; larger ones, and those of unknown
@@ -16,72 +12,41 @@ import { writeResponse } from "./write-response.ts";
  */
 const BUFFERED_BYTES = 64 * 1024;
 
-/**
- * Every `/v1` path that has no stage of its own: any method, any body, through and back untouched.
- */
-export async function passthrough(context: Context<{ Bindings: RequestScope }>): Promise<Response> {
-  const [scope, request] = [context.env, context.req.raw];
-  const key = await authenticate(scope, request.headers);
-  await checkLimits(scope, key);
+/** Bodies of these types are text that people read. */
+const TEXT_TYPES = /^\s*(?:$|text\/|application\/(?:[\w.+-]*\+)?json)/i;
+
+/** Every `/v1` path that has no stage of its own: any method and body, through and back untouched. */
+export const passthrough = inTurn(async (parts) => {
+  const { scope, request, key, limits } = parts;
+  await limits.check();
+  const judged = judgedRequest(request);
+  const read = isBuffered(parts) ? await bufferedBody(parts) : null;
+  const { all } = await checkModels(key, judged, read);
   const upstream = pickUpstream(scope.platform.config, key);
-  const body = await passedBody(scope, request, key);
-  const untilAnswered = new AbortController();
-  const cancel = () => untilAnswered.abort();
-  scope.clientGone.addEventListener("abort", cancel);
-  const response = await callUpstream(scope.platform, {
-    upstream,
-    request,
-    body,
-    signal: untilAnswered.signal,
-  });
-  // From here on a client that leaves cancels the body that it was reading, which ends quietly
-  // where a signal would not.
-  scope.clientGone.removeEventListener("abort", cancel);
-  return writeResponse(scope, response);
-}
+  for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
+  await limits.take();
+  if (read !== null) await noteRequest(parts, read);
+  const hasNone = request.method === "GET" || request.method === "HEAD";
+  const body = read === null ? (hasNone ? null : request.body) : sentBytes(read);
+  return relayTurn({ ...parts, upstream, body, headers: {}, keepsText: true, places: () => [] });
+});
 
-async function passedBody(
-  scope: RequestScope,
-  request: Request,
-  key: AuthenticatedKey,
-): Promise<UpstreamRequest["body"]> {
-  if (key.allowedModels !== null) return checkedBody(scope, request, key);
+const sentBytes = ({ bytes }: ReadBody) => (bytes.byteLength === 0 ? null : bytes);
+
+/** Whether a body is read before it is sent: it is small, or its models have to be judged. */
+function isBuffered({ request, key }: TurnRequest): boolean {
+  if (request.method === "GET" || request.method === "HEAD") return false;
+  if (request.body === null) return false;
+  if (mustReadBody(key, judgedRequest(request))) return true;
   const length = request.headers.get("content-length");
-  if (request.method === "GET" || request.method === "HEAD") return null;
-  if (length !== null && Number(length) <= BUFFERED_BYTES)
-    return length === "0" ? null : new Uint8Array(await request.arrayBuffer());
-  return request.body;
+  return length !== null && Number(length) <= BUFFERED_BYTES;
 }
 
-/** Where the key may use some models only, the body has to be read to see which one it names. */
-async function checkedBody(
-  { platform }: RequestScope,
-  request: Request,
-  key: AuthenticatedKey,
-): Promise<UpstreamRequest["body"]> {
-  checkModel(key, new URL(request.url).searchParams.get("model"));
-  if (request.body === null) return null;
-  const body = await readBody(request, platform.config.maxBodyBytes);
-  checkModel(key, await modelOf(body, request.headers.get("content-type") ?? ""));
-  return body.bytes;
-}
+const bufferedBody = ({ scope, request }: TurnRequest): Promise<ReadBody> =>
+  readBody(request, scope.platform.config.maxBodyBytes);
 
-async function modelOf(body: ReadBody, contentType: string): Promise<string | null> {
-  if (contentType.toLowerCase().startsWith("multipart/form-data")) {
-    const form = await new Response(body.bytes, { headers: { "content-type": contentType } })
-      .formData()
-      .catch((error: unknown) => {
-        throw new ApiError(
-          "bad_request",
-          "The multipart body cannot be read, so the proxy cannot see which model it names.",
-          {
-            cause: error,
-          },
-        );
-      });
-    const model = form.get("model");
-    return typeof model === "string" ? model : null;
-  }
-  const json = parseJson(await body.text());
-  return isObject(json) && typeof json["model"] === "string" ? json["model"] : null;
+/** What the client asked for, where that is text. One that cannot be decoded is upstream's to refuse. */
+async function noteRequest({ request, turn }: TurnRequest, body: ReadBody): Promise<void> {
+  if (!TEXT_TYPES.test(request.headers.get("content-type") ?? "")) return;
+  turn.requested({ text: await body.text().catch(() => null) });
 }

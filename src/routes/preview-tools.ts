@@ -1,6 +1,7 @@
 import { isObject, parseJson } from "../openai/json.ts";
 import { countPrompt, countTool, openTokenCounter } from "../record/count-tokens.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
+import { chatDialect } from "../dialects/chat/chat-dialect.ts";
 import { spellTool } from "../tools/resolve-tools.ts";
 
 /** A tool as a model sees it, and what that costs of each prompt. */
@@ -24,7 +25,7 @@ export async function previewTools(
 ): Promise<{ tools: ToolPreview[]; tokens: number }> {
   const counter = await openTokenCounter(model);
   const spelled = tools
-    .map((tool) => ({ tool, text: spellTool(tool) }))
+    .map((tool) => ({ tool, text: spellTool(chatDialect, tool) }))
     .map((item) => ({ ...item, definition: parseJson(item.text) }));
   const withTools = countPrompt({ tools: spelled.map(({ definition }) => definition) }, counter);
   return {

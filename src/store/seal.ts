@@ -1,4 +1,5 @@
 import { base64url } from "jose";
+import { memorySlot, type Memory } from "../memory.ts";
 
 /** Encrypts texts for the database, and back. */
 export interface Seal {
@@ -103,10 +104,12 @@ export function createSeal(secret: string): Seal {
 /** The parts of a platform that a seal needs. */
 interface SealOwner {
   config: { encryptionKey: string };
-  memory: { get<T>(name: string, create: () => T): T };
+  memory: Memory;
 }
+
+const seal = memorySlot(createSeal);
 
 /** The seal of this process: its key is derived once. */
 export function sealOf({ config, memory }: SealOwner): Seal {
-  return memory.get("seal", () => createSeal(config.encryptionKey));
+  return seal.of(memory, config.encryptionKey);
 }

@@ -8,6 +8,8 @@ export interface ClientStream {
    * is gone.
    */
   write(bytes: Uint8Array): Promise<void> | void;
+  /** How often something was written. */
+  writes(): number;
   close(): void;
   /** Ends the response in a way that the client notices: its connection breaks. */
   fail(error: unknown): void;
@@ -22,6 +24,7 @@ export function openClientStream(maxUnreadBytes: number): ClientStream {
   const gone = new AbortController();
   let controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   let resume: (() => void) | null = null;
+  let writes = 0;
   const wake = () => {
     resume?.();
     resume = null;
@@ -55,12 +58,14 @@ export function openClientStream(maxUnreadBytes: number): ClientStream {
     gone: gone.signal,
     write: (bytes) => {
       if (controller === null || bytes.byteLength === 0) return;
+      writes++;
       controller.enqueue(bytes);
       if ((controller.desiredSize ?? 0) > 0) return;
       return new Promise<void>((resolve) => {
         resume = resolve;
       });
     },
+    writes: () => writes,
     close: () => end((open) => open.close()),
     fail: (error) => end((open) => open.error(error)),
   };

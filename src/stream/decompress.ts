@@ -1,3 +1,23 @@
+/** Compressed bytes in, plain bytes out. */
+export type Decoder = ReadableWritablePair<Uint8Array, Uint8Array>;
+
+/**
+ * Opens a decoder of an encoding that a runtime knows beyond those of its `DecompressionStream`, or
+ * null where it knows none.
+ */
+export type OpenDecoder = (encoding: string) => Decoder | null;
+
+/**
+ * Names of `content-encoding`, and what `DecompressionStream` calls them. Node 24 knows all of
+ * these, workerd the first two (seen 2026-11); neither knows zstd.
+ */
+const FORMATS: Record<string, string> = {
+  gzip: "gzip",
+  "x-gzip": "gzip",
+  deflate: "deflate",
+  br: "brotli",
+};
+
 /** Encodings that a `content-encoding` names, in the order in which they were applied. */
 export function encodingsOf(header: string | null | undefined): string[] {
   return (header ?? "")
@@ -7,18 +27,28 @@ export function encodingsOf(header: string | null | undefined): string[] {
 }
 
 /**
+ * A decoder of one encoding.
+ * @throws TypeError where this runtime knows no such encoding: beyond gzip and deflate they differ
+ */
+export function decoderOf(encoding: string, openDecoder?: OpenDecoder): Decoder {
+  const own = openDecoder?.(encoding) ?? null;
+  if (own !== null) return own;
+  const format = Object.hasOwn(FORMATS, encoding) ? FORMATS[encoding] : encoding;
+  const stream: unknown = new DecompressionStream(format as CompressionFormat);
+  return stream as Decoder;
+}
+
+/**
  * A body without its encodings.
  * @param encodings as {@link encodingsOf} gives them
- * @throws TypeError where this runtime knows no such encoding: beyond gzip and deflate they differ
+ * @throws TypeError where this runtime knows no such encoding
  */
 export function decompressed(
   body: ReadableStream<Uint8Array>,
   encodings: string[],
+  openDecoder?: OpenDecoder,
 ): ReadableStream<Uint8Array> {
   return encodings.reduceRight<ReadableStream<Uint8Array>>((stream, encoding) => {
-    const transform: ReadableWritablePair<Uint8Array, BufferSource> = new DecompressionStream(
-      (encoding === "br" ? "brotli" : encoding) as CompressionFormat,
-    );
-    return stream.pipeThrough(transform as unknown as ReadableWritablePair<Uint8Array, Uint8Array>);
+    return stream.pipeThrough(decoderOf(encoding, openDecoder));
   }, body);
 }

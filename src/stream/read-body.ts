@@ -1,4 +1,5 @@
 import { ApiError } from "../openai/api-error.ts";
+import { letOthersGo } from "../openai/in-slices.ts";
 import { collectBytes } from "./collect-bytes.ts";
 import { decompressed, encodingsOf } from "./decompress.ts";
 
@@ -6,6 +7,8 @@ import { decompressed, encodingsOf } from "./decompress.ts";
 export interface ReadBody {
   /** As received. */
   bytes: Uint8Array<ArrayBuffer>;
+  /** Decompressed. */
+  decoded(): Promise<Uint8Array<ArrayBuffer>>;
   /** Decoded and decompressed text. */
   text(): Promise<string>;
 }
@@ -20,36 +23,44 @@ function tooLarge(maxBytes: number): ApiError {
 const collect = (stream: ReadableStream<Uint8Array>, maxBytes: number) =>
   collectBytes(stream, { maxBytes, tooLarge: () => tooLarge(maxBytes) });
 
-/** Undoes what `content-encoding` names. Limits the size, so that a small bomb stays small. */
+/** What a request body may be compressed with at most: nobody needs a second layer. */
+const MAX_ENCODINGS = 2;
+
+/**
+ * Undoes what `content-encoding` names, one after the other. Each limits the size, so that a small
+ * bomb stays small, however it is packed.
+ */
 async function decode(
-  bytes: Uint8Array<ArrayBuffer>,
+  received: Uint8Array<ArrayBuffer>,
   encodings: string[],
   maxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = decodingStream(new Blob([bytes]).stream(), encodings);
-  try {
-    return await collect(stream, maxBytes);
-  } catch (error) {
-    if (error instanceof ApiError) throw error;
-    const name = encodings.join(", ");
+  if (encodings.length > MAX_ENCODINGS)
     throw new ApiError(
-      "bad_request",
-      `The request body is not valid ${name} data, which its content-encoding says it is.`,
-      {
-        cause: error,
-      },
+      "unsupported_encoding",
+      `The request body has ${encodings.length} encodings one around the other, of which this proxy undoes at most ${MAX_ENCODINGS}. Send it as gzip, or as it is.`,
+      { param: "content-encoding" },
     );
+  let bytes = received;
+  for (const encoding of encodings.toReversed()) {
+    const stream = decodingStream(new Blob([bytes]).stream(), encoding);
+    bytes = await collect(stream, maxBytes).catch((error: unknown) => {
+      if (error instanceof ApiError) throw error;
+      const message = `The request body is not valid ${encoding} data, which its content-encoding says it is.`;
+      throw new ApiError("bad_request", message, { cause: error });
+    });
   }
+  return bytes;
 }
 
 function decodingStream(
   stream: ReadableStream<Uint8Array>,
-  encodings: string[],
+  encoding: string,
 ): ReadableStream<Uint8Array> {
   try {
-    return decompressed(stream, encodings);
+    return decompressed(stream, [ALIASES[encoding] ?? encoding]);
   } catch (error) {
-    const message = `The proxy cannot read a request body with content-encoding "${encodings.join(", ")}". Send it as gzip, or as it is.`;
+    const message = `The proxy cannot read a request body with content-encoding "${encoding}". Send it as gzip, or as it is.`;
     throw new ApiError("unsupported_encoding", message, {
       param: "content-encoding",
       cause: error,
@@ -57,9 +68,30 @@ function decodingStream(
   }
 }
 
+/** https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1.3 */
+const ALIASES: Record<string, string> = { "x-gzip": "gzip" };
+
+/** Bytes that are decoded at once: 3 ms or less (measured). */
+const PIECE_BYTES = 1_048_576;
+
+/** Bytes as text. Between the pieces of a large one, other requests have their turn. */
+async function textOf(bytes: Uint8Array): Promise<string> {
+  if (bytes.byteLength <= PIECE_BYTES) return new TextDecoder().decode(bytes);
+  // workerd's decoder takes a byte order mark from the start of every piece, not of the first alone.
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const pieces: string[] = [];
+  for (let start = 0; start < bytes.byteLength; start += PIECE_BYTES) {
+    const piece = bytes.subarray(start, start + PIECE_BYTES);
+    pieces.push(decoder.decode(piece, { stream: true }));
+    await letOthersGo();
+  }
+  pieces.push(decoder.decode());
+  return pieces.join("").replace(/^\uFEFF/, "");
+}
+
 /**
  * Reads a request body whole.
- * @throws ApiError 413 where it is larger than `maxBytes`; `text()` throws 415 for a compression
+ * @throws ApiError 413 where it is larger than `maxBytes`; `decoded()` and `text()` throw 415 for a compression
  * that is not known
  */
 export async function readBody(request: Request, maxBytes: number): Promise<ReadBody> {
@@ -71,11 +103,6 @@ export async function readBody(request: Request, maxBytes: number): Promise<Read
       ? new Uint8Array(await request.arrayBuffer())
       : await collect(request.body, maxBytes);
   const encodings = encodingsOf(request.headers.get("content-encoding"));
-  return {
-    bytes,
-    text: async () =>
-      new TextDecoder().decode(
-        encodings.length === 0 ? bytes : await decode(bytes, encodings, maxBytes),
-      ),
-  };
+  const decoded = async () => (encodings.length === 0 ? bytes : decode(bytes, encodings, maxBytes));
+  return { bytes, decoded, text: async () => textOf(await decoded()) };
 }

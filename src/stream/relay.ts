@@ -1,10 +1,16 @@
+import { brokeOff } from "../openai/upstream-error.ts";
 import { openClientStream } from "./client-stream.ts";
 
-/** What a relay reads along. */
-interface RelayTap {
-  /** Each chunk, before the client has it. */
-  onChunk(bytes: Uint8Array): void;
-  /** How it ended; resolves before the client sees the end, so that what must be kept is kept. */
+/** Who reads along. */
+export interface RelayTap {
+  /**
+   * Each chunk, before the client has it. The promise that it may give back is waited for: a tap
+   * that falls behind slows upstream down, and holds little.
+   */
+  onChunk(bytes: Uint8Array): void | Promise<void>;
+  /**
+   * How it ended; resolves before the client sees the end, so that what must be kept is kept.
+   */
   onEnd(end: RelayEnd): void | Promise<void>;
 }
 
@@ -23,12 +29,13 @@ interface RelayOptions {
   cancel: AbortController;
   /** Bytes that tell the client of a failure of upstream, where the format has a place for it. */
   failureNotice: (error: unknown) => Uint8Array | null;
-  tap: RelayTap;
+  /** In the order in which they hear. */
+  taps: RelayTap[];
 }
 
 /**
- * Passes a stream on, chunk by chunk, unchanged, and reads along. The producer's promise is for
- * `waitUntil`.
+ * Passes a stream on, chunk by chunk, unchanged, while taps read along. The producer's promise is
+ * for `waitUntil`.
  */
 export function relay(
   source: ReadableStream<Uint8Array>,
@@ -37,26 +44,34 @@ export function relay(
   const client = openClientStream(options.maxUnreadBytes);
   client.gone.addEventListener("abort", () => options.cancel.abort());
   const { signal } = options.cancel;
+  const tellEnd = async (end: RelayEnd): Promise<void> => {
+    for (const tap of options.taps) await tap.onEnd(end);
+  };
   const pump = async (): Promise<void> => {
     const reader = source.getReader();
     try {
       for (;;) {
-        const { done, value } = await reader.read();
-        if (signal.aborted) return await options.tap.onEnd({ status: "cancelled" });
+        const { done, value } = await reader.read().catch((error: unknown) => {
+          throw brokeOff(error);
+        });
+        if (signal.aborted) return await tellEnd({ status: "cancelled" });
         if (done) break;
-        options.tap.onChunk(value);
+        for (const tap of options.taps) {
+          const behind = tap.onChunk(value);
+          if (behind) await behind;
+        }
         const room = client.write(value);
         if (room) await room;
       }
     } catch (error) {
-      if (signal.aborted) return await options.tap.onEnd({ status: "cancelled" });
-      await options.tap.onEnd({ status: "failed", error });
+      if (signal.aborted) return await tellEnd({ status: "cancelled" });
+      await tellEnd({ status: "failed", error });
       const notice = options.failureNotice(error);
       if (notice === null) return client.fail(error);
       void client.write(notice);
       return client.close();
     }
-    await options.tap.onEnd({ status: "completed" });
+    await tellEnd({ status: "completed" });
     client.close();
   };
   return { readable: client.readable, done: pump() };

@@ -2,23 +2,14 @@
  * Lets so many calls run at the same time as their tool and its server take, in all requests
  * together.
  */
-import type { Platform } from "../platform.ts";
+import { memorySlot } from "../memory.ts";
+import type { Platform, Turnstile } from "../platform.ts";
 
 /**
  * Calls that wait for one tool or server. Beyond it a caller is better off with an answer at once.
  */
 const MAX_WAITING = 64;
-/**
- * A caller that has not looked for this long has died with its request, as workerd lets them. In
- * milliseconds.
- */
-const DEAD_AFTER_MS = 2000;
-/**
- * On workerd a request may not resolve another's promise: each looks for itself whether it is its
- * turn.
- */
-const LOOK_EVERY_MS = 20;
-/** What a call may take beyond its time limit before its place counts as free. */
+/** What a call may take beyond its time limit before its slot counts as free. */
 const GRACE_MS = 10_000;
 
 /** What may not run more often than so at the same time. */
@@ -34,14 +25,13 @@ export interface CallLimit {
 /** A call that waits. */
 interface Waiting {
   owner: string;
-  lookedAt: number;
-  /** Told that a place may be free. */
-  wake(): void;
+  /** Opened when a slot may be free. */
+  gate: Turnstile;
 }
 
 /** A call that runs. */
 interface Running {
-  /** When its place counts as free, whatever became of it. Milliseconds since 1970. */
+  /** When its slot counts as free, whatever became of it. Milliseconds since 1970. */
   until: number;
 }
 
@@ -49,15 +39,16 @@ interface Queue {
   running: Set<Running>;
   /** Oldest first. */
   waiting: Waiting[];
-  /** The last turn of each owner, counted from 1. */
-  turns: Map<string, number>;
-  turn: number;
+  /** Which call of all was each owner's last, counted from 1. */
+  lastServed: Map<string, number>;
+  /** Calls that ran. */
+  served: number;
 }
 
 /** Not run, because too many others are. The message says what to do. */
 export class BusyFailure extends Error {}
 
-type LimitPlatform = Pick<Platform, "memory" | "sharesConnections">;
+type LimitPlatform = Pick<Platform, "memory" | "turnstile">;
 
 interface LimitedCall {
   limits: CallLimit[];
@@ -69,87 +60,71 @@ interface LimitedCall {
   timeoutMs: number;
 }
 
-const queuesOf = (memory: Platform["memory"]): Map<string, Queue> =>
-  memory.get("call-queues", () => new Map<string, Queue>());
-
 /**
- * Takes out what died with its request. Where connections are shared, a call that waits always
- * leaves by itself.
+ * By the limit's key.
+ * @internal for tests
  */
-function sweep(queue: Queue, sharesConnections: boolean): void {
+export const callQueues = memorySlot(() => new Map<string, Queue>());
+
+/** Takes out what died with its request. */
+function sweep(queue: Queue): void {
   const now = Date.now();
   for (const running of queue.running) if (running.until < now) queue.running.delete(running);
-  if (!sharesConnections)
-    queue.waiting = queue.waiting.filter(({ lookedAt }) => now - lookedAt < DEAD_AFTER_MS);
+  queue.waiting = queue.waiting.filter(({ gate }) => !gate.isAbandoned);
 }
 
 /**
- * Whose turn it is: the owner's whose last turn was the longest ago, and of its calls the oldest.
+ * Who is next: the owner whose last call ran the longest ago, and of its calls the oldest.
  */
-function nextOf({ turns, waiting }: Queue): Waiting | undefined {
-  const lastOf = ({ owner }: Waiting) => turns.get(owner) ?? 0;
+function nextOf({ lastServed, waiting }: Queue): Waiting | undefined {
+  const lastOf = ({ owner }: Waiting) => lastServed.get(owner) ?? 0;
   return waiting.reduce<Waiting | undefined>(
     (best, call) => (best === undefined || lastOf(call) < lastOf(best) ? call : best),
     undefined,
   );
 }
 
-/** Waits for a wake-up, or until it is time to look again, or the signal fires. */
-function pause(waiting: Waiting, signal: AbortSignal, sharesConnections: boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", end);
-      resolve();
-    };
-    const timer = sharesConnections ? undefined : setTimeout(end, LOOK_EVERY_MS);
-    signal.addEventListener("abort", end);
-    if (sharesConnections) waiting.wake = end;
-  });
-}
-
 /**
- * Waits for a place, and gives what frees it.
+ * Waits for a slot, and gives what frees it.
  * @throws BusyFailure where too many wait; the signal's reason where that fires
  */
-async function takePlace(
+async function takeSlot(
   platform: LimitPlatform,
   { key, limit, what }: CallLimit,
   call: LimitedCall,
 ): Promise<() => void> {
   const { owner, signal, timeoutMs } = call;
-  const queues = queuesOf(platform.memory);
+  const queues = callQueues.of(platform.memory);
   const queue: Queue = queues.get(key) ?? {
     running: new Set(),
     waiting: [],
-    turns: new Map(),
-    turn: 0,
+    lastServed: new Map(),
+    served: 0,
   };
   queues.set(key, queue);
-  sweep(queue, platform.sharesConnections);
+  sweep(queue);
   if (queue.running.size >= limit && queue.waiting.length >= MAX_WAITING)
     throw new BusyFailure(
       `${what} is busy: ${queue.waiting.length} calls are waiting for it. It was not run; try again in a moment.`,
     );
-  const waiting: Waiting = { owner, lookedAt: Date.now(), wake: () => {} };
+  const waiting: Waiting = { owner, gate: platform.turnstile() };
   const running: Running = { until: Date.now() + timeoutMs + GRACE_MS };
   const leave = () => {
     queue.waiting = queue.waiting.filter((other) => other !== waiting);
     if (queue.running.size + queue.waiting.length === 0) queues.delete(key);
-    // Whoever is next finds out for itself whether there is a place.
-    else nextOf(queue)?.wake();
+    // Whoever is next finds out for itself whether there is a slot.
+    else nextOf(queue)?.gate.open();
   };
   queue.waiting.push(waiting);
   try {
     while (queue.running.size >= limit || nextOf(queue) !== waiting) {
       signal.throwIfAborted();
-      await pause(waiting, signal, platform.sharesConnections);
-      waiting.lookedAt = Date.now();
-      sweep(queue, platform.sharesConnections);
+      await waiting.gate.pass(signal);
+      sweep(queue);
     }
     signal.throwIfAborted();
     queue.running.add(running);
-    queue.turns.set(owner, ++queue.turn);
+    queue.lastServed.set(owner, ++queue.served);
   } finally {
     leave();
   }
@@ -160,7 +135,7 @@ async function takePlace(
 }
 
 /**
- * Runs `work` when it is its turn under all limits.
+ * Runs `work` when it is next under all limits.
  * @param work is given what is left of the time limit, in milliseconds
  * @throws BusyFailure where it never was; what `work` throws
  */
@@ -177,7 +152,7 @@ export async function limitCalls<T>(
   try {
     for (const limit of call.limits) {
       try {
-        free.unshift(await takePlace(platform, limit, { ...call, signal }));
+        free.unshift(await takeSlot(platform, limit, { ...call, signal }));
       } catch (error) {
         if (!timeout.signal.aborted || call.signal.aborted) throw error;
         const seconds = call.timeoutMs / 1000;

@@ -1,23 +1,23 @@
 import { ApiError } from "../openai/api-error.ts";
-import type { ChatRequest } from "../openai/chat-request.ts";
+import type { JsonObject } from "../openai/json.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
 import { functionDefinition } from "./function-definition.ts";
 
-/** The server tools of one request, and who owns which name. */
+/** The server tools of one request. */
 export interface ToolOffer {
   /** Server tools by the name that the model sees. What is not in it is the client's. */
-  owners: Map<string, ResolvedTool>;
+  serverTools: Map<string, ResolvedTool>;
   /** Server tools that a client tool of the same name hides. */
   shadowed: string[];
 }
 
-/** Why the loop leaves a request alone: each row is a promise of the behaviour page. */
-const REASONS_TO_LEAVE_ALONE: ((request: ChatRequest) => boolean)[] = [
-  (request) => request.toolChoice === "none",
-  // Several answers would each need a loop of their own.
-  (request) => request.n > 1,
-  (request) => request.usesFunctions,
-];
+/** What of a request decides which tools it is offered. */
+interface OfferedRequest {
+  /** Names of the client's own tools. */
+  clientTools: ReadonlySet<string>;
+  /** Why the tool loop leaves the request alone, or null. */
+  leaveAlone: string | null;
+}
 
 function pick(tools: ResolvedTool[], header: string | null): ResolvedTool[] {
   if (header === null || header.trim() === "") return tools;
@@ -48,32 +48,37 @@ function pick(tools: ResolvedTool[], header: string | null): ResolvedTool[] {
  */
 export function resolveTools(
   tools: ResolvedTool[],
-  request: ChatRequest,
+  request: OfferedRequest,
   header: string | null,
 ): ToolOffer | null {
   const picked = pick(tools, header);
-  if (REASONS_TO_LEAVE_ALONE.some((applies) => applies(request))) return null;
+  if (request.leaveAlone !== null) return null;
   const [shadowed, offered] = [
     picked.filter((tool) => request.clientTools.has(tool.name)),
     picked.filter((tool) => !request.clientTools.has(tool.name)),
   ];
   if (offered.length === 0) return null;
   return {
-    owners: new Map(offered.map((tool) => [tool.name, tool])),
+    serverTools: new Map(offered.map((tool) => [tool.name, tool])),
     shadowed: shadowed.map((tool) => tool.name),
   };
 }
 
-const spellings = new WeakMap<ResolvedTool, string>();
+/** A dialect, as far as tools know it. */
+interface ToolSpeller {
+  name: string;
+  spellTool(definition: JsonObject): string;
+}
+
+const spellings = new WeakMap<ResolvedTool, Map<string, string>>();
 
 /**
- * A tool in the format of chat completions, always spelled the same, so that upstream's prompt
- * cache keeps hitting.
+ * A tool as a dialect spells it, always the same, so that upstream's prompt cache keeps hitting.
  */
-export function spellTool(tool: ResolvedTool): string {
-  const known = spellings.get(tool);
-  if (known !== undefined) return known;
-  const text = JSON.stringify({ type: "function", function: functionDefinition(tool) });
-  spellings.set(tool, text);
+export function spellTool(dialect: ToolSpeller, tool: ResolvedTool): string {
+  const known = spellings.get(tool) ?? new Map<string, string>();
+  spellings.set(tool, known);
+  const text = known.get(dialect.name) ?? dialect.spellTool(functionDefinition(tool));
+  known.set(dialect.name, text);
   return text;
 }

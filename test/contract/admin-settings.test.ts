@@ -26,7 +26,7 @@ describe("the settings", () => {
       runtime: isWorker ? "workerd" : "node",
       database: {
         version: expect.stringMatching(/^\d+\.\d+$/) as unknown,
-        embedded: proxy.target === "node-pglite",
+        embedded: proxy.target === "node-pglite" || proxy.target === "in-process",
       },
       retentionDays: null,
       warnings: [],

@@ -80,7 +80,8 @@ function expectedTurn(rounds: RandomRound[], request: RandomRequest): Partial<Se
   const usages = rounds.flatMap(({ usage }) => (usage === null ? [] : [usage]));
   const reason = rounds.at(-1)?.finishReason;
   return {
-    content: expectedText(rounds, "content", wantsJson),
+    // Of several documents only the last one is the answer.
+    content: expectedText(wantsJson ? rounds.slice(-1) : rounds, "content", wantsJson),
     reasoning: expectedText(rounds, "reasoning_content", wantsJson),
     refusal: expectedText(rounds, "refusal", wantsJson),
     calls: expectedCalls(rounds.at(-1)),
@@ -137,7 +138,8 @@ function checkHistory(
   const [answer, ...after] = sent.slice(before.length);
   expect(answer).toMatchObject({
     role: "assistant",
-    ...(round.texts.content === null ? {} : { content: round.texts.content }),
+    // Blank text beside calls is refused by some upstreams.
+    ...(round.texts.content?.trim() ? { content: round.texts.content } : {}),
   });
   expect(answer?.tool_calls).toEqual(
     round.calls.map(({ id, tool, arguments: args }) => ({
@@ -319,8 +321,10 @@ it(
     ): Promise<void> => {
       const place = damage.round % rounds.length;
       const part = damaged(rounds[place], key, damage);
+      // A later round of which nothing came is asked for again: it breaks off again.
+      const isDamaged = (round: number) => (part.complete ? round === place : round >= place);
       const run = key.start(({ round }) =>
-        round === place ? part.answer : answerOf(rounds[round], key, true),
+        isDamaged(round) ? part.answer : answerOf(rounds[round], key, true),
       );
       const reply = await send(key, {
         messages: [run.message],

@@ -89,10 +89,12 @@ describe("a tool's maxConcurrency", () => {
 
   it("gives each key its turn, however many calls another one has", async () => {
     const order: unknown[] = [];
+    const held = Promise.withResolvers<void>();
     const tool = await mcpTool(
       "slow",
       async ({ who }) => {
         order.push(who);
+        await held.promise;
         await pause(60);
         return { content: [] };
       },
@@ -104,9 +106,12 @@ describe("a tool's maxConcurrency", () => {
     ];
     const many = greedy.ask(8);
     await expect.poll(() => order.length, { interval: 5 }).toBeGreaterThan(0);
-    await modest.ask(1);
-    expect(order.length).toBeLessThan(6);
-    await many;
+    const one = modest.ask(1);
+    await expect.poll(() => modest.upstream.requests.length).toBe(1);
+    await pause(300);
+    held.resolve();
+    await Promise.all([one, many]);
+    expect(order.indexOf("modest")).toBeLessThan(6);
     expect(order).toHaveLength(9);
   });
 
@@ -183,5 +188,24 @@ describe("a server at a URL", () => {
     await Promise.all([ask(8), ask(8), ask(8)]);
     expect(tool.server.running.most).toBe(16);
     expect(results(upstream)).toEqual(Array.from({ length: 24 }, () => "done"));
+  });
+});
+
+describe("one answer of a model", () => {
+  it("has 8 of its calls run at the same time and no more, and all of them in the end", async () => {
+    const held = Promise.withResolvers<void>();
+    const tool = await mcpTool("held", async () => {
+      await held.promise;
+      return { content: [{ type: "text", text: "done" }] };
+    });
+    const { upstream, ask } = await callingKey(tool);
+    const answer = ask(20);
+    await expect.poll(() => tool.server.running.most, { timeout: 10_000 }).toBe(8);
+    // A ninth would have come with the eighth.
+    await pause(300);
+    held.resolve();
+    await answer;
+    expect(tool.server.running.most).toBe(8);
+    expect(results(upstream)).toEqual(Array.from({ length: 20 }, () => "done"));
   });
 });

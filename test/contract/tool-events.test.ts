@@ -81,3 +81,14 @@ it("refuses to tell anybody else, and says nothing where nobody asked", async ()
     "tool_execution",
   );
 });
+
+it("refuses a page of another origin, which would read along with the operator's cookie", async () => {
+  const asked = { "x-proxy-tool-events": "1", cookie: await sessionCookie() };
+  for (const origin of ["http://elsewhere.example", "null", `${proxy.url}.elsewhere.example`]) {
+    const refused = await send({ ...asked, origin });
+    const { error } = (await refused.json()) as { error: { code: string } };
+    expect([refused.status, error.code], origin).toEqual([403, "forbidden_origin"]);
+  }
+  const own = await send({ ...asked, origin: new URL(proxy.url).origin });
+  expect(await own.text()).toContain("event: proxy.tool_execution");
+});

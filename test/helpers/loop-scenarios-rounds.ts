@@ -16,9 +16,9 @@ const wantsJson = (format: Record<string, unknown>): Pick<Scenario, "tools" | "t
     {
       request: { response_format: format },
       rounds: [
-        { text: '{"sum":', calls: [add("c1", 2, 3)] },
-        { text: "5,", calls: [add("c2", 3, 4)] },
-        { text: '"next":7}' },
+        { text: '{"sum":0}', calls: [add("c1", 2, 3)] },
+        { text: "Let me add once more.", calls: [add("c2", 3, 4)] },
+        { text: '{"sum":5,"next":7}' },
       ],
       sees: { content: '{"sum":5,"next":7}' },
       alwaysSent: { members: { response_format: format } },
@@ -104,11 +104,11 @@ export const ROUNDS: Scenario[] = [
     ],
   },
   {
-    title: "nothing is put between texts that are JSON: json_object",
+    title: "of texts of which one is JSON, the client gets the last document alone: json_object",
     ...wantsJson({ type: "json_object" }),
   },
   {
-    title: "nothing is put between texts that are JSON: json_schema",
+    title: "of texts of which one is JSON, the client gets the last document alone: json_schema",
     ...wantsJson({
       type: "json_schema",
       json_schema: { name: "sums", schema: { type: "object" }, strict: true },

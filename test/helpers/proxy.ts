@@ -1,7 +1,9 @@
 /** The proxy under test, as its users see it: over HTTP. */
 import OpenAI from "openai";
 import { expect, inject } from "vitest";
-import { ADMIN_PASSWORD, type Target } from "./start-target.ts";
+import type { Target } from "../contract-targets.ts";
+import type { InProcessProxy } from "./in-process.ts";
+import { ADMIN_PASSWORD } from "./settings.ts";
 
 interface AdminInit {
   method?: string;
@@ -44,6 +46,9 @@ export interface ConversationDetail {
   }[];
 }
 
+/** The proxy of this process, where `start-in-process.ts` has started one. */
+export const here: { inProcess?: InProcessProxy } = {};
+
 let token: Promise<string> | null = null;
 
 async function signIn(): Promise<string> {
@@ -64,10 +69,10 @@ async function created<T>(answer: Response): Promise<T> {
 
 export const proxy = {
   get url(): string {
-    return inject("proxyUrl");
+    return here.inProcess?.url ?? inject("proxyUrl");
   },
   get target(): Target {
-    return inject("target");
+    return here.inProcess === undefined ? inject("target") : "in-process";
   },
 
   /** An admin call: with a session, and a JSON body where `json` is given. */

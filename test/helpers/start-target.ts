@@ -5,31 +5,30 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { TestProject } from "vitest/node";
+import type { Target } from "../contract-targets.ts";
 import { startPostgres } from "./postgres-server.ts";
+import { SETTINGS } from "./settings.ts";
 
-export const ADMIN_PASSWORD = "a password for tests";
+export { ADMIN_PASSWORD } from "./settings.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
+    /** Where the proxy listens; the one in the test's own process is in `proxy.inProcess`. */
     proxyUrl: string;
     target: Target;
   }
 }
 
-export type Target = "node-pglite" | "node-postgres" | "workerd";
+/** A place outside the tests' own process. */
+type StartedTarget = Exclude<Target, "in-process">;
+
 /** Ends something that was started. */
 export type Stop = () => Promise<void>;
 
 const ROOT = resolve(import.meta.dirname, "../..");
-const SETTINGS = {
-  NODE_ENV: "production",
-  JWT_SECRET: "a secret for tests, long enough",
-  ADMIN_PASSWORD,
-  OPENAI_API_KEY: "sk-upstream-default",
-  LOG_LEVEL: "info",
-  // The MCP servers of tests listen there.
-  MCP_ALLOWED_PRIVATE_HOSTS: "127.0.0.1",
-};
+
+/** Many short lives of the same programs: what one has compiled serves the next. */
+const NODE_COMPILE_CACHE = join(tmpdir(), "proxy-test-compile-cache");
 
 /** A child process that has printed the line it was waited for. */
 export interface StartedProcess {
@@ -48,7 +47,7 @@ export function startProcess(
   const { PATH, HOME } = process.env;
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
-    env: { PATH, HOME, ...process.env, ...options.env },
+    env: { PATH, HOME, NODE_COMPILE_CACHE, ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output: string[] = [];
@@ -165,7 +164,7 @@ export async function startWorker(
  * Starts the project's target; `stops` hears of each part as soon as it runs, so that a failed
  * start leaves nothing behind.
  */
-async function startTarget(target: Target, stops: Stop[]): Promise<string> {
+async function startTarget(target: StartedTarget, stops: Stop[]): Promise<string> {
   if (target === "node-pglite") return startNode(null, stops);
   const postgres = await startPostgres();
   stops.push(postgres.stop);
@@ -175,7 +174,7 @@ async function startTarget(target: Target, stops: Stop[]): Promise<string> {
 
 /** Vitest calls this before the first test of a project. */
 export default async function setup(project: TestProject): Promise<Stop> {
-  const target = project.name as Target;
+  const target = project.name as StartedTarget;
   const stops: Stop[] = [];
   const stopAll = async () => {
     for (const stop of stops.toReversed()) await stop();

@@ -1,18 +1,13 @@
+import { Memory } from "../../src/memory.ts";
 import type { Logger, SidecarEndpoint } from "../../src/platform.ts";
-import type { McpPlatform } from "../../src/tools/mcp-client.ts";
+import type { McpPlatform } from "../../src/tools/mcp/mcp-client.ts";
 
 /** The parts of a platform that the MCP client uses. */
 export function platformWith(
   sidecar: () => Promise<SidecarEndpoint | null>,
   changes: Partial<McpPlatform> = {},
 ): McpPlatform {
-  const kept = new Map<string, unknown>();
-  const memory = {
-    get<T>(name: string, create: () => T): T {
-      if (!kept.has(name)) kept.set(name, create());
-      return kept.get(name) as T;
-    },
-  };
+  const memory = new Memory();
   const config = { host: "127.0.0.1", environment: "development", mcpAllowedPrivateHosts: [] };
   const fetchGuarded = globalThis.fetch;
   return {
@@ -20,7 +15,7 @@ export function platformWith(
     fetch: globalThis.fetch,
     fetchGuarded,
     sidecar,
-    sharesConnections: true,
+    connections: memory,
     memory,
     logger: SILENT,
     ...changes,

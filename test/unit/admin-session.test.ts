@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { requireSession, signIn } from "../../src/auth/admin-session.ts";
-import { readConfig } from "../../src/config.ts";
-import type { Memory } from "../../src/platform.ts";
+import { requireSession, signIn, signInFailures } from "../../src/auth/admin-session.ts";
+import { readConfig } from "../../src/config/read-config.ts";
+import { Memory } from "../../src/memory.ts";
 
 const PASSWORD = "the right one";
 const config = readConfig({ JWT_SECRET: "one secret", ADMIN_PASSWORD: PASSWORD });
@@ -9,13 +9,7 @@ const MINUTE = 60_000;
 
 /** Signs in at one proxy, from any address. */
 function door() {
-  const things = new Map<string, unknown>();
-  const memory: Memory = {
-    get: <T>(name: string, create: () => T): T => {
-      if (!things.has(name)) things.set(name, create());
-      return things.get(name) as T;
-    },
-  };
+  const memory = new Memory();
   const attempt = async (address: string, password: string) => {
     try {
       return { status: 200, ...(await signIn({ config, memory }, { address, password })) };
@@ -32,7 +26,7 @@ function door() {
     attempt,
     fail,
     knock,
-    counted: () => (things.get("admin-sign-in") as Map<string, unknown>).size,
+    counted: () => signInFailures.of(memory).size,
   };
 }
 

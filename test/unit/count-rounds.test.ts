@@ -1,19 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { readTurn } from "../../src/record/turn-rows.ts";
 import type { RoundRecord, TurnRecord } from "../../src/record/turn-record.ts";
-import { openTurn } from "../../src/record/open-turn.ts";
+import { Turn } from "../../src/turn/turn.ts";
 
 /** A turn that ended, with these parts. */
 function record(parts: Partial<TurnRecord>): TurnRecord {
-  const turn = openTurn(
-    { keepRecord: () => undefined, memory: { get: (_name, create) => create() } },
-    {
-      id: crypto.randomUUID(),
-      endpoint: "/v1/chat/completions",
-      apiKey: { id: "1", name: "k", logContent: "full" },
-      upstream: "https://api.openai.com/v1",
-    },
-  );
+  const turn = new Turn({
+    id: crypto.randomUUID(),
+    endpoint: "/v1/chat/completions",
+    apiKey: { id: "1", name: "k", logContent: "full" },
+    startedAt: Date.now(),
+    observers: [],
+  });
   return Object.assign(turn.record, {
     model: "gpt-4o",
     request: '{"messages":[{"role":"user","content":"hello"}]}',

@@ -1,14 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { BusyFailure, limitCalls } from "../../src/tools/limit-calls.ts";
+import { Memory } from "../../src/memory.ts";
+import { createTurnstile as createNodeTurnstile } from "../../src/node/wait-for-one-another.ts";
+import type { Turnstile } from "../../src/platform.ts";
+import { BusyFailure, callQueues, limitCalls } from "../../src/tools/limit-calls.ts";
+import { createTurnstile as createWorkerTurnstile } from "../../workers/turnstile.ts";
 
-function runtime(sharesConnections: boolean) {
-  const things = new Map<string, unknown>();
-  const memory = {
-    get<T>(name: string, create: () => T): T {
-      if (!things.has(name)) things.set(name, create());
-      return things.get(name) as T;
-    },
-  };
+function runtime(turnstile: () => Turnstile) {
+  const memory = new Memory();
   const signal = new AbortController().signal;
   const start = (
     owner: string,
@@ -16,24 +14,24 @@ function runtime(sharesConnections: boolean) {
     more: { timeoutMs?: number; signal?: AbortSignal } = {},
   ) =>
     limitCalls(
-      { memory, sharesConnections },
+      { memory, turnstile },
       { limits: [{ key: "k", limit: 1, what: "It" }], owner, signal, timeoutMs: 5000, ...more },
       work,
     );
-  return { start, queues: () => things.get("call-queues") as Map<string, unknown> };
+  return { start, queues: () => callQueues.of(memory) };
 }
 
 const forever = () => new Promise<never>(() => {});
 
 describe.each([
-  ["where connections are shared", true],
-  ["where each request looks for itself", false],
-])("a limit of calls, %s", (_title, sharesConnections) => {
+  ["where one request wakes another", createNodeTurnstile],
+  ["where each request looks for itself", createWorkerTurnstile],
+])("a limit of calls, %s", (_title, turnstile) => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
   it("hands its place on in turns, and keeps nothing when all have gone", async () => {
-    const { start, queues } = runtime(sharesConnections);
+    const { start, queues } = runtime(turnstile);
     const order: string[] = [];
     const run = (owner: string, name: string) =>
       start(owner, async () => {
@@ -55,7 +53,7 @@ describe.each([
   });
 
   it("gives a place to the next where the one before fails, or was given up while it waited", async () => {
-    const { start, queues } = runtime(sharesConnections);
+    const { start, queues } = runtime(turnstile);
     const gone = new AbortController();
     const failing = start("a", async () => {
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -74,14 +72,14 @@ describe.each([
   });
 
   it("does not start what was given up before", async () => {
-    const { start } = runtime(sharesConnections);
+    const { start } = runtime(turnstile);
     void start("a", forever);
     const signal = AbortSignal.abort(new Error("gone"));
     await expect(start("b", forever, { signal })).rejects.toThrow("gone");
   });
 
   it("says that it is busy when the time is over, and when too many wait", async () => {
-    const { start } = runtime(sharesConnections);
+    const { start } = runtime(turnstile);
     void start("a", forever);
     const waiting = Promise.allSettled(
       Array.from({ length: 64 }, () => start("a", forever, { timeoutMs: 300 })),
@@ -93,7 +91,7 @@ describe.each([
   });
 
   it("frees the place of a call that died with its request", async () => {
-    const { start } = runtime(sharesConnections);
+    const { start } = runtime(turnstile);
     void start("a", forever, { timeoutMs: 1000 });
     await vi.advanceTimersByTimeAsync(12_000);
     expect(await start("b", async () => "its turn")).toBe("its turn");

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createRateWindow } from "../../src/auth/rate-window.ts";
+import { createRateWindow } from "../../src/limits/rate-window.ts";
 
 const START = Date.UTC(2026, 10, 5, 12, 0, 0, 250);
 const SECOND = 1000;

@@ -1,7 +1,7 @@
 /** How much a model is shown of what its tools give, and how much of that is kept. */
 import { describe, expect, it } from "vitest";
-import { keptMedia, restoredMedia, wordsOnly } from "../../src/loop/hidden-media.ts";
-import { createMediaShow } from "../../src/loop/show-media.ts";
+import { keptMedia, restoredMedia, wordsOnly } from "../../src/dialects/chat/hidden-media.ts";
+import { createMediaShow } from "../../src/dialects/chat/show-media.ts";
 import type { JsonObject } from "../../src/openai/json.ts";
 import type { ToolMedia } from "../../src/openai/tool-media.ts";
 import { withoutBytes, withoutMedia } from "../../src/record/stored-content.ts";
@@ -112,11 +112,10 @@ describe("what is kept of it", () => {
 });
 
 describe("what is put back", () => {
-  const support = (...kinds: string[]) => ({
-    takes: (kind: string) => kinds.includes(kind),
-    isRefused: false,
-    refused: () => {},
-  });
+  const support =
+    (...kinds: string[]) =>
+    (kind: string) =>
+      kinds.includes(kind);
   const texts = (count: number) =>
     new Map(
       Array.from({ length: count }, (_, index) => [

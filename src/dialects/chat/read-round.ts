@@ -1,0 +1,217 @@
+/** Reads the answer of a round, streamed or whole, into events and one message. */
+import { ApiError } from "../../openai/api-error.ts";
+import {
+  createChatCollector,
+  normalizeMessage,
+  readChatCompletion,
+  type CollectedPart,
+} from "../../openai/collect-chat-chunks.ts";
+import { isObject, parseJson, type JsonObject } from "../../openai/json.ts";
+import { createEventReader } from "../../openai/read-events.ts";
+import {
+  brokeOff,
+  errorOf,
+  UpstreamRefusal,
+  UpstreamStreamError,
+} from "../../openai/upstream-error.ts";
+import { eventsOrJson, invalidAnswer, type OpenAnswer } from "../../stream/open-answer.ts";
+import type { RoundEvent, RoundReading } from "../dialect.ts";
+import { chatRound, type ChatRound } from "./chat-round.ts";
+
+type Collector = ReturnType<typeof createChatCollector>;
+
+/** Where the chunks of a round go. */
+interface ChunkSink extends Pick<RoundReading, "maxBytes" | "onEvent"> {
+  collector: Collector;
+}
+
+/** Whether JSON is a chat completion. */
+export const isCompletion = (json: JsonObject): boolean => readChatCompletion(json) !== null;
+
+/** The fields of a delta that a client of another dialect can be given. */
+const TEXTS = {
+  content: "content",
+  refusal: "refusal",
+  reasoning_content: "reasoning",
+  reasoning: "reasoning",
+} as const;
+
+/** What a chunk says, for whichever client. Some servers send the reasoning under two names. */
+function eventsOfPart(part: CollectedPart): RoundEvent[] {
+  const events: RoundEvent[] = [];
+  const told = new Set<string>();
+  for (const [name, field] of Object.entries(TEXTS)) {
+    const text = part.delta[name];
+    if (typeof text !== "string" || text === "" || told.has(field)) continue;
+    told.add(field);
+    events.push({ type: "text", field, text });
+  }
+  if (part.calls.length > 0) events.push({ type: "calls", calls: part.calls });
+  if (events.length === 0) events.push({ type: "other" });
+  const [first, ...others] = events;
+  return first === undefined ? [] : [{ ...first, raw: part }, ...others];
+}
+
+async function tell(part: CollectedPart, { onEvent }: Pick<RoundReading, "onEvent">) {
+  if (onEvent === null) return;
+  for (const event of eventsOfPart(part)) {
+    const taken = onEvent(event);
+    if (taken) await taken;
+  }
+}
+
+const collected = (collector: Collector): ChatRound =>
+  chatRound(collector.result(), collector.completion());
+
+function openingOf({ maxBytes }: RoundReading) {
+  return { maxBytes, isAnswer: isCompletion };
+}
+
+async function openedBody(answer: OpenAnswer, reading: RoundReading): Promise<OpenAnswer> {
+  if (!("events" in answer.content)) return answer;
+  return eventsOrJson(answer.response, answer.content.events, openingOf(reading));
+}
+
+/**
+ * An error that came with status 200, inside a stream that nobody asked for: no client could read
+ * it as it is.
+ */
+function refusalOf({ response }: OpenAnswer, { error }: UpstreamStreamError): UpstreamRefusal {
+  const body = { error };
+  const bytes = new TextEncoder().encode(JSON.stringify(body));
+  const headers = { "content-type": "application/json" };
+  return new UpstreamRefusal({ ...response, status: 502, headers, body: bytes }, body);
+}
+
+/**
+ * Reads a whole completion, or puts it together where upstream streamed it all the same.
+ * @throws UpstreamRefusal where the answer is an error
+ */
+export async function readWholeRound(
+  answer: OpenAnswer,
+  reading: RoundReading,
+): Promise<ChatRound> {
+  const opened = await openedBody(answer, reading);
+  const collector = createChatCollector();
+  if ("json" in opened.content) {
+    const { json } = opened.content;
+    const found = errorOf(json) === null ? readChatCompletion(json) : null;
+    if (found === null) throw new UpstreamRefusal(opened.response, json);
+    const part = reading.onEvent === null ? null : collector.add(json);
+    if (part !== null) await tell(part, reading);
+    return chatRound(normalizeMessage(found), json);
+  }
+  try {
+    await readEventStream(opened.content.events, { ...reading, collector });
+  } catch (error) {
+    if (!(error instanceof UpstreamStreamError)) throw error;
+    throw refusalOf(answer, error);
+  }
+  return collected(collector);
+}
+
+/**
+ * Reads a streamed round; each chunk is told of the moment it is there. A whole completion is one
+ * chunk.
+ * @throws UpstreamStreamError where the answer is, or ends in, upstream's error; ApiError 502 where
+ * it is none
+ */
+export async function readStreamedRound(
+  answer: OpenAnswer,
+  reading: RoundReading,
+): Promise<ChatRound> {
+  const collector = createChatCollector();
+  reading.onProgress(() => collected(collector));
+  const sink = { ...reading, collector };
+  const opened = await openedBody(answer, reading);
+  if ("events" in opened.content) await readEventStream(opened.content.events, sink);
+  else {
+    await takeChunk(opened.content.json, sink);
+    await finish(sink);
+  }
+  return collected(collector);
+}
+
+async function takeChunk(chunk: unknown, sink: ChunkSink): Promise<void> {
+  const error = errorOf(chunk);
+  if (error !== null) throw new UpstreamStreamError(error);
+  const part = isObject(chunk) ? sink.collector.add(chunk) : null;
+  if (part !== null) await tell(part, sink);
+}
+
+async function finish(sink: ChunkSink): Promise<void> {
+  const end = sink.collector.end();
+  if (end === null) throw invalidAnswer("a stream without a choice");
+  await tell(end, sink);
+}
+
+/**
+ * An event's payload. Some servers send words as a sign of life; JSON that cannot be read is an
+ * answer with a hole in it.
+ */
+function readPayload(data: string): unknown {
+  const payload = parseJson(data);
+  if (payload === undefined && data.trimStart().startsWith("{"))
+    throw new ApiError(
+      "upstream_invalid",
+      "The upstream API sent a chunk that is no valid JSON, so its answer is not complete. Try again.",
+    );
+  return payload;
+}
+
+/** `[DONE]` ends a stream, and so does the end of the body. */
+async function readEventStream(events: ReadableStream<Uint8Array>, sink: ChunkSink): Promise<void> {
+  let pending: string[] = [];
+  const stream = { ended: false, size: 0 };
+  const reader = createEventReader((data) => {
+    if (data.trim() === "[DONE]") stream.ended = true;
+    else if (!stream.ended) pending.push(data);
+  });
+  const drain = async (): Promise<void> => {
+    const ready = pending;
+    pending = [];
+    for (const data of ready) await takeChunk(readPayload(data), sink);
+  };
+  const body = events.getReader();
+  try {
+    while (!stream.ended) {
+      const { done, value } = await body.read().catch((error: unknown) => {
+        throw brokeOff(error);
+      });
+      if (done) break;
+      stream.size += value.byteLength;
+      if (stream.size > sink.maxBytes)
+        throw new ApiError(
+          "upstream_invalid",
+          `The upstream API streamed more than ${sink.maxBytes} bytes, which is more than a tool loop reads.`,
+        );
+      reader.push(value);
+      if (pending.length > 0) await drain();
+    }
+    if (!stream.ended) reader.end();
+    await drain();
+    await finish(sink);
+  } catch (error) {
+    void body.cancel(error).catch(() => undefined);
+    throw error;
+  }
+  void discardRest(body);
+}
+
+/** How long the end of a body may come after its `[DONE]`. */
+const REST_MS = 1000;
+
+/**
+ * After `[DONE]` nobody waits for the end of the body, which some servers never send. It is read
+ * all the same, because a connection whose body was read to its end can be used again.
+ */
+async function discardRest(body: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  const cancel = () => body.cancel().catch(() => undefined);
+  const timer = setTimeout(() => void cancel(), REST_MS);
+  try {
+    while (!(await body.read()).done);
+  } catch {
+    // The answer was complete: how its connection ends changes nothing.
+  }
+  clearTimeout(timer);
+}

@@ -1,0 +1,59 @@
+/**
+ * What turns of this process cost in one month, until the database has it: counted from when it
+ * happens to when a reading of the database has it, and never twice nor not at all. A turn whose
+ * record is never written counts here until the month is over.
+ */
+export interface MonthLedger {
+  /** US dollars that no reading has yet. */
+  total(): number;
+  add(turnId: string, dollars: number): void;
+  /** Counts what a turn cost whose record is in the database already. */
+  addWritten(dollars: number): void;
+  /** Notes that a turn's record is in the database. */
+  noteWritten(turnId: string): void;
+  /** Whether there are turns whose record is not known to be written. */
+  hasUnwritten(): boolean;
+  /**
+   * Notes that the database is about to be read, which will tell of all that is written by now.
+   * @returns to be told whether it did
+   */
+  beginReading(): (hasRead: boolean) => void;
+}
+
+/** Opens an empty ledger. */
+export function createMonthLedger(): MonthLedger {
+  const turns = new Map<string, number>();
+  let unwritten = 0;
+  /** Of turns that are written, which the next reading will tell of. */
+  let written = 0;
+  /** Of those that the readings under way will tell of. */
+  let inReading = 0;
+
+  return {
+    total: () => unwritten + written + inReading,
+    add: (turnId, dollars) => {
+      turns.set(turnId, (turns.get(turnId) ?? 0) + dollars);
+      unwritten += dollars;
+    },
+    addWritten: (dollars) => {
+      written += dollars;
+    },
+    noteWritten: (turnId) => {
+      const dollars = turns.get(turnId) ?? 0;
+      turns.delete(turnId);
+      written += dollars;
+      // Sums of fractions drift; of nothing, the sum is nothing.
+      unwritten = turns.size === 0 ? 0 : unwritten - dollars;
+    },
+    hasUnwritten: () => turns.size > 0,
+    beginReading: () => {
+      const told = written;
+      written = 0;
+      inReading += told;
+      return (hasRead) => {
+        inReading -= told;
+        if (!hasRead) written += told;
+      };
+    },
+  };
+}

@@ -1,0 +1,32 @@
+/**
+ * What lives as long as the process (Node) or the isolate (workerd), and is shared by its requests:
+ * caches and counters, each in a slot that only its own file knows.
+ */
+export class Memory {
+  readonly #things = new WeakMap<object, unknown>();
+
+  /** What is in a slot, which {@link MemorySlot.of} fills. */
+  get<T>(slot: object, create: () => T): T {
+    if (!this.#things.has(slot)) this.#things.set(slot, create());
+    return this.#things.get(slot) as T;
+  }
+}
+
+/** A place in a memory, for one thing of one type. No other slot is the same, whatever it holds. */
+export interface MemorySlot<T, Needs extends unknown[] = []> {
+  /** What this memory has there. The first call makes it. */
+  of(memory: Memory, ...needs: Needs): T;
+}
+
+/**
+ * Makes a slot. Nothing is in it yet: each memory gets a thing of its own.
+ * @param create makes the thing, of what the first call of `of` hands it
+ */
+export function memorySlot<T, Needs extends unknown[] = []>(
+  create: (...needs: Needs) => T,
+): MemorySlot<T, Needs> {
+  const slot: MemorySlot<T, Needs> = {
+    of: (memory, ...needs) => memory.get(slot, () => create(...needs)),
+  };
+  return slot;
+}

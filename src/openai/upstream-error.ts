@@ -1,0 +1,77 @@
+/** Errors that an upstream answered with: their status, body and words are the client's to see. */
+import { UpstreamFailure, type UpstreamResponse } from "../platform.ts";
+import { ApiError } from "./api-error.ts";
+import { isObject, type JsonObject } from "./json.ts";
+
+/**
+ * The error object of an answer, which some servers send with status 200, and some beside a choice.
+ */
+export function errorOf(body: unknown): JsonObject | null {
+  if (!isObject(body)) return null;
+  const { error } = body;
+  if (isObject(error)) return error;
+  if (typeof error === "string" && error !== "") return { message: error };
+  if (body["object"] !== "error") return null;
+  const { object: _object, ...members } = body;
+  return members;
+}
+
+const codeOf = (error: JsonObject | null): string | null =>
+  typeof error?.["code"] === "string" ? error["code"] : null;
+
+/**
+ * Upstream answered, and the answer is none: its own status and body are what the client should
+ * see.
+ */
+export class UpstreamRefusal extends Error {
+  readonly response: UpstreamResponse;
+  /** Upstream's error object, where there is one. */
+  readonly error: JsonObject | null;
+  /** All that upstream said, as text; empty where it could not be read. */
+  readonly words: string;
+  constructor(response: UpstreamResponse, body: unknown, words = "") {
+    const error = errorOf(body);
+    super(
+      typeof error?.["message"] === "string"
+        ? error["message"]
+        : `The upstream API answered with status ${response.status}.`,
+    );
+    this.name = "UpstreamRefusal";
+    this.response = response;
+    this.error = error;
+    this.words = words === "" && error !== null ? JSON.stringify(error) : words;
+  }
+  /** `error.code`, where that is a text. */
+  get code(): string | null {
+    return codeOf(this.error);
+  }
+}
+
+/** An error object that came inside a stream. */
+export class UpstreamStreamError extends Error {
+  readonly error: JsonObject;
+  constructor(error: JsonObject) {
+    super(
+      typeof error["message"] === "string"
+        ? error["message"]
+        : "The upstream API reported an error inside its stream.",
+    );
+    this.name = "UpstreamStreamError";
+    this.error = error;
+  }
+  /** `error.code`, where that is a text. */
+  get code(): string | null {
+    return codeOf(this.error);
+  }
+}
+
+/** What a client is told of a body that upstream did not finish. */
+export function brokeOff(cause: unknown): ApiError {
+  if (cause instanceof ApiError) return cause;
+  if (cause instanceof UpstreamFailure && cause.reason === "timeout") {
+    const message = "The upstream API stopped in the midst of its answer. Try again.";
+    return new ApiError("upstream_timeout", message, { cause });
+  }
+  const message = "The upstream API broke off its answer. Try again.";
+  return new ApiError("upstream_unreachable", message, { cause });
+}

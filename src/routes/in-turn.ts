@@ -1,0 +1,62 @@
+import type { Context } from "hono";
+import { authenticate, type AuthenticatedKey } from "../auth/authenticate.ts";
+import { openLimits, type KeyLimits } from "../limits/open-limits.ts";
+import { UpstreamRefusal } from "../openai/upstream-error.ts";
+import type { RequestScope } from "../platform.ts";
+import { nameConversation } from "../turn/name-conversation.ts";
+import { openTurn } from "../turn/open-turn.ts";
+import type { Turn } from "../turn/turn.ts";
+import { writeResponse } from "../turn/write-response.ts";
+import { renderError } from "./render-error.ts";
+
+type ProxyContext = Context<{ Bindings: RequestScope }>;
+
+/** What a route is given: whose request it is, and the turn that it is. */
+export interface TurnRequest {
+  context: ProxyContext;
+  scope: RequestScope;
+  request: Request;
+  key: AuthenticatedKey;
+  limits: KeyLimits;
+  turn: Turn;
+  /** How long the request has waited for its key, in milliseconds. */
+  waitedMs: number;
+}
+
+/** As it was normalised before the route was chosen. */
+const pathOf = ({ req }: ProxyContext): string => req.path;
+
+/** An error that a turn ended with, as a response that names its request and its conversation. */
+function renderTurnError(scope: RequestScope, turn: Turn, error: unknown): Response {
+  const ids = { "x-proxy-conversation-id": turn.conversationId };
+  if (error instanceof UpstreamRefusal) return writeResponse(scope, error.response, ids);
+  const response = renderError(error, scope.platform.logger);
+  response.headers.set("x-proxy-request-id", scope.requestId);
+  response.headers.set("x-proxy-conversation-id", turn.conversationId);
+  return response;
+}
+
+/**
+ * A route of `/v1`: authenticates, opens a turn before anything can refuse the request, and ends it
+ * by whatever the route throws. A request without a key that works (401) is no turn.
+ */
+export function inTurn(
+  serve: (parts: TurnRequest) => Promise<Response>,
+): (context: ProxyContext) => Promise<Response> {
+  return async (context) => {
+    const startedAt = Date.now();
+    const scope = context.env;
+    const request = context.req.raw;
+    const key = await authenticate(scope, request.headers);
+    const waitedMs = Date.now() - startedAt;
+    const limits = openLimits(scope, key);
+    const turn = openTurn(scope, { key, limits, endpoint: pathOf(context), startedAt });
+    try {
+      nameConversation(turn, key, request.headers);
+      return await serve({ context, scope, request, key, limits, turn, waitedMs });
+    } catch (error) {
+      await turn.endedBy(error, scope.clientGone.aborted);
+      return renderTurnError(scope, turn, error);
+    }
+  };
+}

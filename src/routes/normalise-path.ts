@@ -1,0 +1,73 @@
+import { ApiError } from "../openai/api-error.ts";
+
+/**
+ * Nearly every target is plain, and is known by this alone (40 ns): no escape, no odd character, no
+ * empty segment, none that begins with a dot, no slash at the end. It may say "odd" of what is not.
+ */
+const MAY_BE_ODD = /[^\w.~!$&'()*+,;=:@/?-]|\/\/|\/\.|.\/(?:\?|$)|^[^/]|^$/;
+
+/** What a path keeps as it stands: RFC 3986's `pchar`, the slash, and escapes. */
+const MUST_BE_ESCAPED = /[^\w.~!$&'()*+,;=:@/%-]/gu;
+const ESCAPE = /%([0-9a-f]{2})?/gi;
+/** RFC 3986, 2.3: escaped or not, these are the same. The slash is taken for one, always. */
+const MEANS_THE_SAME = /^[\w.~/-]$/;
+const BACKSLASH = /\\|%5c/i;
+/** Some servers cut `;…` off a segment, and would find dots where we had not. */
+const DOT_SEGMENT = /\/\.\.?(?:(?:;|%3B)[^/]*)?(?:\/|$)/;
+
+function unescaped(escape: string, hex: string | undefined): string {
+  // A stray per cent sign must not make an escape with what is decoded behind it.
+  if (hex === undefined) return "%25";
+  const character = String.fromCharCode(Number.parseInt(hex, 16));
+  return MEANS_THE_SAME.test(character) ? character : escape.toUpperCase();
+}
+
+function normalisePath(path: string): string {
+  if (path !== "" && !path.startsWith("/"))
+    throw new ApiError("bad_request", "The target of a request has to begin with a slash.");
+  const decoded = path.replace(ESCAPE, unescaped).replace(MUST_BE_ESCAPED, encodeURIComponent);
+  const normal = decoded.replace(/\/{2,}/g, "/").replace(/(.)\/$/, "$1");
+  if (BACKSLASH.test(path) || DOT_SEGMENT.test(normal)) {
+    throw new ApiError(
+      "bad_request",
+      "The path of this request has a dot segment or a backslash. Send the path that they lead to.",
+    );
+  }
+  return normal === "" ? "/" : normal;
+}
+
+/**
+ * The one form of a request target: what is routed, judged, recorded and asked of upstream. Escapes
+ * of letters, digits, `-._~` and `/` are decoded, once; other escapes stay, in upper case. Empty
+ * segments go, a slash at the end too, and a fragment, which is no server's business. The query
+ * stays as it is spelled. What is normal already comes back as it is.
+ * @param target path and query, as they stand in the request line
+ * @throws ApiError 400 for dot segments and backslashes, escaped or not
+ */
+export function normaliseTarget(target: string): string {
+  if (!MAY_BE_ODD.test(target)) return target;
+  const [sent = ""] = target.split("#", 1);
+  const question = sent.indexOf("?");
+  if (question === -1) return normalisePath(sent);
+  return normalisePath(sent.slice(0, question)) + sent.slice(question);
+}
+
+const pathStart = (url: string) => url.indexOf("/", url.indexOf("://") + 3);
+
+/**
+ * A request whose URL has the one form of its target. One that has it already is given back.
+ * @throws ApiError 400, see `normaliseTarget`
+ */
+export function withNormalPath(request: Request): Request {
+  const { url } = request;
+  const start = pathStart(url);
+  const target = url.slice(start);
+  const normal = normaliseTarget(target);
+  return normal === target ? request : new Request(url.slice(0, start) + normal, request);
+}
+
+/** What a request with a normal URL asks: its path, without the query. */
+export function endpointOf(url: string): string {
+  const [path = "/"] = url.slice(pathStart(url)).split("?", 1);
+  return path;
+}

@@ -1,0 +1,166 @@
+import type { AuthenticatedKey } from "../auth/authenticate.ts";
+import type { DialectRequest, History, HistoryItem, LoopEnd } from "../dialects/dialect.ts";
+import { memorySlot } from "../memory.ts";
+import type { HistoryPlace } from "../openai/history-hash.ts";
+import type { RequestScope } from "../platform.ts";
+import { describeError } from "../store/describe-error.ts";
+import { findHiddenRounds, keepHiddenRounds, sweepHiddenRounds } from "../store/hidden-rounds.ts";
+import { withinLimit } from "../store/within-limit.ts";
+import { knownForms, type KnownForms } from "./known-forms.ts";
+import { openMediaSupport, type MediaSupport } from "./media-support.ts";
+import type { Turn } from "./turn.ts";
+
+/** A request's history as the model must see it. */
+export interface ModelHistory {
+  /** The request: the client's own, or that with hidden items put back. */
+  request: DialectRequest;
+  /** The same without what tools of earlier turns showed; null where they showed nothing. */
+  requestWithoutMedia: (() => DialectRequest) | null;
+  /** Places in the history that the client sent, where they were needed. */
+  places: HistoryPlace[] | null;
+  /** Whether the model is shown images and sounds of tools. */
+  media: MediaSupport;
+  known: KnownForms;
+  /** JSON texts (arrays of items) of what was put back, without media: for the record. */
+  restored: string[];
+  /**
+   * Keeps what the client will not see of this turn.
+   * @param answer as the client sees it
+   */
+  keep(end: LoopEnd, answer: HistoryItem): Promise<void>;
+}
+
+/** What a history is opened with. */
+export interface HistoryParts {
+  scope: RequestScope;
+  key: AuthenticatedKey;
+  request: DialectRequest;
+  turn: Turn;
+  /** Base URL. */
+  upstream: string;
+  /** How long the request has waited for the database already, in milliseconds. */
+  waitedMs: number;
+}
+
+/**
+ * What a request or an answer can wait for the database; after that it goes on without. In
+ * milliseconds.
+ */
+const DATABASE_LIMIT_MS = 2500;
+/** What a request waits at least, where its key took long. In milliseconds. */
+const SHORT_LIMIT_MS = 500;
+const SWEEP_EVERY_MS = 60_000;
+const HOUR_MS = 3_600_000;
+
+/** Null where the history is nested too deeply for a hash: then nothing is put back. */
+async function hashOf({ scope, request }: HistoryParts): Promise<History | null> {
+  try {
+    return await request.hash();
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const fields = { error: describeError(error) };
+    scope.platform.logger.warn("A history could not be hashed", fields);
+    return null;
+  }
+}
+
+/**
+ * Hidden items by the index of the answer in whose place they go. With the database away there are
+ * none.
+ */
+async function findHidden(
+  { scope, key, turn, waitedMs }: HistoryParts,
+  history: History,
+): Promise<Map<number, string>> {
+  // Without memory only the turn that is going on has hidden rounds: its client was given calls
+  // and is back.
+  const isWanted = ({ index }: HistoryPlace) => key.toolMemory || index > history.turnStart;
+  const places = history.places.filter(isWanted);
+  if (places.length === 0) return new Map();
+  const { database, logger } = scope.platform;
+  try {
+    const lookups = places.map(({ lookup }) => lookup);
+    const limitMs = Math.max(SHORT_LIMIT_MS, DATABASE_LIMIT_MS - waitedMs);
+    const found = await withinLimit(findHiddenRounds(database, key.id, lookups), limitMs);
+    const there = places.filter(({ lookup }) => found.has(lookup));
+    return new Map(there.map(({ index, lookup }) => [index, found.get(lookup) ?? "[]"]));
+  } catch (error) {
+    const fields = { turn: turn.id, error: describeError(error) };
+    logger.warn("Hidden rounds could not be looked up", fields);
+    return new Map();
+  }
+}
+
+const lastSweep = memorySlot(() => ({ at: 0 }));
+
+/** Once in a while, and after the response, some expired rows go. */
+function sweepNowAndThen({ platform, waitUntil }: RequestScope): void {
+  const sweep = lastSweep.of(platform.memory);
+  if (Date.now() - sweep.at < SWEEP_EVERY_MS) return;
+  sweep.at = Date.now();
+  const warn = (error: unknown) =>
+    platform.logger.warn("Expired hidden rounds could not be deleted", {
+      error: describeError(error),
+    });
+  waitUntil(sweepHiddenRounds(platform.database).catch(warn));
+}
+
+async function keepHidden(
+  { scope, key, turn }: HistoryParts,
+  kept: { lookups: string[]; messages: string },
+): Promise<void> {
+  const { platform } = scope;
+  const expiresAt = Date.now() + platform.config.hiddenRoundsHours * HOUR_MS;
+  try {
+    const row = { apiKeyId: key.id, ...kept, expiresAt: new Date(expiresAt) };
+    await withinLimit(keepHiddenRounds(platform.database, row), DATABASE_LIMIT_MS);
+    sweepNowAndThen(scope);
+  } catch (error) {
+    const fields = { turn: turn.id, error: describeError(error) };
+    platform.logger.warn(
+      "Hidden rounds go with the record: they could not be kept at once",
+      fields,
+    );
+    turn.keepsHidden({ ...kept, expiresAt });
+  }
+}
+
+/** Puts what the client did not see of earlier rounds back into its history. */
+export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
+  const { scope, key, request, upstream } = parts;
+  const { dialect, model, traits } = request;
+  const known = knownForms(scope.platform.memory, { upstream, model, traits });
+  const media = openMediaSupport(known, { model, sent: request.mediaSent() });
+  const takes: MediaSupport["takes"] = (kind) => media.takes(kind);
+  const history = request.hasAnswers() ? await hashOf(parts) : null;
+  const found = history === null ? new Map<number, string>() : await findHidden(parts, history);
+  const hidden = dialect.restoredItems(found, takes);
+  const wordsAt = ([index, items]: [number, string]): [number, string] => [
+    index,
+    dialect.withoutMedia(items),
+  ];
+  const words = new Map([...hidden].map(wordsAt));
+  const isShowing = [...hidden].some(([index, items]) => words.get(index) !== items);
+  const requestWith = (items: Map<number, string>) => request.withText(request.restore(items));
+  return {
+    request: hidden.size === 0 ? request : requestWith(hidden),
+    requestWithoutMedia: isShowing ? () => requestWith(words) : null,
+    media,
+    known,
+    places: history?.places ?? null,
+    restored: [...words.values()],
+    keep: async (end, answer) => {
+      const unseen = dialect.hiddenOf(end);
+      if (unseen === null || (end.clientCalls.length === 0 && !key.toolMemory)) return;
+      const isTaken = (item: HistoryItem) => !media.isRefused || !dialect.showsMedia(item);
+      const items = dialect.keptItems(unseen.filter(isTaken));
+      const hashed = history ?? (await hashOf(parts));
+      if (hashed === null) return;
+      // Some clients keep a refusal, some send it back as content, and some drop it
+      // (@langchain/openai 1.5).
+      const seen = [answer, { ...answer, refusal: null }];
+      const lookups = new Set(seen.map((item) => hashed.lookupAfter(item)));
+      await keepHidden(parts, { lookups: [...lookups], messages: JSON.stringify(items) });
+    },
+  };
+}

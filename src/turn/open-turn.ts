@@ -1,0 +1,40 @@
+import type { AuthenticatedKey } from "../auth/authenticate.ts";
+import type { KeyLimits } from "../limits/open-limits.ts";
+import type { RequestScope } from "../platform.ts";
+import { conversationIndex } from "../record/conversation-index.ts";
+import type { TurnObserver } from "../record/turn-observer.ts";
+import { Turn } from "./turn.ts";
+
+/** What a turn is opened with. */
+export interface OpenedTurn {
+  key: AuthenticatedKey;
+  limits: KeyLimits;
+  /** The normalised path. */
+  endpoint: string;
+  /** When the request arrived, in milliseconds since 1970. */
+  startedAt: number;
+}
+
+/**
+ * Who hears of every turn, in this order. What must be known of all requests (metrics, traces, who
+ * owns what) is one more row.
+ */
+function observersOf({ platform }: RequestScope, limits: KeyLimits): TurnObserver[] {
+  return [
+    limits.observer,
+    { ended: (record) => conversationIndex.of(platform.memory).note(record) },
+    { ended: (record) => platform.keepRecord(record) },
+  ];
+}
+
+/** Opens the turn of an authenticated request, before anything can refuse it. */
+export function openTurn(scope: RequestScope, opened: OpenedTurn): Turn {
+  const { key, limits, startedAt } = opened;
+  return new Turn({
+    id: scope.requestId,
+    endpoint: scope.endpoint ?? opened.endpoint,
+    apiKey: key,
+    startedAt,
+    observers: observersOf(scope, limits),
+  });
+}

@@ -1,0 +1,204 @@
+/**
+ * Which test runs where, and when: the one place that decides it. `vitest.config.ts` reads it by
+ * Vite's mode: `fast` (`npm test`), `slow` (`npm run test:slow`), else everything everywhere.
+ */
+
+/**
+ * Where the contract can be tried. `in-process`: `createApp` in the test's own process, with PGlite
+ * in memory. The others are processes as operators run them: Node with its embedded database, Node
+ * with PostgreSQL, workerd with PostgreSQL.
+ */
+export type Target = "in-process" | "node-pglite" | "node-postgres" | "workerd";
+
+/** Every target, the cheapest first. */
+export const TARGETS: Target[] = ["in-process", "node-pglite", "node-postgres", "workerd"];
+
+/** When a developer waits for it (`fast`), or CI alone does (`slow`). */
+export type Suite = "fast" | "slow";
+
+interface Row {
+  /** Names of files in `test/contract/`, without `.test.ts`. */
+  files: string[];
+  fast: Target[];
+  slow: Target[];
+  because: string;
+}
+
+/** A file is in one row at most. */
+export const ROWS: Row[] = [
+  {
+    files: ["client-openai", "client-ai-sdk"],
+    fast: ["in-process"],
+    slow: [],
+    because: "an SDK reads the same bytes wherever they come from: one target is enough",
+  },
+  {
+    files: ["client-langchain", "mcp-langchain", "mcp-inspector", "mcp-python", "mcp-conformance"],
+    fast: [],
+    slow: ["node-postgres"],
+    because: "as above, and these take seconds to load",
+  },
+  {
+    files: ["mcp-clients"],
+    fast: ["in-process"],
+    slow: ["workerd"],
+    because: "as above; how soon a cancelled call ends is the runtime's, and differs on workerd",
+  },
+  {
+    files: ["chat-tools", "real-parts"],
+    fast: ["node-pglite", "workerd"],
+    slow: ["node-postgres"],
+    because: "real function sandboxes and stdio servers, which each runtime has its own way to",
+  },
+  {
+    files: ["admin-discover", "keys", "tool-media", "tool-trials"],
+    fast: ["node-pglite"],
+    slow: ["node-postgres", "workerd"],
+    because: "takes the sidecar, a process of its own, and little of the runtime",
+  },
+  {
+    files: ["admin-live", "conversations-joined", "key-limits", "mcp-cache", "record"],
+    fast: ["in-process", "node-postgres", "workerd"],
+    slow: ["node-pglite"],
+    because: "SQL, and what a process may keep between requests, which workerd must not",
+  },
+  {
+    files: [
+      "admin-audit",
+      "admin-conversation-filters",
+      "admin-conversations",
+      "admin-export",
+      "admin-key-list",
+      "admin-keys",
+      "admin-stats",
+      "admin-tools",
+      "key-rotation",
+      "mcp-drift",
+      "token-estimates",
+      "tool-media-memory",
+      "unreadable-record",
+    ],
+    fast: ["in-process", "node-postgres"],
+    slow: ["node-pglite", "workerd"],
+    because: "SQL: PGlite and PostgreSQL are two servers, and one driver",
+  },
+  {
+    files: [
+      "admin-session",
+      "admin-settings",
+      "busy-key",
+      "byte-order-mark",
+      "chat-streaming",
+      "loop-cancelled",
+      "loop-scenarios",
+      "mcp-http",
+      "mcp-keys",
+      "mcp-remote-addresses",
+      "odd-upstream-errors",
+      "odd-upstreams",
+      "round-times",
+      "tool-concurrency",
+      "tool-events",
+      "transparency",
+    ],
+    fast: ["in-process", "workerd"],
+    slow: ["node-pglite", "node-postgres"],
+    because: "streams, sockets, cancellation, timers, compression and fetch are the runtime's",
+  },
+  {
+    files: ["backpressure"],
+    fast: ["in-process"],
+    slow: ["node-pglite"],
+    because: "workerd may not hold up a producer: its runtime kills one that waits",
+  },
+  {
+    files: ["loop-properties", "mcp-drift-checks", "mcp-remote"],
+    fast: ["in-process"],
+    slow: ["node-pglite", "node-postgres", "workerd"],
+    because: "as above, and half a minute each on workerd",
+  },
+  {
+    files: [
+      "admin-openapi",
+      "mcp-stdio",
+      "odd-upstream-arguments",
+      "odd-upstream-calls",
+      "odd-upstream-fields",
+      "odd-upstream-texts",
+      "tool-schemas",
+    ],
+    fast: ["in-process"],
+    slow: ["node-pglite", "node-postgres", "workerd"],
+    because: "the core alone: text in, text out",
+  },
+];
+
+/** A file that no row names yet: nobody has said what it touches. */
+const UNNAMED: Pick<Row, Suite> = { fast: ["node-pglite", "node-postgres", "workerd"], slow: [] };
+
+/** Tests of other kinds that only CI waits for, and why. */
+export const SLOW_FILES: Record<string, string> = {
+  "test/unit/database/embedded-crash.test.ts": "kills many processes in the midst of a write",
+  "test/sidecar/conformance.test.ts": "somebody else's suite",
+  "test/sidecar/kill-storm.test.ts": "kills many processes",
+  "test/sidecar/latency.test.ts": "measures, which takes a quiet machine",
+  "test/sidecar/real-servers.test.ts": "servers of others, in Python too",
+  "test/e2e/accessibility.test.ts": "looks at every page in two colours, for half a minute",
+  "test/e2e/mcp-conversations.test.ts": "a browser beside MCP servers that are processes",
+  "test/e2e/mcp-servers.test.ts": "a browser beside MCP servers that are processes",
+  "test/e2e/mcp-snippets.test.ts": "a browser beside MCP clients of others",
+  "test/e2e/mcp-tools.test.ts": "a browser beside MCP servers that are processes",
+  "test/faults/conversations-replicas.test.ts": "several proxies on one database",
+  "test/faults/database-away.test.ts": "waits until what is cached is too old",
+  "test/faults/endless-tool.test.ts": "measures, which takes a quiet machine",
+  "test/faults/example-history.test.ts": "several proxies on one database",
+  "test/faults/heartbeat.test.ts": "waits for two beats of a heart, on workerd too",
+  "test/faults/killed-at-the-end.test.ts": "kills a proxy, and starts it again",
+  "test/faults/mcp-drift.test.ts": "several proxies on one database",
+  "test/faults/mixed-return.test.ts": "several proxies on one database",
+  "test/faults/npm-start.test.ts": "starts by way of npm",
+  "test/faults/replicas.test.ts": "several proxies on one database",
+  "test/faults/shared-limits.test.ts": "several proxies on one database, which are waited for",
+  "test/faults/transaction-cut.test.ts": "cuts many transactions",
+};
+
+const EVERYTHING = "test/contract/**/*.test.ts";
+/** What takes a fake in the product's platform, or its clock. */
+const IN_PROCESS_ONLY = "test/in-process/**/*.test.ts";
+const pathOf = (name: string) => `test/contract/${name}.test.ts`;
+
+/** Globs of files, as Vitest takes them. */
+export interface Selection {
+  include: string[];
+  exclude: string[];
+}
+
+/** What takes processes beside the proxy's cannot be tried inside one. */
+function impossibleOn(target: Target): string[] {
+  if (target !== "in-process") return [];
+  const rows = ROWS.filter(({ fast, slow }) => !fast.includes(target) && !slow.includes(target));
+  return rows.flatMap(({ files }) => files.map(pathOf));
+}
+
+/**
+ * The files of the contract that run on a target.
+ * @param suite null: all of them, for whoever names a target and a file
+ */
+export function contractFiles(target: Target, suite: Suite | null): Selection {
+  const own = target === "in-process" && suite !== "slow" ? [IN_PROCESS_ONLY] : [];
+  if (suite === null) return { include: [EVERYTHING, ...own], exclude: impossibleOn(target) };
+  const isHere = ({ [suite]: targets }: Pick<Row, Suite>) => targets.includes(target);
+  const here = ROWS.filter(isHere).flatMap(({ files }) => files.map(pathOf));
+  const elsewhere = ROWS.filter((row) => !isHere(row)).flatMap(({ files }) => files.map(pathOf));
+  return isHere(UNNAMED)
+    ? { include: [EVERYTHING, ...own], exclude: elsewhere }
+    : { include: [...here, ...own], exclude: [] };
+}
+
+/** The files of another kind of tests, such as `unit`. */
+export function filesOf(kind: string, suite: Suite | null): Selection {
+  const everything = `test/${kind}/**/*.test.ts`;
+  const slow = Object.keys(SLOW_FILES).filter((path) => path.startsWith(`test/${kind}/`));
+  if (suite === "slow") return { include: slow, exclude: [] };
+  return { include: [everything], exclude: suite === "fast" ? slow : [] };
+}
