@@ -10,6 +10,7 @@ import { createGuardedFetch } from "./guarded-fetch.ts";
 import { openDatabase } from "./database/open-database.ts";
 import { openRecordKeeper } from "./keep-records.ts";
 import { startHousekeeping } from "./housekeeping.ts";
+import { openDecoder } from "./open-decoder.ts";
 import { createSendUpstream } from "./send-upstream.ts";
 import { startSidecar } from "./sidecar-process.ts";
 
@@ -59,6 +60,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
     clock: systemClock,
     database: open.database,
     send: upstream.send,
+    openDecoder,
     fetch: ((input: string | URL, init?: RequestInit) =>
       undiciFetch(input, {
         ...(init as object),

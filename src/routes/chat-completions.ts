@@ -18,7 +18,7 @@ export const chatCompletions = inTurn(async (parts) => {
   const { context, scope, request, key, limits, turn, waitedMs } = parts;
   const { config } = scope.platform;
   await limits.check();
-  const body = await readBody(request, config.maxBodyBytes);
+  const body = await readBody(request, config.maxBodyBytes, scope.platform.openDecoder);
   await checkModels(key, judgedRequest(request), body);
   const asked = key.tools.length > 0 ? await readChat(await body.text()) : null;
   await limits.take();

@@ -1,4 +1,6 @@
 import { checkModels, mustReadBody } from "../auth/check-model.ts";
+import { keepsAnswerText, keepsRequestText } from "../record/endpoint-content.ts";
+import { digestOf, openDigestTap } from "../stream/digest-tap.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
 import { relayTurn } from "../turn/relay-turn.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
@@ -25,26 +27,54 @@ export const passthrough = inTurn(async (parts) => {
   const upstream = pickUpstream(scope.platform.config, key);
   if (read !== null) await noteRequest(parts, read);
   const hasNone = request.method === "GET" || request.method === "HEAD";
-  const body = read === null ? (hasNone ? null : request.body) : sentBytes(read);
-  return relayTurn({ ...parts, upstream, body, headers: {}, keepsText: true, places: () => [] });
+  const upload = read !== null || hasNone || request.body === null ? null : request.body;
+  const tap = upload === null ? null : openDigestTap(upload);
+  return relayTurn({
+    ...parts,
+    upstream,
+    body: read === null ? (tap?.readable ?? null) : sentBytes(read),
+    headers: {},
+    ...(tap === null ? {} : { uploaded: () => tap.digest() }),
+    keepsText: keepsAnswerText(endpointOf(parts)),
+    places: () => [],
+  });
 });
 
 const sentBytes = ({ bytes }: ReadBody) => (bytes.byteLength === 0 ? null : bytes);
 
-/** Whether a body is read before it is sent: it is small, or its models have to be judged. */
-function isBuffered({ request, key }: TurnRequest): boolean {
+/** As it was normalised before the route was chosen. */
+const endpointOf = ({ context }: TurnRequest): string => context.req.path;
+
+const isText = ({ headers }: Request): boolean =>
+  TEXT_TYPES.test(headers.get("content-type") ?? "");
+
+/**
+ * Whether a body is read before it is sent: it is small, or it is kept, or its models have to be
+ * judged.
+ */
+function isBuffered(parts: TurnRequest): boolean {
+  const { request, key, scope } = parts;
   if (request.method === "GET" || request.method === "HEAD") return false;
   if (request.body === null) return false;
   if (mustReadBody(key, judgedRequest(request))) return true;
   const length = request.headers.get("content-length");
-  return length !== null && Number(length) <= BUFFERED_BYTES;
+  const isKept = isText(request) && keepsRequestText(endpointOf(parts));
+  const maxLength = isKept ? scope.platform.config.maxBodyBytes : BUFFERED_BYTES;
+  return length !== null && Number(length) <= maxLength;
 }
 
 const bufferedBody = ({ scope, request }: TurnRequest): Promise<ReadBody> =>
-  readBody(request, scope.platform.config.maxBodyBytes);
+  readBody(request, scope.platform.config.maxBodyBytes, scope.platform.openDecoder);
 
-/** What the client asked for, where that is text. One that cannot be decoded is upstream's to refuse. */
-async function noteRequest({ request, turn }: TurnRequest, body: ReadBody): Promise<void> {
-  if (!TEXT_TYPES.test(request.headers.get("content-type") ?? "")) return;
-  turn.requested({ text: await body.text().catch(() => null) });
+/**
+ * What the client asked for: its text, or else the hash and size of what it sent. A text that
+ * cannot be decoded is upstream's to refuse.
+ */
+async function noteRequest(parts: TurnRequest, body: ReadBody): Promise<void> {
+  const { request, turn } = parts;
+  const text = isText(request) ? await body.text().catch(() => null) : null;
+  const isKept = isText(request) && keepsRequestText(endpointOf(parts));
+  const contentType = request.headers.get("content-type") ?? "";
+  const digest = { ...digestOf(body.bytes), contentType };
+  turn.requested(isKept || digest.bytes === 0 ? { text } : { text, digest });
 }

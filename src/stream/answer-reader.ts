@@ -6,9 +6,10 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { readErrorWords } from "../openai/error-words.ts";
 import { looksLikeEvents } from "../openai/read-events.ts";
+import type { OpenDecoder } from "../platform.ts";
 import { FactsCollector, type PayloadFacts } from "./answer-facts.ts";
 import { createAlongDecoder } from "./decode-along.ts";
-import { encodingsOf, type OpenDecoder } from "./decompress.ts";
+import { encodingsOf } from "./decompress.ts";
 import { DocumentReader, LinesReader, type PayloadReader } from "./read-payloads.ts";
 
 /** What is known of an answer once it has ended, or has been broken off. */

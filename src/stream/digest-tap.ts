@@ -8,6 +8,12 @@ export interface Digest {
   bytes: number;
 }
 
+/** Of bytes that are all there. */
+export const digestOf = (bytes: Uint8Array): Digest => ({
+  sha256: bytesToHex(sha256(bytes)),
+  bytes: bytes.byteLength,
+});
+
 /** Counts and hashes bytes that pass, and holds none of them. */
 export interface DigestTap {
   /** A stream that ends as its source does, and hands on each chunk as it is. */

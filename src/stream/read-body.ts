@@ -1,4 +1,5 @@
 import { ApiError } from "../openai/api-error.ts";
+import type { OpenDecoder } from "../platform.ts";
 import { collectBytes } from "./collect-bytes.ts";
 import { decompressed, encodingsOf } from "./decompress.ts";
 
@@ -22,13 +23,19 @@ function tooLarge(maxBytes: number): ApiError {
 const collect = (stream: ReadableStream<Uint8Array>, maxBytes: number) =>
   collectBytes(stream, { maxBytes, tooLarge: () => tooLarge(maxBytes) });
 
+/** How a body is decoded. */
+interface BodyReading {
+  maxBytes: number;
+  openDecoder?: OpenDecoder;
+}
+
 /** Undoes what `content-encoding` names. Limits the size, so that a small bomb stays small. */
 async function decode(
   bytes: Uint8Array<ArrayBuffer>,
   encodings: string[],
-  maxBytes: number,
+  { maxBytes, openDecoder }: BodyReading,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = decodingStream(new Blob([bytes]).stream(), encodings);
+  const stream = decodingStream(new Blob([bytes]).stream(), encodings, openDecoder);
   try {
     return await collect(stream, maxBytes);
   } catch (error) {
@@ -47,9 +54,10 @@ async function decode(
 function decodingStream(
   stream: ReadableStream<Uint8Array>,
   encodings: string[],
+  openDecoder?: OpenDecoder,
 ): ReadableStream<Uint8Array> {
   try {
-    return decompressed(stream, encodings);
+    return decompressed(stream, encodings, openDecoder);
   } catch (error) {
     const message = `The proxy cannot read a request body with content-encoding "${encodings.join(", ")}". Send it as gzip, or as it is.`;
     throw new ApiError("unsupported_encoding", message, {
@@ -64,7 +72,11 @@ function decodingStream(
  * @throws ApiError 413 where it is larger than `maxBytes`; `decoded()` and `text()` throw 415 for a compression
  * that is not known
  */
-export async function readBody(request: Request, maxBytes: number): Promise<ReadBody> {
+export async function readBody(
+  request: Request,
+  maxBytes: number,
+  openDecoder?: OpenDecoder,
+): Promise<ReadBody> {
   const length = Number(request.headers.get("content-length") ?? 0);
   if (length > maxBytes) throw tooLarge(maxBytes);
   const isCounted = request.headers.has("content-length");
@@ -73,6 +85,7 @@ export async function readBody(request: Request, maxBytes: number): Promise<Read
       ? new Uint8Array(await request.arrayBuffer())
       : await collect(request.body, maxBytes);
   const encodings = encodingsOf(request.headers.get("content-encoding"));
-  const decoded = async () => (encodings.length === 0 ? bytes : decode(bytes, encodings, maxBytes));
+  const reading: BodyReading = openDecoder === undefined ? { maxBytes } : { maxBytes, openDecoder };
+  const decoded = async () => (encodings.length === 0 ? bytes : decode(bytes, encodings, reading));
   return { bytes, decoded, text: async () => new TextDecoder().decode(await decoded()) };
 }

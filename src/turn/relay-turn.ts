@@ -4,6 +4,7 @@ import { ApiError } from "../openai/api-error.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
 import type { RequestScope, UpstreamRequest, UpstreamResponse } from "../platform.ts";
 import { createAnswerReader, type AnswerFacts } from "../stream/answer-reader.ts";
+import type { Digest } from "../stream/digest-tap.ts";
 import { relay, type RelayEnd, type RelayTap } from "../stream/relay.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
 import type { Upstream } from "../upstream/pick-upstream.ts";
@@ -23,6 +24,8 @@ export interface RelayedTurn {
   body: UpstreamRequest["body"];
   /** Headers that replace the client's; an empty value removes one. */
   headers: Record<string, string>;
+  /** What has crossed by now of a body that streams up. */
+  uploaded?: () => Digest;
   /** Whether the answer's text is kept, or its hash and size alone. */
   keepsText: boolean;
   /** Places in the history at which an earlier turn may have ended. */
@@ -68,6 +71,13 @@ const streamFailure = (error: unknown): string =>
 const errorWords = ({ error }: AnswerFacts, { status }: UpstreamResponse): string =>
   error?.message ?? `The upstream API answered with status ${status}.`;
 
+/** An upload has no text that is kept. */
+function noteUpload({ turn, request, uploaded }: RelayedTurn): void {
+  if (uploaded === undefined) return;
+  const contentType = request.headers.get("content-type") ?? "";
+  turn.requested({ text: null, digest: { ...uploaded(), contentType } });
+}
+
 /** Ends a turn whose answer has ended, one way or another. */
 async function endRelayed(
   parts: RelayedTurn,
@@ -76,6 +86,7 @@ async function endRelayed(
   end: RelayEnd,
 ): Promise<void> {
   const { turn, keepsText } = parts;
+  noteUpload(parts);
   const contentType = begun.response.headers["content-type"] ?? "";
   const { text, truncated, sha256, bytes } = facts;
   const isKept = keepsText && facts.isText;
@@ -105,6 +116,7 @@ function readingTap(parts: RelayedTurn, begun: BegunAnswer): RelayTap {
     maxKeptBytes: parts.keepsText ? MAX_KEPT_BYTES : 0,
     wantsDigest: !parts.keepsText,
     isFailure: begun.response.status >= 400,
+    openDecoder: parts.scope.platform.openDecoder,
   });
   return {
     onChunk: (bytes) => {

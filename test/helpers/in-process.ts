@@ -49,6 +49,7 @@ async function createPlatform(): Promise<Pick<InProcessProxy, "platform" | "line
     sidecar: async () => null,
     clock: systemClock,
     once: createOnce(),
+    openDecoder: () => null,
     turnstile: createTurnstile,
     connections: memory,
     noticesLeavingMs: null,
