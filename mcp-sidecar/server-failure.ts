@@ -1,5 +1,5 @@
 import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
-import type { ServerCommand, ServerDefinition } from "../src/tools/server-command.ts";
+import type { ServerCommand, ServerDefinition } from "../src/tools/mcp/server-command.ts";
 import type { ChildTransport } from "./child-transport.ts";
 
 /** How much of a server's last output an error shows. */

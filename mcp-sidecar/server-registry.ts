@@ -3,7 +3,7 @@ import {
   identifyServer,
   readLaunchedServer,
   type ServerDefinition,
-} from "../src/tools/server-command.ts";
+} from "../src/tools/mcp/server-command.ts";
 import type { SidecarConfig } from "./config.ts";
 import type { Log } from "./log.ts";
 import type { ProcessLedger } from "./process-ledger.ts";

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import type { ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
 import { AjvJsonSchemaValidator } from "@modelcontextprotocol/sdk/validation/ajv-provider.js";
-import { labelServer, type ServerDefinition } from "../src/tools/server-command.ts";
+import { labelServer, type ServerDefinition } from "../src/tools/mcp/server-command.ts";
 import { Audience } from "./audience.ts";
 import { BusyError, CallGate } from "./call-gate.ts";
 import { buildChildEnvironment } from "./child-environment.ts";

@@ -1,5 +1,4 @@
 import { Hono } from "hono";
-import { ApiError } from "./openai/api-error.ts";
 import type { RequestScope } from "./platform.ts";
 import { adminAudit } from "./routes/admin-audit.ts";
 import { adminConversations } from "./routes/admin-conversations.ts";
@@ -17,7 +16,9 @@ import { allowAnyOrigin, answerPreflight } from "./routes/cross-origin.ts";
 import { health } from "./routes/health.ts";
 import { mcp } from "./routes/mcp.ts";
 import { endpointOf, withNormalPath } from "./routes/normalise-path.ts";
+import { nothingHere } from "./routes/nothing-here.ts";
 import { passthrough } from "./routes/passthrough.ts";
+import { refuseUpgrade } from "./routes/refuse-upgrade.ts";
 import { renderError } from "./routes/render-error.ts";
 
 /**
@@ -36,7 +37,7 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   app.get("/health", health);
 
   app.options("/v1/*", answerPreflight);
-  app.use("/v1/*", allowAnyOrigin);
+  app.use("/v1/*", allowAnyOrigin, refuseUpgrade);
   app.post("/v1/chat/completions", chatCompletions);
   app.all("/v1/*", passthrough);
 
@@ -61,12 +62,7 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   app.route("/api/admin/conversations", adminConversations());
   app.route("/api/admin/stats", adminStats());
 
-  app.notFound((context) =>
-    renderNamed(
-      context,
-      new ApiError("not_found", `There is nothing at ${context.req.method} ${context.req.path}.`),
-    ),
-  );
+  app.notFound((context) => renderNamed(context, nothingHere(context.req.raw)));
   app.onError((error, context) => renderNamed(context, error));
 
   const route = app.fetch;

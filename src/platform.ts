@@ -4,7 +4,7 @@
  * which runtime it is on.
  */
 import type { Clock } from "./clock.ts";
-import type { Config } from "./config.ts";
+import type { Config } from "./config/read-config.ts";
 import type { Memory } from "./memory.ts";
 import type { TurnRecord } from "./record/turn-record.ts";
 import type { Database } from "./store/database.ts";
@@ -107,6 +107,26 @@ export interface FunctionSandbox {
   check(implementation: string): Promise<string | null>;
 }
 
+/** Arguments to be checked against a tool's JSON Schema. */
+export interface ValidateTask {
+  parameters: Record<string, unknown>;
+  /** JSON text of the arguments object. */
+  text: string;
+  /** Whose they are: threads are shared fairly between owners. */
+  owner: string;
+}
+
+/** What does not fit, a line each; or why nobody knows. */
+export type HeavyOutcome =
+  | { violations: string[] }
+  | { failure: "timeout" | "busy" | "crash"; message: string };
+
+/** Work that can hold a thread for long, done in one that nothing else waits for. */
+export interface HeavyWork {
+  /** Never rejects. @param limitMs after which it is given up, in milliseconds */
+  validate(task: ValidateTask, limitMs: number): Promise<HeavyOutcome>;
+}
+
 /** Where the MCP sidecar listens and what it wants to see. */
 export interface SidecarEndpoint {
   url: string;
@@ -160,6 +180,8 @@ export interface Platform {
    */
   fetchGuarded: (url: URL, init: RequestInit) => Promise<Response>;
   sandbox: FunctionSandbox;
+  /** Null where the runtime has no other threads: heavy work has stricter bounds there. */
+  heavy: HeavyWork | null;
   /**
    * Null when there is none: `mcp` tools that need a command then fail with a message that says so.
    */
@@ -186,7 +208,8 @@ export interface Platform {
   maxUnreadBytes: number;
   /**
    * Puts a finished turn where it cannot be lost; resolves as soon as it is safe there. Never
-   * throws.
+   * throws. Once a turn is in the database, `noteTurnsWritten` is told its id: until then its cost
+   * is counted here, and where that never happens, for ever.
    */
   keepRecord(record: TurnRecord): void | Promise<void>;
   /** Health of what only the runtime knows (sidecar process, spool), by part name. */

@@ -138,7 +138,28 @@ const UNNAMED: Pick<Row, Suite> = { fast: ["node-pglite", "node-postgres", "work
 
 /** Tests of other kinds that only CI waits for, and why. */
 export const SLOW_FILES: Record<string, string> = {
-  "test/unit/architecture.test.ts": "bundles the Worker",
+  "test/unit/database/embedded-crash.test.ts": "kills many processes in the midst of a write",
+  "test/sidecar/conformance.test.ts": "somebody else's suite",
+  "test/sidecar/kill-storm.test.ts": "kills many processes",
+  "test/sidecar/latency.test.ts": "measures, which takes a quiet machine",
+  "test/sidecar/real-servers.test.ts": "servers of others, in Python too",
+  "test/e2e/accessibility.test.ts": "looks at every page in two colours, for half a minute",
+  "test/e2e/mcp-conversations.test.ts": "a browser beside MCP servers that are processes",
+  "test/e2e/mcp-servers.test.ts": "a browser beside MCP servers that are processes",
+  "test/e2e/mcp-snippets.test.ts": "a browser beside MCP clients of others",
+  "test/e2e/mcp-tools.test.ts": "a browser beside MCP servers that are processes",
+  "test/faults/conversations-replicas.test.ts": "several proxies on one database",
+  "test/faults/database-away.test.ts": "waits until what is cached is too old",
+  "test/faults/endless-tool.test.ts": "measures, which takes a quiet machine",
+  "test/faults/example-history.test.ts": "several proxies on one database",
+  "test/faults/heartbeat.test.ts": "waits for two beats of a heart, on workerd too",
+  "test/faults/killed-at-the-end.test.ts": "kills a proxy, and starts it again",
+  "test/faults/mcp-drift.test.ts": "several proxies on one database",
+  "test/faults/mixed-return.test.ts": "several proxies on one database",
+  "test/faults/npm-start.test.ts": "starts by way of npm",
+  "test/faults/replicas.test.ts": "several proxies on one database",
+  "test/faults/shared-limits.test.ts": "several proxies on one database, which are waited for",
+  "test/faults/transaction-cut.test.ts": "cuts many transactions",
 };
 
 const EVERYTHING = "test/contract/**/*.test.ts";

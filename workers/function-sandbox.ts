@@ -2,8 +2,8 @@
 // text ends in ".wasm".
 import wasmModule from "../node_modules/@jitl/quickjs-wasmfile-release-sync/dist/emscripten-module.wasm";
 import type { FunctionSandbox } from "../src/platform.ts";
-import { NATIVE_CALL_GUARDS } from "../src/tools/quickjs-guards.ts";
-import { createFunctionRunner } from "../src/tools/quickjs-runner.ts";
+import { NATIVE_CALL_GUARDS } from "../src/tools/functions/quickjs-guards.ts";
+import { createFunctionRunner } from "../src/tools/functions/quickjs-runner.ts";
 
 /** 32 MB in pages of 64 KB: a quarter of what an isolate may have. */
 const MEMORY_PAGES = 512;

@@ -1,7 +1,8 @@
 /** The Worker: workerd's side of `fetch(request, env, ctx)`. */
 import { v7 as uuidv7 } from "uuid";
 import { createApp } from "../src/app.ts";
-import { ConfigError, isLoopback, type Config } from "../src/config.ts";
+import { isLoopback } from "../src/config/loopback.ts";
+import { ConfigError, type Config } from "../src/config/read-config.ts";
 import { ApiError } from "../src/openai/api-error.ts";
 import { keepInShapeNowAndThen } from "./keep-record-in-shape.ts";
 import { createWorkerPlatform } from "./platform.ts";
@@ -30,11 +31,14 @@ async function configOf(env: WorkerEnvironment, host: string): Promise<CompleteC
 function renderConfigError(error: unknown): Response {
   if (!(error instanceof ConfigError)) throw error;
   console.error(error.message);
-  const { status, body } = new ApiError(
+  const { status, body, headers } = new ApiError(
     "not_configured",
     "The proxy is not configured. Its operator finds the reason in the Worker's log.",
   );
-  return Response.json(body, { status });
+  return Response.json(body, {
+    status,
+    headers: { ...headers, "x-proxy-request-id": uuidv7() },
+  });
 }
 
 /**

@@ -2,14 +2,15 @@ import { drizzle } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
 import * as schema from "../drizzle/schema.ts";
 import { systemClock } from "../src/clock.ts";
-import type { Config } from "../src/config.ts";
+import type { Config } from "../src/config/read-config.ts";
+import { readAnyTurn, readFigures } from "../src/limits/read-figures.ts";
 import { noteTurnsWritten } from "../src/limits/memory-limits.ts";
 import { Memory } from "../src/memory.ts";
 import type { Logger, PartHealth, Platform } from "../src/platform.ts";
 import type { TurnRecord } from "../src/record/turn-record.ts";
-import { readTurn } from "../src/record/turn-rows.ts";
 import type { Database } from "../src/store/database.ts";
-import { AddressRefused, checkServerUrl } from "../src/tools/address-policy.ts";
+import { AddressRefused, checkServerUrl } from "../src/tools/addresses/address-policy.ts";
+import { isDataFault } from "../src/store/database-error.ts";
 import { writeTurns } from "../src/store/write-turns.ts";
 import { createTurnstile } from "./turnstile.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
@@ -50,23 +51,32 @@ function connect(databaseUrl: string): Database {
   );
 }
 
+/** Tries for a while. Never throws: what is not written by then stays counted in this isolate. */
 async function writeRecord(
-  platform: Pick<Platform, "config" | "database" | "logger">,
+  { config, database, logger }: Pick<Platform, "config" | "database" | "logger">,
   record: TurnRecord,
 ): Promise<void> {
-  const turn = { record, read: await readTurn(record, platform.config.prices) };
-  for (const wait of [...WRITE_RETRY_MS, null]) {
-    try {
-      await writeTurns(platform.database, [turn]);
-      return noteTurnsWritten(memory, [record.id]);
-    } catch (error) {
-      platform.logger.error("A record could not be written", {
-        turn: record.id,
-        error: describeError(error),
-        again: wait !== null,
-      });
-      if (wait !== null) await new Promise((resolve) => setTimeout(resolve, wait));
+  try {
+    const { fault, ...read } = await readAnyTurn(record, config.prices);
+    if (fault !== null) logger.error("A record has no content", { turn: record.id, error: fault });
+    let turn = read;
+    for (const wait of [...WRITE_RETRY_MS, null]) {
+      try {
+        await writeTurns(database, [turn]);
+        return noteTurnsWritten(memory, [record.id]);
+      } catch (error) {
+        logger.error("A record could not be written", {
+          turn: record.id,
+          error: describeError(error),
+          again: wait !== null,
+        });
+        if (isDataFault(error))
+          turn = await readFigures(record, "The database refused its content.", config.prices);
+        else if (wait !== null) await new Promise((resolve) => setTimeout(resolve, wait));
+      }
     }
+  } catch (error) {
+    logger.error("A record could not be kept", { turn: record.id, error: describeError(error) });
   }
 }
 
@@ -116,6 +126,7 @@ export function createWorkerPlatform(
       return fetch(url, init);
     },
     sandbox,
+    heavy: null,
     sidecar: async () =>
       config.sidecarUrl === null
         ? null

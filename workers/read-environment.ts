@@ -1,4 +1,6 @@
-import { readConfig, VARIABLES, type Config } from "../src/config.ts";
+import { readConfig, type Config } from "../src/config/read-config.ts";
+import type { Variable } from "../src/config/variable.ts";
+import { VARIABLES } from "../src/config/variables.ts";
 
 /**
  * The bindings of the Worker: variables and secrets as text, Secrets Store secrets as objects,
@@ -22,7 +24,8 @@ async function text(binding: WorkerEnvironment[string]): Promise<string | undefi
  */
 export async function readWorkerConfig(env: WorkerEnvironment, host: string): Promise<Config> {
   const environment: Record<string, string | undefined> = {};
-  for (const name of Object.keys(VARIABLES)) environment[name] = await text(env[name]);
+  for (const { name, runtimes } of Object.values<Variable>(VARIABLES))
+    if (runtimes?.includes("workerd") ?? true) environment[name] = await text(env[name]);
   if (env.HYPERDRIVE !== undefined) environment["DATABASE_URL"] = env.HYPERDRIVE.connectionString;
   return readConfig(environment, { host });
 }

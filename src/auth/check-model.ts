@@ -15,13 +15,13 @@ export interface JudgedRequest {
   headers: Headers;
 }
 
-type Key = Pick<AuthenticatedKey, "allowedModels">;
+type Key = Pick<AuthenticatedKey, "allowedModels" | "unpriced">;
 
 /**
  * Refuses a model that the key may not use.
  * @throws ApiError 403
  */
-export function checkModel(key: Key, model: string | null): void {
+export function checkModel(key: Pick<Key, "allowedModels">, model: string | null): void {
   if (key.allowedModels === null || model === null || key.allowedModels.includes(model)) return;
   const names = key.allowedModels.join(", ") || "none";
   throw new ApiError(
@@ -46,7 +46,7 @@ const hasNoBody = (method: string) => method === "GET" || method === "HEAD";
  * @throws ApiError 403 where the path alone cannot be judged
  */
 export function mustReadBody(key: Key, request: JudgedRequest): boolean {
-  if (key.allowedModels === null || hasNoBody(request.method)) return false;
+  if (!isRestricted(key) || hasNoBody(request.method)) return false;
   const { endpoint } = endpointOf(request);
   return endpoint !== null && (endpoint.body !== undefined || endpoint.anywhere === true);
 }
@@ -88,31 +88,45 @@ function oneModel(named: readonly NamedModel[]): string | null {
   return first?.model ?? named[0]?.model ?? null;
 }
 
+/** Whether a key wants to know the models of a request: not all are allowed, or not at any price. */
+const isRestricted = ({ allowedModels, unpriced }: Key): boolean =>
+  allowedModels !== null || unpriced === "refuse";
+
+/** All models that a request names. @throws ApiError 403 where one cannot be told */
+async function namedModels(request: JudgedRequest, body: ReadBody | null): Promise<NamedModel[]> {
+  const { endpoint, models } = endpointOf(request);
+  if (endpoint?.elsewhere !== undefined) throw cannotTell(endpoint.elsewhere);
+  refuseHeaders(request.headers);
+  const outside = [...models.map((model) => ({ place: "model", model })), ...queryModels(request)];
+  if (endpoint?.query && outside.length === 0)
+    throw cannotTell(`the request's query has no "model", so that ${endpoint.otherwise}`, "model");
+  if (endpoint === null || hasNoBody(request.method)) return outside;
+  const isNamed = outside.length > 0;
+  const { headers } = request;
+  return [...outside, ...(await readBodyModels({ endpoint, headers, body, isNamed }))];
+}
+
+/** What a request's models were judged to be. */
+export interface JudgedModels {
+  /** The request's own; null where it has none, and for keys without a restriction. */
+  model: string | null;
+  /** All that it names, each once. */
+  all: string[];
+}
+
 /**
  * Judges all models that a request names, where the key may use certain ones only. Upstream must be
  * sent exactly the bytes that are judged here.
  * @param body null where {@link mustReadBody} says that it need not be read, or there is none
- * @returns the request's model; null where it has none, and for keys that may use all
  * @throws ApiError 403 where one is not allowed, or cannot be told
  */
 export async function checkModels(
   key: Key,
   request: JudgedRequest,
   body: ReadBody | null,
-): Promise<string | null> {
-  if (key.allowedModels === null) return null;
-  const { endpoint, models } = endpointOf(request);
-  if (endpoint?.elsewhere !== undefined) throw cannotTell(endpoint.elsewhere);
-  refuseHeaders(request.headers);
-  const outside = [...models.map((model) => ({ place: "model", model })), ...queryModels(request)];
-  for (const { model } of outside) checkModel(key, model);
-  if (endpoint?.query && outside.length === 0)
-    throw cannotTell(`the request's query has no "model", so that ${endpoint.otherwise}`, "model");
-  const isNamed = outside.length > 0;
-  const inside =
-    endpoint === null || hasNoBody(request.method)
-      ? []
-      : await readBodyModels({ endpoint, headers: request.headers, body, isNamed });
-  for (const { model } of inside) checkModel(key, model);
-  return oneModel([...outside, ...inside]);
+): Promise<JudgedModels> {
+  if (!isRestricted(key)) return { model: null, all: [] };
+  const named = await namedModels(request, body);
+  for (const { model } of named) checkModel(key, model);
+  return { model: oneModel(named), all: [...new Set(named.map(({ model }) => model))] };
 }

@@ -3,9 +3,6 @@ import { ApiError } from "../openai/api-error.ts";
 import type { RequestScope } from "../platform.ts";
 import { findPrice } from "../record/model-prices.ts";
 
-/** A key that says what becomes of a model whose price nobody knows. Absent: it is allowed. */
-type PricedKey = AuthenticatedKey & { unpriced?: "allow" | "refuse" };
-
 /**
  * Refuses a model without a known price, where the key does: its use would not count in a budget.
  * @param call `model`: as the request names it, null where it names none; `upstream`: base URL
@@ -13,7 +10,7 @@ type PricedKey = AuthenticatedKey & { unpriced?: "allow" | "refuse" };
  */
 export async function checkPriced(
   { platform }: Pick<RequestScope, "platform">,
-  key: PricedKey,
+  key: Pick<AuthenticatedKey, "unpriced">,
   { model, upstream }: { model: string | null; upstream: string },
 ): Promise<void> {
   if (key.unpriced !== "refuse") return;

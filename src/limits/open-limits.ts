@@ -136,11 +136,10 @@ export function openLimits(scope: RequestScope, key: AuthenticatedKey): KeyLimit
   let counting: Promise<void> = Promise.resolve();
   /** Counts what was not counted yet: tokens at once, their cost when it is known. Never throws. */
   const count = (record: TurnRecord): Promise<void> => {
-    const rounds = usedRounds(record, counted);
-    counted += rounds.length;
-    if (rounds.length === 0) return counting;
     const add = (meter: Meter, amount: number) => store.add(key.id, { meter, amount }, record);
     const addUse = async (): Promise<void> => {
+      const rounds = usedRounds(record, counted);
+      counted += rounds.length;
       if (counts("tokens")) await add("tokens", tokensOf(rounds));
       const cost = counts("cost") ? await costOf(rounds, record, config) : 0;
       if (cost > 0) await add("cost", cost);

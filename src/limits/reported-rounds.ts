@@ -53,6 +53,12 @@ export function reportedRounds(record: TurnRecord): RoundRecord[] {
 /** The model that a turn's request names; null where it names none. */
 export function requestedModel({ model, request }: TurnRecord): string | null {
   if (model !== null || request === null) return model;
-  const named = parseJson(memberText(request, "model") ?? "null");
-  return typeof named === "string" ? named : null;
+  try {
+    const named = parseJson(memberText(request, "model") ?? "null");
+    return typeof named === "string" ? named : null;
+  } catch (error) {
+    // A body that is no JSON, of which nobody can tell.
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
 }

@@ -9,7 +9,7 @@ import { reportedRounds, requestedModel } from "./reported-rounds.ts";
 type UsedRound = RoundRecord & { tokensEstimated: boolean };
 
 /** Whether upstream said what it used. Nothing at all is no use, unless it says that it is free. */
-const isReported = (usage: Usage | null): usage is Usage =>
+export const isReported = (usage: Usage | null): usage is Usage =>
   usage !== null && (usage.total_tokens > 0 || typeof usage["cost"] === "number");
 
 /** The calls of a turn that were not counted yet. @param counted how many were */

@@ -2,7 +2,7 @@ import { forgetKeys } from "../auth/authenticate.ts";
 import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
 import { describeError } from "../store/describe-error.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
-import { callWatchedTool } from "../tools/call-watched-tool.ts";
+import { callWatchedTool } from "../tools/drift/call-watched-tool.ts";
 import type { ToolResult } from "../tools/tool-result.ts";
 import { inTurn } from "./in-turn.ts";
 import { failedCall } from "./failed-call.ts";

@@ -1,4 +1,5 @@
-import { isLoopback, type Config } from "../config.ts";
+import { isLoopback } from "../config/loopback.ts";
+import type { Config } from "../config/read-config.ts";
 import { ApiError } from "../openai/api-error.ts";
 
 /**

@@ -47,7 +47,11 @@ async function runTool(
     const checked =
       tool.checksArguments === true
         ? null
-        : checkArguments({ parameters: tool.inputSchema }, JSON.stringify(call.args));
+        : await checkArguments(caller.scope.platform, {
+            tool: { parameters: tool.inputSchema },
+            text: JSON.stringify(call.args),
+            owner: caller.key.id,
+          });
     if (checked !== null && "violation" in checked)
       return failedCall(checked.violation, { code: "invalid_value" });
     return await tool.run(caller, call);

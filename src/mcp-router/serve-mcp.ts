@@ -50,17 +50,23 @@ function proxyAsker({ scope, request, serveInside }: McpRequest): AskProxy {
 }
 
 /**
- * The one message of a request.
+ * The one message of a request, or why it is none.
  * @throws ApiError for a batch, which the eras since 2025-06-18 do not have
  */
-async function readMessage(request: Request, maxBytes: number): Promise<JsonObject | null> {
-  const message = await readJsonBody(await (await readBody(request, maxBytes)).text());
+async function readMessage(request: Request, maxBytes: number): Promise<JsonObject | ApiError> {
+  const text = await (await readBody(request, maxBytes)).text();
+  const message = await readJsonBody(text).catch((error: unknown) => {
+    // What is beyond a bound cannot be parsed.
+    if (error instanceof ApiError && error.status === 400) return error;
+    throw error;
+  });
   if (Array.isArray(message))
     throw new ApiError(
       "bad_request",
       "Send one JSON-RPC message per request: batches are not served.",
     );
-  return isObject(message) ? message : null;
+  if (isObject(message) || message instanceof ApiError) return message;
+  return new ApiError("bad_request", "The request body is no JSON-RPC message.");
 }
 
 /**
@@ -133,11 +139,7 @@ async function servePost(parts: Served): Promise<Response> {
   const { request, scope, session } = parts;
   const { memory, config } = scope.platform;
   const message = await readMessage(request, config.maxBodyBytes);
-  if (message === null)
-    return mcpError(
-      new ApiError("bad_request", "The request body is no JSON-RPC message."),
-      PARSE_ERROR,
-    );
+  if (message instanceof ApiError) return mcpError(message, PARSE_ERROR);
   const { method, id, params } = message;
   if (method === "notifications/cancelled" && session !== null && isObject(params))
     cancelRunningCall(memory, session, JSON.stringify(params["requestId"]));

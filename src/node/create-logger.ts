@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/read-config.ts";
 import type { Logger } from "../platform.ts";
 
 /** JSON lines on standard output. */

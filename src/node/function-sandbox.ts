@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type { FunctionCall, FunctionOutcome, FunctionSandbox } from "../platform.ts";
-import { CHECK_TIMEOUT_MS } from "../tools/quickjs-runner.ts";
+import { CHECK_TIMEOUT_MS } from "../tools/functions/quickjs-runner.ts";
 import { startFunctionThread, type FunctionJob, type FunctionThread } from "./function-threads.ts";
 import type { FunctionTask } from "./function-worker.ts";
 import { messageOf } from "../openai/error-message.ts";

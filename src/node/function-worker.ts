@@ -5,7 +5,7 @@
 import { setPriority } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import type { FunctionCall, FunctionOutcome } from "../platform.ts";
-import { createFunctionRunner } from "../tools/quickjs-runner.ts";
+import { createFunctionRunner } from "../tools/functions/quickjs-runner.ts";
 
 /** What a thread is asked to do. */
 export type FunctionTask =

@@ -6,7 +6,7 @@ import {
   AddressRefused,
   checkResolvedAddress,
   type AddressRules,
-} from "../tools/address-policy.ts";
+} from "../tools/addresses/address-policy.ts";
 
 const CONNECT_LIMIT_MS = 10_000;
 

@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../config/read-config.ts";
 import type { Logger } from "../platform.ts";
 import type { Database } from "../store/database.ts";
 import { describeError } from "../store/describe-error.ts";

@@ -1,4 +1,6 @@
 import { Worker } from "node:worker_threads";
+import { figuresOf } from "../limits/read-figures.ts";
+import { messageOf } from "../openai/error-message.ts";
 import type { Logger, PartHealth } from "../platform.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
 import type { ConnectionOptions } from "./database/connect-database.ts";
@@ -102,6 +104,15 @@ function startWriter(
   };
 }
 
+/** A record's line. What no serialiser writes, because it is nested too deeply, is left out. */
+function lineOf(record: TurnRecord): string {
+  try {
+    return JSON.stringify(record);
+  } catch (error) {
+    return JSON.stringify(figuresOf(record, `Its content cannot be kept: ${messageOf(error)}`));
+  }
+}
+
 /**
  * Opens the spool under `dataDir`, takes over what a killed process left there, and starts writing
  * it.
@@ -129,7 +140,7 @@ export function openRecordKeeper({
           error: describeError(error),
         });
       try {
-        return spool.append(JSON.stringify(record))?.catch(failed);
+        return spool.append(lineOf(record))?.catch(failed);
       } catch (error) {
         failed(error);
       }

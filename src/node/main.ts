@@ -3,7 +3,7 @@
  * SIGINT.
  */
 import { existsSync } from "node:fs";
-import { ConfigError, readConfig, type Config } from "../config.ts";
+import { ConfigError, readConfig, type Config } from "../config/read-config.ts";
 import { createLogger } from "./create-logger.ts";
 import { openNodePlatform } from "./platform.ts";
 import { readEnvironment } from "./read-environment.ts";

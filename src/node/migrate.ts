@@ -2,7 +2,7 @@
  * `npm run migrate`: brings the configured database to this build's schema. Exit code 1 and one
  * sentence when it cannot.
  */
-import { ConfigError, readConfig } from "../config.ts";
+import { ConfigError, readConfig } from "../config/read-config.ts";
 import type { Logger } from "../platform.ts";
 import { DatabaseStartError } from "./database/database-start-error.ts";
 import { openDatabase } from "./database/open-database.ts";

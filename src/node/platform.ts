@@ -1,6 +1,6 @@
 import { fetch as undiciFetch, Agent } from "undici";
 import { systemClock } from "../clock.ts";
-import type { Config } from "../config.ts";
+import type { Config } from "../config/read-config.ts";
 import { noteTurnsWritten } from "../limits/memory-limits.ts";
 import { Memory } from "../memory.ts";
 import type { Logger, Platform } from "../platform.ts";
@@ -8,6 +8,7 @@ import { createOnce, createTurnstile } from "./wait-for-one-another.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
 import { createGuardedFetch } from "./guarded-fetch.ts";
 import { openDatabase } from "./database/open-database.ts";
+import { createHeavyWork } from "./heavy-work.ts";
 import { openRecordKeeper } from "./keep-records.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { openDecoder } from "./open-decoder.ts";
@@ -50,6 +51,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
     onWritten: (turnIds) => noteTurnsWritten(memory, turnIds),
   });
   const sandbox = createFunctionSandbox({ threads: FUNCTION_THREADS });
+  const heavy = createHeavyWork();
   const upstream = createSendUpstream();
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
   const guarded = createGuardedFetch(config);
@@ -68,6 +70,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
       })) as unknown as typeof globalThis.fetch,
     fetchGuarded: guarded.fetch,
     sandbox,
+    heavy,
     sidecar: () => sidecar.endpoint(),
     once: createOnce(),
     turnstile: createTurnstile,
@@ -86,6 +89,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
         housekeeping.close(),
         sidecar.close(),
         sandbox.close(),
+        heavy.close(),
         upstream.close(),
         agent.destroy(),
         guarded.close(),

@@ -14,11 +14,13 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
+import { readAnyTurn, readFigures } from "../limits/read-figures.ts";
 import { messageOf } from "../openai/error-message.ts";
 import { parseJson } from "../openai/json.ts";
 import type { PriceOverrides } from "../record/price-overrides.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
-import { readTurn } from "../record/turn-rows.ts";
+import { withoutContent } from "../record/without-content.ts";
+import { isDataFault } from "../store/database-error.ts";
 import { writeTurns, type TurnToWrite } from "../store/write-turns.ts";
 import { connectDatabase, type ConnectionOptions } from "./database/connect-database.ts";
 import { describeError } from "../store/describe-error.ts";
@@ -137,18 +139,7 @@ function takeLines(segment: Segment, bytes: Buffer): { lines: string[]; end: num
 function keptLine(line: string): string {
   const record = parseJson(line) as TurnRecord | undefined;
   if (record?.logContent !== "metadata") return line;
-  const {
-    request: _request,
-    response: _response,
-    produced: _produced,
-    toolExecutions: _executions,
-    ...rest
-  } = record;
-  const { restored: _restored, hiddenRounds: _hidden, rounds, ...figures } = rest;
-  return JSON.stringify({
-    ...figures,
-    rounds: rounds.map(({ received: _received, ...round }) => round),
-  });
+  return JSON.stringify(withoutContent(record));
 }
 
 /** Keeps what the database will never take, with the reason, in a file for the operator. */
@@ -159,17 +150,6 @@ function reject(line: string, reason: string): void {
     { mode: 0o600 },
   );
   report({ rejectedTurns: state.rejectedTurns + 1 });
-}
-
-/** SQLSTATE classes that mean the data is at fault: trying again would not help. */
-const DATA_FAULT = /^(22|23|54)/;
-
-function sqlState(error: unknown): string {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const code = (cause as { code?: unknown }).code;
-    if (typeof code === "string") return code;
-  }
-  return "";
 }
 
 /** Tries until the database takes it. Resolves to the data's fault where it never will. */
@@ -184,7 +164,7 @@ async function writeUntilDone(turns: TurnToWrite[]): Promise<Error | null> {
       });
       return null;
     } catch (error) {
-      if (error instanceof Error && DATA_FAULT.test(sqlState(error))) return error;
+      if (error instanceof Error && isDataFault(error)) return error;
       report({
         lastError: describeError(error)
           .map(({ message }) => message)
@@ -195,39 +175,57 @@ async function writeUntilDone(turns: TurnToWrite[]): Promise<Error | null> {
   }
 }
 
+/** A line, and the turn in it. */
+interface ReadLine {
+  line: string;
+  turn: TurnToWrite;
+}
+
 /**
- * A turn, or why its line cannot be read. What is thrown here would end the thread, which would
- * read the same line again.
+ * The turn of a line, or null where there is none. What is thrown here would end the thread, which
+ * would read the same line again.
  */
-async function readRecord(line: string): Promise<TurnToWrite | string> {
+async function readLine(line: string): Promise<ReadLine | null> {
   const record = parseJson(line) as TurnRecord | undefined;
-  if (record === undefined) return "The line is no JSON: the process was ended while it wrote.";
+  if (record === undefined) {
+    reject(line, "The line is no JSON: the process was ended while it wrote.");
+    return null;
+  }
   try {
-    return { record, read: await readTurn(record, prices) };
+    const { fault, ...turn } = await readAnyTurn(record, prices);
+    if (fault !== null) reject(line, fault);
+    return { line, turn };
   } catch (error) {
-    return `The record cannot be read: ${messageOf(error)}`;
+    reject(line, `Not even its figures can be read: ${messageOf(error)}`);
+    return null;
   }
 }
 
+const reasonOf = (fault: Error) =>
+  describeError(fault)
+    .map(({ message }) => message)
+    .join(": ");
+
+/** Writes one turn, or its figures where the database refuses what else it holds. */
+async function writeAlone({ line, turn }: ReadLine): Promise<void> {
+  const fault = await writeUntilDone([turn]);
+  if (fault === null) return;
+  const reason = reasonOf(fault);
+  reject(line, reason);
+  const why = `The database refused the record: ${reason}`;
+  const figures = await readFigures(turn.record, why, prices).catch(() => null);
+  if (figures !== null) await writeUntilDone([figures]);
+}
+
 async function writeLines(lines: string[]): Promise<void> {
-  const turns: { line: string; turn: TurnToWrite }[] = [];
+  const read: ReadLine[] = [];
   for (const line of lines) {
-    const turn = await readRecord(line);
-    if (typeof turn === "string") reject(line, turn);
-    else turns.push({ line, turn });
+    const found = await readLine(line);
+    if (found !== null) read.push(found);
   }
-  if (turns.length === 0 || (await writeUntilDone(turns.map(({ turn }) => turn))) === null) return;
+  if (read.length === 0 || (await writeUntilDone(read.map(({ turn }) => turn))) === null) return;
   // One of them is at fault: the others must not suffer for it.
-  for (const { line, turn } of turns) {
-    const fault = await writeUntilDone([turn]);
-    if (fault !== null)
-      reject(
-        line,
-        describeError(fault)
-          .map(({ message }) => message)
-          .join(": "),
-      );
-  }
+  for (const one of read) await writeAlone(one);
 }
 
 /** Writes what a segment has; true where there was something. */

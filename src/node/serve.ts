@@ -59,6 +59,11 @@ function urlOf({ address, family, port }: AddressInfo): string {
   return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
 }
 
+function named(answer: Response, requestId: string): Response {
+  answer.headers.set("x-proxy-request-id", requestId);
+  return answer;
+}
+
 /** One connection's two sides of a request. */
 interface Exchange {
   incoming: IncomingMessage;
@@ -79,12 +84,13 @@ export function startServer(platform: Platform): Promise<RunningServer> {
   const handle = (request: Request, { incoming, outgoing }: Exchange) => {
     // A busy client would keep a closed server open for ever on the connection that it has.
     if (state.draining) outgoing.shouldKeepAlive = false;
+    const requestId = uuidv7();
     const page = servePage(incoming);
-    if (page !== null) return page;
+    if (page !== null) return page.then((answer) => named(answer, requestId));
     keepSpelling(request, incoming);
     const scope: RequestScope = {
       platform,
-      requestId: uuidv7(),
+      requestId,
       clientGone: clientGone(outgoing),
       ending: ending.signal,
       clientAddress: incoming.socket.remoteAddress ?? "unknown",

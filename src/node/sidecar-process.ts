@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { buildChildEnvironment } from "../../mcp-sidecar/child-environment.ts";
-import type { Config } from "../config.ts";
+import { SIDECAR_VARIABLES } from "../../mcp-sidecar/variables.ts";
+import type { Config } from "../config/read-config.ts";
 import type { Logger, PartHealth, SidecarEndpoint } from "../platform.ts";
 
 const ENTRY = fileURLToPath(new URL("../../mcp-sidecar/main.ts", import.meta.url));
@@ -146,11 +147,11 @@ class SidecarKeeper {
     const startedAt = Date.now();
     // The same few variables that MCP servers inherit: no database, no upstream key, no JWT secret.
     const env = buildChildEnvironment(process.env, {
+      ...sidecarVariables(process.env),
       MCP_SIDECAR_TOKEN: token,
       PORT: "0",
       HOST: "127.0.0.1",
       LOG_LEVEL: this.#logLevel,
-      ...limits(),
     });
     const child = spawn(process.execPath, [ENTRY], {
       env,
@@ -206,12 +207,10 @@ class SidecarKeeper {
   }
 }
 
-/** Limits of the sidecar may be set in the environment of the server that starts it. */
-function limits(): Record<string, string> {
-  const names = Object.entries(process.env).filter(([name]) =>
-    /^MCP_SIDECAR_(?:MAX_\w+|\w+_MS|STATE_DIR)$/.test(name),
-  );
-  return Object.fromEntries(names.map(([name, value]) => [name, value ?? ""]));
+/** The sidecar's variables may be set in the environment of the server that starts it. */
+function sidecarVariables(env: NodeJS.ProcessEnv): Record<string, string> {
+  const names = Object.values(SIDECAR_VARIABLES).map(({ name }) => name);
+  return Object.fromEntries(names.map((name) => [name, env[name] ?? ""]));
 }
 
 function readLogLine(line: string): Record<string, unknown> {

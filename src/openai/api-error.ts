@@ -43,6 +43,12 @@ const ERRORS = {
   upstream_timeout: { status: 504, type: "server_error", code: "upstream_timeout" },
 } as const;
 
+/**
+ * Seconds after which to try again, for statuses that promise that it may help, where whoever throws
+ * the error knows no better.
+ */
+const RETRY_AFTER: Partial<Record<number, number>> = { 429: 5, 503: 5 };
+
 /** A row of the error table. */
 export type ErrorName = keyof typeof ERRORS;
 
@@ -77,10 +83,9 @@ export class ApiError extends Error {
     this.body = {
       error: { message, type: row.type, param: details.param ?? null, code: row.code },
     };
+    const seconds = details.retryAfter ?? RETRY_AFTER[row.status];
     const retryAfter =
-      details.retryAfter === undefined
-        ? {}
-        : { "retry-after": String(Math.max(1, Math.ceil(details.retryAfter))) };
+      seconds === undefined ? {} : { "retry-after": String(Math.max(1, Math.ceil(seconds))) };
     this.headers = { ...retryAfter, ...details.headers };
   }
 }

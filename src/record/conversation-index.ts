@@ -6,6 +6,7 @@
 import { memorySlot } from "../memory.ts";
 import { readChatRequest } from "../openai/chat-request.ts";
 import { hashHistory, type HistoryPlace } from "../openai/history-hash.ts";
+import { readKeptJson } from "../openai/json.ts";
 import type { TurnRecord } from "./turn-record.ts";
 import { readAnswers } from "./turn-rows.ts";
 
@@ -112,7 +113,9 @@ class ConversationIndex {
     this.#pending = this.#pending.filter((record) => record.apiKeyId !== apiKeyId);
     for (const record of own) {
       this.#pendingLength -= lengthOf(record);
-      const [request, answer] = [readChatRequest(record.request ?? ""), visibleAnswer(record)];
+      const text = record.request ?? "";
+      const request = readChatRequest(text, (await readKeptJson(text)) ?? null);
+      const answer = visibleAnswer(record);
       if (request === null || answer === undefined) continue;
       const { lookupAfter } = await hashHistory(request.endUser, request.messages);
       this.#add(`${apiKeyId} ${lookupAfter(answer)}`, {

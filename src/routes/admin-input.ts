@@ -3,6 +3,7 @@ import { zValidator } from "@hono/zod-validator";
 import { bodyLimit } from "hono/body-limit";
 import { createMiddleware } from "hono/factory";
 import { z } from "zod";
+import { checkBody } from "../openai/json.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { isUuid } from "../store/uuid.ts";
 
@@ -35,7 +36,11 @@ export const expectJson = createMiddleware(async (context, next) => {
       },
     );
   }
-  return limitBody(context, next);
+  return limitBody(context, async () => {
+    // Read once: the validator takes the same text.
+    checkBody(await context.req.text());
+    await next();
+  });
 });
 
 function sentenceOf(issue: z.core.$ZodIssue): { message: string; param?: string } {

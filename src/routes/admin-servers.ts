@@ -8,18 +8,18 @@ import { nameKeys } from "../store/key-names.ts";
 import { SealError } from "../store/seal.ts";
 import { listCommandTools, type StoredTool } from "../store/tools.ts";
 import { OPERATOR } from "../tools/call-tool.ts";
-import { environmentOf } from "../tools/run-mcp-tool.ts";
+import { environmentOf } from "../tools/mcp/run-mcp-tool.ts";
 import {
   identifyServer,
   labelServer,
   parseServerCommand,
   type ServerDefinition,
-} from "../tools/server-command.ts";
+} from "../tools/mcp/server-command.ts";
 import {
   listSidecarServers,
   restartSidecarServer,
   type SidecarServer,
-} from "../tools/sidecar-servers.ts";
+} from "../tools/mcp/sidecar-servers.ts";
 import { expectJson, jsonOf, notFound, plainText } from "./admin-input.ts";
 
 const STDERR_LINES = 200;

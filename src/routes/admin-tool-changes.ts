@@ -6,12 +6,13 @@ import type { RequestScope } from "../platform.ts";
 import { settleToolChange } from "../store/tool-drift.ts";
 import { findTool } from "../store/tools.ts";
 import { OPERATOR } from "../tools/call-tool.ts";
-import { checkMcpServer } from "../tools/check-mcp-server.ts";
+import { checkMcpServer } from "../tools/drift/check-mcp-server.ts";
 import { checkTool } from "../tools/check-tool.ts";
-import { settleChange, settledChanges } from "../tools/tool-drift.ts";
+import { settleChange, settledChanges } from "../tools/drift/tool-drift.ts";
 import { adminWrite } from "./admin-audit.ts";
 import { expectJson, idOf, jsonOf, notFound } from "./admin-input.ts";
 import { showTool } from "./show-tool.ts";
+import { TOOL_TYPES } from "../tools/tool-types.ts";
 
 const TOOL = "tool";
 /** A first `npx` or `uvx` downloads its package. */
@@ -39,7 +40,7 @@ export function adminToolChanges(): Hono<{ Bindings: RequestScope }> {
     const { platform, clientGone } = context.env;
     const tool = await findTool(platform.database, idOf(context.req.param("id"), TOOL));
     if (tool === null) throw notFound(TOOL);
-    if (tool.type !== "mcp")
+    if (!TOOL_TYPES[tool.type].isAtServer)
       throw new ApiError(
         "bad_request",
         "This tool is a function: it has no MCP server that could change it.",

@@ -7,10 +7,10 @@ import { isObject, parseJson } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import { findTool } from "../store/tools.ts";
 import { OPERATOR } from "../tools/call-tool.ts";
-import { callWatchedTool } from "../tools/call-watched-tool.ts";
-import { listMcpTools, type McpTarget } from "../tools/mcp-client.ts";
-import { parseServerCommand } from "../tools/server-command.ts";
-import { suggestNames } from "../tools/suggest-name.ts";
+import { callWatchedTool } from "../tools/drift/call-watched-tool.ts";
+import { listMcpTools, type McpTarget } from "../tools/mcp/mcp-client.ts";
+import { parseServerCommand } from "../tools/mcp/server-command.ts";
+import { suggestNames } from "../tools/mcp/suggest-name.ts";
 import { importedSchema } from "../tools/tool-schema.ts";
 import {
   expectJson,

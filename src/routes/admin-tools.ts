@@ -13,8 +13,9 @@ import {
   type ToolColumns,
   type ToolWrite,
 } from "../store/tools.ts";
-import { checkTool, withoutOtherType } from "../tools/check-tool.ts";
+import { checkTool, withoutOtherType, withTypeDefaults } from "../tools/check-tool.ts";
 import { toolChanges } from "../tools/tool-changes.ts";
+import { TOOL_TYPE_NAMES } from "../tools/tool-types.ts";
 import { adminWrite } from "./admin-audit.ts";
 import {
   expectJson,
@@ -55,7 +56,10 @@ const changeableFields = {
   isActive: z.boolean().optional(),
 };
 const name = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, "must be 1 to 64 letters, digits, _ or -");
-const type = z.enum(["function", "mcp"], 'must be "function" or "mcp"');
+const type = z.enum(
+  TOOL_TYPE_NAMES,
+  `must be ${TOOL_TYPE_NAMES.map((one) => `"${one}"`).join(" or ")}`,
+);
 
 const newToolBody = z.strictObject({ name, type, ...changeableFields });
 const toolChangesBody = z.strictObject({
@@ -112,14 +116,6 @@ async function toColumns(
 }
 
 /**
- * The name at the server is fixed when the tool is made, so that renaming the tool does not lose
- * its server's tool.
- */
-function withServerToolName<Columns extends ToolColumns>(tool: Columns): Columns {
-  return tool.type === "mcp" ? { ...tool, mcpToolName: tool.mcpToolName ?? tool.name } : tool;
-}
-
-/**
  * The columns that change when a body is applied to a stored tool.
  * @throws ApiError 400 where the result cannot be a tool
  */
@@ -133,7 +129,7 @@ async function changesOf(
     ...(isNewType ? withoutOtherType(body.type ?? stored.type) : {}),
     ...(await toColumns(platform, body)),
   };
-  const merged = withServerToolName({ ...stored, ...changes });
+  const merged = withTypeDefaults({ ...stored, ...changes });
   await checkTool(platform, merged);
   return { ...changes, mcpToolName: merged.mcpToolName };
 }
@@ -162,7 +158,7 @@ export function adminTools(): Hono<{ Bindings: RequestScope }> {
   app.post("/", expectJson, jsonOf(newToolBody), async (context) => {
     const { platform } = context.env;
     const body = context.req.valid("json");
-    const tool = withServerToolName({
+    const tool = withTypeDefaults({
       ...DEFAULTS,
       ...(await toColumns(platform, body)),
       name: body.name,

@@ -1,6 +1,7 @@
 import { checkModels } from "../auth/check-model.ts";
 import { chatDialect } from "../dialects/chat/chat-dialect.ts";
 import type { DialectRequest } from "../dialects/dialect.ts";
+import { checkPriced } from "../limits/check-priced.ts";
 import { readJsonBody } from "../openai/json.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
 import { resolveTools } from "../tools/resolve-tools.ts";
@@ -19,12 +20,13 @@ export const chatCompletions = inTurn(async (parts) => {
   const { config } = scope.platform;
   await limits.check();
   const body = await readBody(request, config.maxBodyBytes, scope.platform.openDecoder);
-  await checkModels(key, judgedRequest(request), body);
+  const { all } = await checkModels(key, judgedRequest(request), body);
+  const upstream = pickUpstream(config, key);
+  for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
   const asked = key.tools.length > 0 ? await readChat(await body.text()) : null;
   await limits.take();
   const picked = request.headers.get("x-proxy-tools");
   const offer = asked === null ? null : resolveTools(key.tools, asked, picked);
-  const upstream = pickUpstream(config, key);
   const isWatched = await watchesTools(context);
   const history =
     asked === null

@@ -10,11 +10,7 @@ export const allowAnyOrigin: MiddlewareHandler<{ Bindings: RequestScope }> = asy
   next,
 ) => {
   await next();
-  if (
-    context.req.raw.headers.get("origin") === null ||
-    context.res.headers.has("access-control-allow-origin")
-  )
-    return;
+  if (context.req.raw.headers.get("origin") === null) return;
   context.res.headers.set("access-control-allow-origin", "*");
   context.res.headers.set("access-control-expose-headers", "*");
 };

@@ -3,7 +3,9 @@
  * them.
  */
 import { z } from "zod";
+import { COUNTS, descriptionOf } from "../store/figures.ts";
 import { KEY_ANSWER } from "./key-settings.ts";
+import { TOOL_TYPE_NAMES } from "../tools/tool-types.ts";
 
 const time = z.string().meta({ format: "date-time" });
 const id = z.string().meta({ format: "uuid" });
@@ -47,7 +49,7 @@ const tool = z.object({
   id,
   name: z.string(),
   description: z.string(),
-  type: z.enum(["function", "mcp"]),
+  type: z.enum(TOOL_TYPE_NAMES),
   parameters: jsonSchema,
   implementation: z.string().nullable(),
   mcpServerCommand: z.string().nullable(),
@@ -146,7 +148,7 @@ const toolExecution = z.object({
   turnId: id,
   toolId: id,
   toolName: z.string(),
-  type: z.enum(["function", "mcp"]),
+  type: z.enum(TOOL_TYPE_NAMES),
   toolCallId: z.string(),
   round: z.int(),
   arguments: z.union([z.record(z.string(), z.unknown()), z.string()]),
@@ -233,19 +235,15 @@ const server = z.object({
 const percentiles = z
   .object({ p50: z.number(), p90: z.number(), p95: z.number(), p99: z.number() })
   .nullable();
+const figure = (name: (typeof COUNTS)[number]) => {
+  const shape = name === "cost" ? dollars.nullable() : count;
+  const description = descriptionOf(name);
+  return description === undefined ? shape : shape.meta({ description });
+};
 const figures = {
   group: z.string().nullable(),
   label: z.string().nullable(),
-  requests: count,
-  failed: count,
-  cancelled: count,
-  refused: count.meta({ description: "By the proxy itself; not among those that failed" }),
-  promptTokens: count,
-  completionTokens: count,
-  cachedTokens: count,
-  reasoningTokens: count,
-  cost: dollars.nullable(),
-  unpriced: count.meta({ description: "Requests with tokens whose price is not known" }),
+  ...Object.fromEntries(COUNTS.map((name) => [name, figure(name)])),
   durationMs: percentiles,
   timeToFirstTokenMs: percentiles,
 };

@@ -1,6 +1,7 @@
 import { checkModels, mustReadBody } from "../auth/check-model.ts";
 import { keepsAnswerText, keepsRequestText } from "../record/endpoint-content.ts";
 import { digestOf, openDigestTap } from "../stream/digest-tap.ts";
+import { checkPriced } from "../limits/check-priced.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
 import { relayTurn } from "../turn/relay-turn.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
@@ -22,9 +23,10 @@ export const passthrough = inTurn(async (parts) => {
   await limits.check();
   const judged = judgedRequest(request);
   const read = isBuffered(parts) ? await bufferedBody(parts) : null;
-  await checkModels(key, judged, read);
-  await limits.take();
+  const { all } = await checkModels(key, judged, read);
   const upstream = pickUpstream(scope.platform.config, key);
+  for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
+  await limits.take();
   if (read !== null) await noteRequest(parts, read);
   const hasNone = request.method === "GET" || request.method === "HEAD";
   const upload = read !== null || hasNone || request.body === null ? null : request.body;

@@ -2,7 +2,7 @@ import { isObject, parseJson } from "../openai/json.ts";
 import type { Platform } from "../platform.ts";
 import { sealOf, SealError } from "../store/seal.ts";
 import type { StoredTool } from "../store/tools.ts";
-import { waitingChange } from "../tools/tool-drift.ts";
+import { waitingChange } from "../tools/drift/tool-drift.ts";
 
 /**
  * Names of sealed variables or headers, or null where ENCRYPTION_KEY was changed: a list must not

@@ -11,6 +11,7 @@ import type { TurnRecord } from "../record/turn-record.ts";
 import { lockPlaces } from "./adopt-turns.ts";
 import type { Transaction } from "./database.ts";
 import { findParents, latestParent, type ParentTurn } from "./find-parents.ts";
+import { writtenOnlyTurns } from "./only-turn.ts";
 import { uuidOf } from "./uuid.ts";
 
 /** A record and what was read of it. */
@@ -193,7 +194,11 @@ export async function assignConversations(
     .select({ id: turns.id })
     .from(turns)
     .where(inArray(turns.id, ids));
-  const isWritten = new Set(written.map(({ id }) => id));
+  const told = await writtenOnlyTurns(
+    transaction,
+    batch.map(({ record }) => record),
+  );
+  const isWritten = new Set([...written.map(({ id }) => id), ...told]);
   const fresh = batch.filter(({ record }) => !isWritten.has(record.id));
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const { assigned, existing } = await assignAll(transaction, fresh);

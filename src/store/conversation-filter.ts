@@ -78,7 +78,12 @@ const NARROWINGS: { [Name in keyof RowFilter]: Narrowing<RowFilter[Name]> } = {
     fits: (row, status) => row.statuses.includes(status),
   },
   tool: {
-    condition: (tool) => arrayContains(conversations.toolsUsed, [storable(tool)]),
+    // The index has no rows without tools.
+    condition: (tool) =>
+      and(
+        sql`${conversations.toolsUsed} <> '{}'`,
+        arrayContains(conversations.toolsUsed, [storable(tool)]),
+      ),
     fits: (row, tool) => row.toolsUsed.includes(tool),
   },
   toolStatus: {

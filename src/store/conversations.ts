@@ -10,37 +10,15 @@ import {
   turns,
 } from "../../drizzle/schema.ts";
 import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
-import type { BodyDigest } from "../record/turn-record.ts";
-import { CONVERSATION_COLUMNS, type ConversationRow } from "./conversation-row.ts";
+import { shownConversation, type ConversationRow } from "./conversation-row.ts";
+import type { MessageDetail } from "./message-detail.ts";
+import { onlyTurnOf } from "./only-turn.ts";
+import { turnDetail, type TurnDetail } from "./turn-detail.ts";
 import { newestConversations, searchConversations } from "./search-conversations.ts";
 import { conversationCondition, type ConversationFilter } from "./conversation-filter.ts";
 import type { Database, Transaction } from "./database.ts";
 import { inTransaction } from "./database-error.ts";
 import { afterCursor, cursorTime, toPage, type Page, type PageRequest } from "./page.ts";
-
-interface TurnRow extends Omit<
-  typeof turns.$inferSelect,
-  | "conversationId"
-  | "place"
-  | "awaitedPlace"
-  | "awaitedMessages"
-  | "apiKeyId"
-  | "requestDigest"
-  | "responseDigest"
-> {
-  /** Bodies of which no text is kept. */
-  requestDigest: BodyDigest | null;
-  responseDigest: BodyDigest | null;
-}
-
-interface MessageDetail extends Omit<typeof messages.$inferSelect, "conversationId" | "position"> {
-  /** A text, an array of content parts, or null. */
-  content: unknown;
-  /** As the model sent them, or null. */
-  toolCalls: unknown;
-  /** Reasoning, refusal, name and what else the message had, or null. */
-  extra: unknown;
-}
 
 interface ToolExecutionDetail extends Omit<
   typeof toolExecutions.$inferSelect,
@@ -57,7 +35,7 @@ interface ToolExecutionDetail extends Omit<
 
 /** Turns with all that belongs to them, in the order in which it happened. */
 interface TurnsDetail {
-  turns: TurnRow[];
+  turns: TurnDetail[];
   messages: MessageDetail[];
   toolExecutions: ToolExecutionDetail[];
   rounds: (typeof rounds.$inferSelect)[];
@@ -176,10 +154,7 @@ async function roundsOf(transaction: Transaction, ofTurns: SQL): Promise<TurnsDe
   return rows.map(({ round }) => round);
 }
 
-const readDigest = (text: string | null) =>
-  text === null ? null : (parseJson(text) as BodyDigest);
-
-function plainTurn(row: typeof turns.$inferSelect): TurnRow {
+function plainTurn(row: typeof turns.$inferSelect): TurnDetail {
   const {
     conversationId: _conversation,
     place: _place,
@@ -188,11 +163,7 @@ function plainTurn(row: typeof turns.$inferSelect): TurnRow {
     apiKeyId: _key,
     ...turn
   } = row;
-  return {
-    ...turn,
-    requestDigest: readDigest(row.requestDigest),
-    responseDigest: readDigest(row.responseDigest),
-  };
+  return turnDetail(turn);
 }
 
 async function turnsOf(transaction: Transaction, ofTurns: SQL): Promise<TurnsDetail> {
@@ -237,14 +208,14 @@ async function branchesOf(transaction: Transaction, id: string): Promise<Branch[
     .orderBy(asc(createdAt), asc(conversations.id));
 }
 
-async function findRow(transaction: Transaction, id: string): Promise<ConversationRow | undefined> {
-  const [row] = await transaction
-    .select(CONVERSATION_COLUMNS)
-    .from(conversations)
-    .where(eq(conversations.id, id));
+async function findRow(
+  transaction: Transaction,
+  id: string,
+): Promise<typeof conversations.$inferSelect | undefined> {
+  const [row] = await transaction.select().from(conversations).where(eq(conversations.id, id));
   if (row !== undefined) return row;
   const [alias] = await transaction
-    .select({ conversation: CONVERSATION_COLUMNS })
+    .select({ conversation: conversations })
     .from(conversationAliases)
     .innerJoin(conversations, eq(conversations.id, conversationAliases.conversationId))
     .where(eq(conversationAliases.id, id));
@@ -265,8 +236,9 @@ export async function findConversation(
       const row = await findRow(transaction, id);
       if (row === undefined) return null;
       return {
-        ...row,
+        ...shownConversation(row),
         ...(await turnsOf(transaction, sql`${turns.conversationId} = ${row.id}`)),
+        ...onlyTurnOf(row),
         branches: await branchesOf(transaction, row.id),
         inherited: await inheritedBy(transaction, row),
       };

@@ -71,6 +71,17 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   return query !== -1 && causes.slice(query + 1).some(isConnectionFailure);
 }
 
+/** SQLSTATE classes that mean the data is at fault: trying again would not help. */
+const DATA_STATE = /^(?:22|23|54)/;
+
+/** Whether an error, or a cause of it, is that the database will never take these data. */
+export const isDataFault = (error: unknown): boolean =>
+  DATA_STATE.test(
+    causesOf(error)
+      .map(codeOf)
+      .find((code) => code !== null) ?? "",
+  );
+
 /**
  * Runs a transaction. The driver itself begins and ends it, so that a connection lost there is
  * named as a query's here.

@@ -72,8 +72,8 @@ function decodeText(cursor: string): string {
 
 /**
  * Newest first; the id decides between rows of one millisecond. Nulls, of which there are none, are
- * named as the indexes have them: in another order of theirs, an index does not serve, and a list
- * of a million rows takes half a second.
+ * named as the indexes have them, read from either end: in another order of theirs, an index does
+ * not serve, and a list of a million rows takes half a second.
  */
 export function newestFirst(table: Ordered): SQL[] {
   return [sql`${table.createdAt} desc nulls last`, sql`${table.id} desc nulls last`];

@@ -89,7 +89,14 @@ function isFound(text: string, look: Look): SQL {
     sql`message_search(${messageBodies.content}, ${messageBodies.toolCalls}) @@ to_tsquery('simple', ${query})`,
     writtenIn(look),
   );
-  return sql`${conversations.id} in (select ${messageBodies.conversationId} from ${messageBodies} where ${ofContent} union all ${inTitle})`;
+  const ofRequest = and(
+    sql`${conversations.content} is not null`,
+    sql`request_search(${conversations.content}) @@ to_tsquery('simple', ${query})`,
+    since === null ? undefined : gte(conversations.createdAt, since),
+    end === null ? undefined : lt(conversations.createdAt, new Date(end.getTime() + 1)),
+  );
+  const inRequest = sql`select ${conversations.id} from ${conversations} where ${ofRequest}`;
+  return sql`${conversations.id} in (select ${messageBodies.conversationId} from ${messageBodies} where ${ofContent} union all ${inTitle} union all ${inRequest})`;
 }
 
 /** The newest conversations that fulfil a condition. */

@@ -7,6 +7,7 @@ import type { AnyPgColumn, PgTable } from "drizzle-orm/pg-core";
 import { apiKeys, toolHours, usageHours } from "../../drizzle/schema.ts";
 import { BUCKETS } from "../record/histogram.ts";
 import type { Database } from "./database.ts";
+import { COUNTS, type Counts } from "./figures.ts";
 
 /** How wide a bucket is; days and months are UTC's. */
 export const STATS_BUCKETS = ["hour", "day", "month"] as const;
@@ -27,23 +28,6 @@ export interface StatsRequest {
 
 const MAX_GROUPS = 20;
 const MAX_TOOLS = 100;
-
-/** What is counted, beside durations. */
-export const COUNTS = [
-  "requests",
-  "failed",
-  "cancelled",
-  "refused",
-  "promptTokens",
-  "completionTokens",
-  "cachedTokens",
-  "reasoningTokens",
-  "cost",
-  "unpriced",
-] as const;
-
-/** A number for each of {@link COUNTS}. */
-export type Counts = Record<(typeof COUNTS)[number], number>;
 
 /** A sum of histograms: an element that none of them has is null. */
 type SummedHistogram = (number | null)[];

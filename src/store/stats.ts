@@ -1,12 +1,11 @@
 /** Statistics, made of the figures of each hour: never of what was recorded itself. */
 import { addHistogram, percentiles } from "../record/histogram.ts";
 import type { Database } from "./database.ts";
+import { COUNTS, noCounts, type Counts } from "./figures.ts";
 import {
-  COUNTS,
   keyNames,
   readFigures,
   readToolFigures,
-  type Counts,
   type FigureRow,
   type StatsRequest,
 } from "./stats-figures.ts";
@@ -68,8 +67,7 @@ interface Figures extends Counts {
 }
 
 function noFigures(): Figures {
-  const counts = Object.fromEntries(COUNTS.map((count) => [count, 0])) as Counts;
-  return { ...counts, durations: [], timesToFirstToken: [] };
+  return { ...noCounts(), durations: [], timesToFirstToken: [] };
 }
 
 function addRow(sum: Figures, row: FigureRow): Figures {

@@ -16,6 +16,8 @@ import type { TurnRecord } from "../record/turn-record.ts";
 import type { StoredMessage } from "../record/turn-rows.ts";
 import type { AssignedTurn } from "./assign-conversations.ts";
 import { plain } from "./insert-rows.ts";
+import { onlyContent } from "./only-content.ts";
+import { isOneRow } from "./only-turn.ts";
 import { finiteCost, wholeCount } from "./whole-count.ts";
 
 /** An index takes no longer keys than 2,700 bytes, and clients name their models as they like. */
@@ -92,7 +94,12 @@ const codeOf = ({ errorCode }: Pick<TurnRecord, "errorCode">) =>
   // Records that wait in a spool of before have none.
   plain((errorCode ?? null)?.slice(0, MAX_CODE_LENGTH) ?? null);
 
-/** What a turn has of its own where it is nothing but figures. See `onlyTurn` of the schema. */
+const digests = ({ requestDigest, responseDigest }: TurnRecord) => ({
+  requestDigest: digestText(requestDigest),
+  responseDigest: digestText(responseDigest),
+});
+
+/** See `onlyTurn` of the schema. */
 const NO_ONLY_TURN = {
   requestId: null,
   streamed: null,
@@ -101,7 +108,22 @@ const NO_ONLY_TURN = {
   timeToFirstTokenMs: null,
   requestDigest: null,
   responseDigest: null,
+  content: null,
 };
+
+function onlyTurnColumns([turn, ...others]: AssignedTurn[]) {
+  if (turn === undefined || others.length > 0 || !isOneRow(turn)) return NO_ONLY_TURN;
+  const { record, read } = turn;
+  return {
+    requestId: record.id,
+    streamed: read.streamed,
+    httpStatus: record.httpStatus,
+    finishReason: plain(read.finishReason),
+    timeToFirstTokenMs: record.timeToFirstTokenMs,
+    ...digests(record),
+    content: onlyContent(newMessages(turn)),
+  };
+}
 
 /**
  * A conversation's row with the figures of its turns in this batch. The latest turn names its
@@ -141,7 +163,7 @@ export function conversationRow(batch: AssignedTurn[]) {
     durationMs: sum(batch, (turn) => turn.record.durationMs),
     branchOfTurnId: first.branchOf?.turnId ?? null,
     branchOfConversationId: first.branchOf?.conversationId ?? null,
-    ...NO_ONLY_TURN,
+    ...onlyTurnColumns(batch),
     createdAt: new Date(record.startedAt),
     updatedAt: new Date(last.record.startedAt + last.record.durationMs),
   } satisfies Required<typeof conversations.$inferInsert>;
@@ -174,8 +196,7 @@ export function turnRow(turn: AssignedTurn): Required<typeof turns.$inferInsert>
     durationMs: record.durationMs,
     toolsOffered: record.toolsOffered.map(plain),
     toolsShadowed: record.toolsShadowed.map(plain),
-    requestDigest: digestText(record.requestDigest),
-    responseDigest: digestText(record.responseDigest),
+    ...digests(record),
     startedAt: new Date(record.startedAt),
   };
 }

@@ -6,18 +6,11 @@ import type { PgTable } from "drizzle-orm/pg-core";
 import { toolHours, usageHours } from "../../drizzle/schema.ts";
 import { endpointGroup } from "../record/endpoint-group.ts";
 import { addDuration } from "../record/histogram.ts";
-import type { PricedRound } from "../record/price-rounds.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
-import type { ReadTurn } from "../record/turn-rows.ts";
 import type { Database, Transaction } from "./database.ts";
+import { addCounts, noCounts, type CountedTurn } from "./figures.ts";
 import { plain } from "./insert-rows.ts";
-import { cappedSum, finiteCost, wholeCount } from "./whole-count.ts";
-
-/** What the figures need of a turn. */
-interface CountedTurn {
-  record: TurnRecord;
-  read: Pick<ReadTurn, "model" | "usage"> & { rounds: PricedRound[] };
-}
+import { cappedSum } from "./whole-count.ts";
 
 type UsageHour = typeof usageHours.$inferSelect;
 type ToolHour = typeof toolHours.$inferSelect;
@@ -50,43 +43,20 @@ function emptyUsage(
   { apiKeyName }: TurnRecord,
   key: Pick<UsageHour, "hour" | "apiKeyId" | "model" | "endpoint">,
 ): UsageHour {
-  const counts = {
-    requests: 0,
-    failed: 0,
-    cancelled: 0,
-    refused: 0,
-    promptTokens: 0,
-    completionTokens: 0,
-    cachedTokens: 0,
-    reasoningTokens: 0,
-  };
   return {
     ...key,
     apiKeyName: plain(apiKeyName),
-    ...counts,
-    cost: 0,
-    unpriced: 0,
+    ...noCounts(),
     durations: [],
     timesToFirstToken: [],
   };
 }
 
-function addTurn(row: UsageHour, { record, read }: CountedTurn): void {
-  row.requests += 1;
-  row.failed += record.status === "failed" ? 1 : 0;
-  row.cancelled += record.status === "cancelled" ? 1 : 0;
-  row.refused += record.status === "refused" ? 1 : 0;
-  row.promptTokens = wholeCount(row.promptTokens + (read.usage?.prompt_tokens ?? 0));
-  row.completionTokens = wholeCount(row.completionTokens + (read.usage?.completion_tokens ?? 0));
-  for (const round of read.rounds) {
-    row.cachedTokens = wholeCount(row.cachedTokens + (round.cachedTokens ?? 0));
-    row.reasoningTokens = wholeCount(row.reasoningTokens + (round.reasoningTokens ?? 0));
-    row.cost = finiteCost(row.cost + (round.cost ?? 0));
-  }
-  row.unpriced += read.rounds.some(({ costIncomplete }) => costIncomplete) ? 1 : 0;
-  addDuration(row.durations, record.durationMs);
-  if (record.timeToFirstTokenMs !== null)
-    addDuration(row.timesToFirstToken, record.timeToFirstTokenMs);
+function addTurn(row: UsageHour, turn: CountedTurn): void {
+  const { durationMs, timeToFirstTokenMs } = turn.record;
+  addCounts(row, turn);
+  addDuration(row.durations, durationMs);
+  if (timeToFirstTokenMs !== null) addDuration(row.timesToFirstToken, timeToFirstTokenMs);
 }
 
 function usageRows(turns: CountedTurn[]): UsageHour[] {

@@ -20,6 +20,7 @@ import { inTransaction } from "./database-error.ts";
 import type { Database, Transaction } from "./database.ts";
 import { keepHiddenRounds } from "./hidden-rounds.ts";
 import { insertNew, insertRows } from "./insert-rows.ts";
+import { isOneRow, unfoldOnlyTurns, writtenOnlyTurns } from "./only-turn.ts";
 import { addToolHours, addUsageHours } from "./usage-hours.ts";
 import {
   conversationRow,
@@ -102,6 +103,20 @@ async function insertTurns(transaction: Transaction, fresh: AssignedTurn[]): Pro
   );
 }
 
+/** Ids of the turns that are on record as their conversation's row. */
+async function toldByRows(
+  transaction: Transaction,
+  assigned: AssignedTurn[],
+): Promise<ReadonlySet<string>> {
+  const possible = assigned.filter(isOneRow);
+  return new Set(
+    await writtenOnlyTurns(
+      transaction,
+      possible.map(({ record }) => record),
+    ),
+  );
+}
+
 /**
  * Writes turns, each exactly once: a turn that is there already is left alone, with everything that
  * belongs to it. All of the batch is written, or nothing.
@@ -116,8 +131,15 @@ export async function writeTurns(database: Database, batch: TurnToWrite[]): Prom
       conversations,
       [...groups.values()].map(conversationRow),
     );
-    const inserted = await insertNew(transaction, turns, assigned.map(turnRow));
-    const fresh = assigned.filter((turn) => inserted.has(turn.record.id));
+    // What is nothing but figures is on record with that row.
+    const isTold = await toldByRows(transaction, assigned);
+    const others = assigned.filter(({ record }) => !isTold.has(record.id));
+    await unfoldOnlyTurns(
+      transaction,
+      others.map(({ conversationId }) => conversationId),
+    );
+    const inserted = await insertNew(transaction, turns, others.map(turnRow));
+    const fresh = others.filter((turn) => inserted.has(turn.record.id));
     await keepAliases(transaction, fresh);
     await insertTurns(transaction, fresh);
     for (const { record } of fresh) {
@@ -133,7 +155,10 @@ export async function writeTurns(database: Database, batch: TurnToWrite[]): Prom
     for (const [id, more] of byConversation(fresh))
       if (!created.has(id)) await addToConversation(transaction, more);
     await adoptTurns(transaction, fresh);
-    await addUsageHours(transaction, fresh);
-    await addToolHours(transaction, fresh);
+    const isNew = (turn: AssignedTurn) =>
+      isTold.has(turn.record.id) ? created.has(turn.conversationId) : inserted.has(turn.record.id);
+    const counted = assigned.filter(isNew);
+    await addUsageHours(transaction, counted);
+    await addToolHours(transaction, counted);
   });
 }

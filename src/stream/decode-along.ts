@@ -13,6 +13,8 @@ export interface AlongDecoder {
 const ENOUGH_UNDECODED = 1024 * 1024;
 /** Beyond this, whoever feeds it does not wait, and nothing more is decoded. In bytes. */
 const MAX_UNDECODED = 16 * 1024 * 1024;
+/** Nobody has a reason to compress what is compressed. */
+const MAX_ENCODINGS = 2;
 /** A body of which this much was decoded is a bomb if it has grown by more than this factor. */
 const BOMB_BYTES = 16 * 1024 * 1024;
 const BOMB_FACTOR = 128;
@@ -107,7 +109,7 @@ export function createAlongDecoder(
   openDecoder?: OpenDecoder,
 ): AlongDecoder {
   let open: OpenChain | null = null;
-  let isUnknown = false;
+  let isUnknown = encodings.length > MAX_ENCODINGS;
   const openFor = (firstByte: number): OpenChain | null => {
     try {
       return new OpenChain(chain(encodings, firstByte, openDecoder), onBytes);

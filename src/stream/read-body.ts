@@ -1,5 +1,6 @@
 import { ApiError } from "../openai/api-error.ts";
 import type { OpenDecoder } from "../platform.ts";
+import { letOthersGo } from "../openai/in-slices.ts";
 import { collectBytes } from "./collect-bytes.ts";
 import { decompressed, encodingsOf } from "./decompress.ts";
 
@@ -26,45 +27,71 @@ const collect = (stream: ReadableStream<Uint8Array>, maxBytes: number) =>
 /** How a body is decoded. */
 interface BodyReading {
   maxBytes: number;
-  openDecoder?: OpenDecoder;
+  openDecoder: OpenDecoder | undefined;
 }
 
-/** Undoes what `content-encoding` names. Limits the size, so that a small bomb stays small. */
+/** What a request body may be compressed with at most: nobody needs a second layer. */
+const MAX_ENCODINGS = 2;
+
+/**
+ * Undoes what `content-encoding` names, one after the other. Each limits the size, so that a small
+ * bomb stays small, however it is packed.
+ */
 async function decode(
-  bytes: Uint8Array<ArrayBuffer>,
+  received: Uint8Array<ArrayBuffer>,
   encodings: string[],
   { maxBytes, openDecoder }: BodyReading,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = decodingStream(new Blob([bytes]).stream(), encodings, openDecoder);
-  try {
-    return await collect(stream, maxBytes);
-  } catch (error) {
-    if (error instanceof ApiError) throw error;
-    const name = encodings.join(", ");
+  if (encodings.length > MAX_ENCODINGS)
     throw new ApiError(
-      "bad_request",
-      `The request body is not valid ${name} data, which its content-encoding says it is.`,
-      {
-        cause: error,
-      },
+      "unsupported_encoding",
+      `The request body has ${encodings.length} encodings one around the other, of which this proxy undoes at most ${MAX_ENCODINGS}. Send it as gzip, or as it is.`,
+      { param: "content-encoding" },
     );
+  let bytes = received;
+  for (const encoding of encodings.toReversed()) {
+    const stream = decodingStream(new Blob([bytes]).stream(), encoding, openDecoder);
+    bytes = await collect(stream, maxBytes).catch((error: unknown) => {
+      if (error instanceof ApiError) throw error;
+      const message = `The request body is not valid ${encoding} data, which its content-encoding says it is.`;
+      throw new ApiError("bad_request", message, { cause: error });
+    });
   }
+  return bytes;
 }
 
 function decodingStream(
   stream: ReadableStream<Uint8Array>,
-  encodings: string[],
-  openDecoder?: OpenDecoder,
+  encoding: string,
+  openDecoder: OpenDecoder | undefined,
 ): ReadableStream<Uint8Array> {
   try {
-    return decompressed(stream, encodings, openDecoder);
+    return decompressed(stream, [encoding], openDecoder);
   } catch (error) {
-    const message = `The proxy cannot read a request body with content-encoding "${encodings.join(", ")}". Send it as gzip, or as it is.`;
+    const message = `The proxy cannot read a request body with content-encoding "${encoding}". Send it as gzip, or as it is.`;
     throw new ApiError("unsupported_encoding", message, {
       param: "content-encoding",
       cause: error,
     });
   }
+}
+
+/** Bytes that are decoded at once: 3 ms or less (measured). */
+const PIECE_BYTES = 1_048_576;
+
+/** Bytes as text. Between the pieces of a large one, other requests have their turn. */
+async function textOf(bytes: Uint8Array): Promise<string> {
+  if (bytes.byteLength <= PIECE_BYTES) return new TextDecoder().decode(bytes);
+  // workerd's decoder takes a byte order mark from the start of every piece, not of the first alone.
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  const pieces: string[] = [];
+  for (let start = 0; start < bytes.byteLength; start += PIECE_BYTES) {
+    const piece = bytes.subarray(start, start + PIECE_BYTES);
+    pieces.push(decoder.decode(piece, { stream: true }));
+    await letOthersGo();
+  }
+  pieces.push(decoder.decode());
+  return pieces.join("").replace(/^\uFEFF/, "");
 }
 
 /**
@@ -85,7 +112,7 @@ export async function readBody(
       ? new Uint8Array(await request.arrayBuffer())
       : await collect(request.body, maxBytes);
   const encodings = encodingsOf(request.headers.get("content-encoding"));
-  const reading: BodyReading = openDecoder === undefined ? { maxBytes } : { maxBytes, openDecoder };
+  const reading: BodyReading = { maxBytes, openDecoder };
   const decoded = async () => (encodings.length === 0 ? bytes : decode(bytes, encodings, reading));
-  return { bytes, decoded, text: async () => new TextDecoder().decode(await decoded()) };
+  return { bytes, decoded, text: async () => textOf(await decoded()) };
 }

@@ -9,7 +9,7 @@ import type { Platform, Turnstile } from "../platform.ts";
  * Calls that wait for one tool or server. Beyond it a caller is better off with an answer at once.
  */
 const MAX_WAITING = 64;
-/** What a call may take beyond its time limit before its place counts as free. */
+/** What a call may take beyond its time limit before its slot counts as free. */
 const GRACE_MS = 10_000;
 
 /** What may not run more often than so at the same time. */
@@ -25,13 +25,13 @@ export interface CallLimit {
 /** A call that waits. */
 interface Waiting {
   owner: string;
-  /** Opened when a place may be free. */
+  /** Opened when a slot may be free. */
   gate: Turnstile;
 }
 
 /** A call that runs. */
 interface Running {
-  /** When its place counts as free, whatever became of it. Milliseconds since 1970. */
+  /** When its slot counts as free, whatever became of it. Milliseconds since 1970. */
   until: number;
 }
 
@@ -39,9 +39,10 @@ interface Queue {
   running: Set<Running>;
   /** Oldest first. */
   waiting: Waiting[];
-  /** The last turn of each owner, counted from 1. */
-  turns: Map<string, number>;
-  turn: number;
+  /** Which call of all was each owner's last, counted from 1. */
+  lastServed: Map<string, number>;
+  /** Calls that ran. */
+  served: number;
 }
 
 /** Not run, because too many others are. The message says what to do. */
@@ -73,10 +74,10 @@ function sweep(queue: Queue): void {
 }
 
 /**
- * Whose turn it is: the owner's whose last turn was the longest ago, and of its calls the oldest.
+ * Who is next: the owner whose last call ran the longest ago, and of its calls the oldest.
  */
-function nextOf({ turns, waiting }: Queue): Waiting | undefined {
-  const lastOf = ({ owner }: Waiting) => turns.get(owner) ?? 0;
+function nextOf({ lastServed, waiting }: Queue): Waiting | undefined {
+  const lastOf = ({ owner }: Waiting) => lastServed.get(owner) ?? 0;
   return waiting.reduce<Waiting | undefined>(
     (best, call) => (best === undefined || lastOf(call) < lastOf(best) ? call : best),
     undefined,
@@ -84,10 +85,10 @@ function nextOf({ turns, waiting }: Queue): Waiting | undefined {
 }
 
 /**
- * Waits for a place, and gives what frees it.
+ * Waits for a slot, and gives what frees it.
  * @throws BusyFailure where too many wait; the signal's reason where that fires
  */
-async function takePlace(
+async function takeSlot(
   platform: LimitPlatform,
   { key, limit, what }: CallLimit,
   call: LimitedCall,
@@ -97,8 +98,8 @@ async function takePlace(
   const queue: Queue = queues.get(key) ?? {
     running: new Set(),
     waiting: [],
-    turns: new Map(),
-    turn: 0,
+    lastServed: new Map(),
+    served: 0,
   };
   queues.set(key, queue);
   sweep(queue);
@@ -111,7 +112,7 @@ async function takePlace(
   const leave = () => {
     queue.waiting = queue.waiting.filter((other) => other !== waiting);
     if (queue.running.size + queue.waiting.length === 0) queues.delete(key);
-    // Whoever is next finds out for itself whether there is a place.
+    // Whoever is next finds out for itself whether there is a slot.
     else nextOf(queue)?.gate.open();
   };
   queue.waiting.push(waiting);
@@ -123,7 +124,7 @@ async function takePlace(
     }
     signal.throwIfAborted();
     queue.running.add(running);
-    queue.turns.set(owner, ++queue.turn);
+    queue.lastServed.set(owner, ++queue.served);
   } finally {
     leave();
   }
@@ -134,7 +135,7 @@ async function takePlace(
 }
 
 /**
- * Runs `work` when it is its turn under all limits.
+ * Runs `work` when it is next under all limits.
  * @param work is given what is left of the time limit, in milliseconds
  * @throws BusyFailure where it never was; what `work` throws
  */
@@ -151,7 +152,7 @@ export async function limitCalls<T>(
   try {
     for (const limit of call.limits) {
       try {
-        free.unshift(await takePlace(platform, limit, { ...call, signal }));
+        free.unshift(await takeSlot(platform, limit, { ...call, signal }));
       } catch (error) {
         if (!timeout.signal.aborted || call.signal.aborted) throw error;
         const seconds = call.timeoutMs / 1000;

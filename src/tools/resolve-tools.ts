@@ -3,10 +3,10 @@ import type { JsonObject } from "../openai/json.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
 import { functionDefinition } from "./function-definition.ts";
 
-/** The server tools of one request, and who owns which name. */
+/** The server tools of one request. */
 export interface ToolOffer {
   /** Server tools by the name that the model sees. What is not in it is the client's. */
-  owners: Map<string, ResolvedTool>;
+  serverTools: Map<string, ResolvedTool>;
   /** Server tools that a client tool of the same name hides. */
   shadowed: string[];
 }
@@ -59,7 +59,7 @@ export function resolveTools(
   ];
   if (offered.length === 0) return null;
   return {
-    owners: new Map(offered.map((tool) => [tool.name, tool])),
+    serverTools: new Map(offered.map((tool) => [tool.name, tool])),
     shadowed: shadowed.map((tool) => tool.name),
   };
 }

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../openai/json.ts";
 import { setOrRemoved } from "../store/audit.ts";
 import type { StoredTool } from "../store/tools.ts";
-import { labelServer, parseServerCommand } from "./server-command.ts";
+import { labelServer, parseServerCommand } from "./mcp/server-command.ts";
 
 const size = (text: string) => `(${text.length} characters)`;
 

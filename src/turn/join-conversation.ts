@@ -1,6 +1,6 @@
 import type { Dialect } from "../dialects/dialect.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
-import { readJsonBody } from "../openai/json.ts";
+import { readKeptJson } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import { conversationIndex, type EndedTurn } from "../record/conversation-index.ts";
 import { describeError } from "../store/describe-error.ts";
@@ -27,7 +27,7 @@ const MAX_READ_LENGTH = 4_000_000;
 export async function placesIn(dialect: Dialect, text: string | null): Promise<HistoryPlace[]> {
   // A history has answers in it; all else begins a conversation.
   if (text === null || text.length > MAX_READ_LENGTH || !text.includes('"assistant"')) return [];
-  const request = dialect.readRequest(text, (await readJsonBody(text)) ?? null);
+  const request = dialect.readRequest(text, (await readKeptJson(text)) ?? null);
   return request === null ? [] : (await request.hash()).places;
 }
 

@@ -3,7 +3,7 @@ import { forgetKeys } from "../auth/authenticate.ts";
 import type { JsonObject } from "../openai/json.ts";
 import type { RunningCall, RunResult } from "../loop/run-tool-loop.ts";
 import type { RequestScope } from "../platform.ts";
-import { callWatchedTool } from "../tools/call-watched-tool.ts";
+import { callWatchedTool } from "../tools/drift/call-watched-tool.ts";
 import type { ToolOffer } from "../tools/resolve-tools.ts";
 import type { Turn } from "./turn.ts";
 
@@ -22,7 +22,7 @@ export async function runTool(
   { scope, offer, turn }: ToolRun,
   call: RunningCall,
 ): Promise<RunResult> {
-  const tool = offer.owners.get(call.name);
+  const tool = offer.serverTools.get(call.name);
   if (tool === undefined) throw new Error(`No server tool is called ${call.name}`);
   const startedAt = Date.now();
   const since = performance.now();

@@ -95,7 +95,7 @@ function openRunning(
   const { config } = scope.platform;
   const { toUpstream, toClient } = translationOf(asked.dialect, spoken);
   const request = toUpstream(history.request);
-  const spellings = [...offer.owners].map(
+  const spellings = [...offer.serverTools].map(
     ([name, tool]) => [name, spellTool(spoken, tool)] as const,
   );
   const offered = new Map(spellings);
@@ -276,7 +276,7 @@ async function answerStreamed(parts: ToolTurn, joining: Promise<void>): Promise<
 export async function runTurn(parts: ToolTurn): Promise<Response> {
   const { asked, history, offer, turn } = parts;
   turn.requested({ text: asked.text, model: asked.model, streamed: asked.stream });
-  turn.offered([...offer.owners.keys()], offer.shadowed);
+  turn.offered([...offer.serverTools.keys()], offer.shadowed);
   turn.restored(history.restored);
   const places = async (): Promise<HistoryPlace[]> =>
     history.places ?? (asked.hasAnswers() ? (await asked.hash()).places : []);

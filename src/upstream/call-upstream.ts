@@ -46,7 +46,8 @@ export async function callUpstream(
   platform: Pick<Platform, "send">,
   call: UpstreamCall,
 ): Promise<UpstreamResponse> {
-  const headers = { ...crossingHeaders(call.request.headers, "request"), ...call.headers };
+  const crossing = call.upstream.isOwnCredential ? "request with an own credential" : "request";
+  const headers = { ...crossingHeaders(call.request.headers, crossing), ...call.headers };
   for (const [name, value] of Object.entries(headers)) if (value === "") delete headers[name];
   if (call.upstream.apiKey !== null) headers["authorization"] = `Bearer ${call.upstream.apiKey}`;
   if (call.body instanceof Uint8Array) headers["content-length"] = String(call.body.byteLength);

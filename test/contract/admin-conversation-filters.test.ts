@@ -218,7 +218,7 @@ async function recordTrouble() {
   const recorder = await startRecorder(
     { toolIds: [toolId, other.id] },
     completion({ content: "First." }),
-    json({ error: fault }, 400),
+    json({ error: fault }, 503),
     completion({ content: "Third." }),
     completion({
       tool_calls: [toolCall("call_1", toolName, { n: 1 }), toolCall("call_2", other.name, {})],

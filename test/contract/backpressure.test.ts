@@ -31,7 +31,8 @@ function writeAll(to: Writable, piece: Buffer, end: string): void {
 /** Resolves to the bytes that a socket has sent, when they have not grown for half a second. */
 async function stalledAt(socket: () => Socket | null | undefined): Promise<number> {
   for (let [before, quiet] = [-1, 0]; ;) {
-    const sent = socket()?.bytesWritten ?? -1;
+    // A response that has ended gives its socket up.
+    const sent = socket()?.bytesWritten ?? before;
     quiet = sent > 0 && sent === before ? quiet + 1 : 0;
     before = sent;
     if (quiet === 5) return sent;

@@ -74,7 +74,7 @@ describe("chat completions with the key's tools", () => {
       }),
       { role: "tool", tool_call_id: "call_1", content: '{"result":42}' },
     ]);
-    expect(upstream.requests[0]?.headers["authorization"]).toBe("Bearer sk-upstream-default");
+    expect(upstream.requests[0]?.headers["authorization"]).toBeUndefined();
 
     const conversation = await proxy.conversation(
       response.headers.get("x-proxy-conversation-id") ?? "",

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ask, post } from "../helpers/chat-turn.ts";
+import { MEASURED } from "../helpers/measured.ts";
 import { proxy } from "../helpers/proxy.ts";
 import {
   serveRaw,
@@ -119,7 +120,7 @@ describe("a tool of a remote MCP server", () => {
     expect(await key.say()).toBe('echo: {"n":1}');
   });
 
-  it.each(ERAS)("hears within 100 ms that its call was given up (%s)", async (spoken) => {
+  it.each(ERAS)("hears within 100 ms that its call was given up (%s)", MEASURED, async (spoken) => {
     const { offer, cancelled } = waiting();
     const server = await startRemote(spoken, offer);
     const { key, upstream } = await (await keyWith(server.url, { timeoutMs: 700 })).make();
@@ -134,7 +135,7 @@ describe("a tool of a remote MCP server", () => {
   // On workerd that takes 20 s, and does not depend on the server.
   it.each(proxy.target === "workerd" ? (["modern"] as const) : (["modern", "stateful"] as const))(
     "hears that its caller has left (%s)",
-    { timeout: 40_000 },
+    { timeout: 40_000, ...MEASURED },
     async (spoken) => {
       const { offer, arrived, cancelled } = waiting();
       const server = await startRemote(spoken, offer);

@@ -12,7 +12,7 @@ import { message } from "../helpers/mcp-http.ts";
 import { proxy } from "../helpers/proxy.ts";
 import { chunk, completion, startUpstream, usageChunk, type Answer } from "../helpers/upstream.ts";
 
-const SCRIPT = join(import.meta.dirname, "../../scripts/mcp-stdio.ts");
+const SCRIPT = join(import.meta.dirname, "../../mcp-stdio/main.ts");
 const INFO = { name: "a test", version: "1" };
 
 const environment = (key: string, url = proxy.url) => ({

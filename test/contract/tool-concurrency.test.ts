@@ -89,10 +89,12 @@ describe("a tool's maxConcurrency", () => {
 
   it("gives each key its turn, however many calls another one has", async () => {
     const order: unknown[] = [];
+    const held = Promise.withResolvers<void>();
     const tool = await mcpTool(
       "slow",
       async ({ who }) => {
         order.push(who);
+        await held.promise;
         await pause(60);
         return { content: [] };
       },
@@ -104,9 +106,12 @@ describe("a tool's maxConcurrency", () => {
     ];
     const many = greedy.ask(8);
     await expect.poll(() => order.length, { interval: 5 }).toBeGreaterThan(0);
-    await modest.ask(1);
-    expect(order.length).toBeLessThan(6);
-    await many;
+    const one = modest.ask(1);
+    await expect.poll(() => modest.upstream.requests.length).toBe(1);
+    await pause(300);
+    held.resolve();
+    await Promise.all([one, many]);
+    expect(order.indexOf("modest")).toBeLessThan(6);
     expect(order).toHaveLength(9);
   });
 

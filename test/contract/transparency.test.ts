@@ -47,11 +47,12 @@ describe("a key without tools", () => {
     expect(upstream.requests[0]?.body.toString()).toBe(sent);
     const headers = upstream.requests[0]?.headers ?? {};
     expect(headers).toMatchObject({
-      authorization: "Bearer sk-upstream-default",
       "x-custom": "kept",
       "content-type": "application/json",
     });
     expect(headers["cookie"]).toBeUndefined();
+    // The configured credential is for the configured base URL.
+    expect(headers["authorization"]).toBeUndefined();
     expect(Object.fromEntries(response.headers)).toMatchObject({
       "x-request-id": "req_1",
       "openai-organization": "org-1",

@@ -1,8 +1,7 @@
 /** The admin page in Debian's Chromium, at a real proxy, with the operator signed in. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { rmSync } from "node:fs";
+import { resolve } from "node:path";
 import {
   chromium,
   type Browser,
@@ -11,6 +10,7 @@ import {
   type Page,
 } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { makeDataDirectory } from "../helpers/own-proxy.ts";
 import { ADMIN_PASSWORD, startNodeProxy, type StartedProcess } from "../helpers/start-target.ts";
 
 const ROOT = resolve(import.meta.dirname, "../..");
@@ -50,7 +50,7 @@ function watch(page: Page, url: string, faults: string[]): void {
  * @param env variables of the proxy
  */
 export function startOperator(env: Record<string, string> = {}): Operator {
-  const directory = mkdtempSync(join(tmpdir(), "proxy-e2e-"));
+  const directory = makeDataDirectory();
   const contexts: BrowserContext[] = [];
   const faults: string[] = [];
   let proxy: StartedProcess;

@@ -3,10 +3,10 @@
  * `Platform`. What the other two have of processes, threads and files is a small fake here: no
  * sidecar, no spool (a record is written when it is kept), a database in memory. The rest is real.
  *
- * Product and test share one clock: `vi.useFakeTimers({ toFake: ["Date"] })` lets a minute pass.
+ * Each part can be another: `startInProcess({ clock })`, or a member of `here.inProcess.platform`.
  */
-import { systemClock } from "../../src/clock.ts";
-import { readConfig } from "../../src/config.ts";
+import { systemClock, type Clock } from "../../src/clock.ts";
+import { readConfig } from "../../src/config/read-config.ts";
 import { noteTurnsWritten } from "../../src/limits/memory-limits.ts";
 import { Memory } from "../../src/memory.ts";
 import { createFunctionSandbox } from "../../src/node/function-sandbox.ts";
@@ -32,10 +32,22 @@ export interface InProcessProxy {
   lines: string[];
 }
 
-async function createPlatform(): Promise<Pick<InProcessProxy, "platform" | "lines">> {
+/** A clock that a test can turn forward. */
+export function createTestClock(): Clock & { pass(ms: number): void } {
+  let passed = 0;
+  return {
+    now: () => systemClock.now() + passed,
+    elapsed: () => systemClock.elapsed() + passed,
+    pass: (ms) => void (passed += ms),
+  };
+}
+
+async function createPlatform(
+  parts: Partial<Platform>,
+): Promise<Pick<InProcessProxy, "platform" | "lines">> {
   const logger = memoryLogger();
   const config = readConfig({ ...SETTINGS, HOST: "127.0.0.1", PORT: "0" });
-  const database = await openMemoryDatabase(logger);
+  const database = parts.database ?? (await openMemoryDatabase(logger));
   const memory = new Memory();
   const platform: Platform = {
     config,
@@ -64,13 +76,18 @@ async function createPlatform(): Promise<Pick<InProcessProxy, "platform" | "line
     },
     partHealth: async () => ({ sidecar: { status: "unconfigured" }, records: { status: "ok" } }),
     memory,
+    ...parts,
   };
   return { platform, lines: logger.lines };
 }
 
-/** Starts a proxy that ends with this process. */
-export async function startInProcess(): Promise<InProcessProxy> {
-  const made = await createPlatform();
+/**
+ * Starts a proxy that ends with this process.
+ * @param parts what it has instead of a part of its own: with the database of `here.inProcess`, it
+ * is a replica of that
+ */
+export async function startInProcess(parts: Partial<Platform> = {}): Promise<InProcessProxy> {
+  const made = await createPlatform(parts);
   const { url } = await startServer(made.platform);
   return { ...made, url };
 }

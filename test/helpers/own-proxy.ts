@@ -1,8 +1,9 @@
 /** A proxy of a test's own, to be ended, killed and started again. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { constants, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished } from "vitest";
+import { expect, inject, onTestFinished } from "vitest";
+import type {} from "./embedded-template.ts";
 import { ADMIN_PASSWORD, startNodeProxy, type StartedProcess } from "./start-target.ts";
 
 /** Calls the admin API of a proxy. */
@@ -23,12 +24,22 @@ export async function adminCall<T>(url: string, path: string, json?: unknown): P
   return (await answer.json()) as T;
 }
 
+/** Makes a data directory, with an empty database where the vitest project has a template. */
+export function makeDataDirectory(): string {
+  const path = mkdtempSync(join(tmpdir(), "proxy-own-"));
+  const template = inject("embeddedTemplate");
+  const mode = constants.COPYFILE_FICLONE;
+  if (template !== undefined)
+    cpSync(template, join(path, "postgres"), { recursive: true, mode, preserveTimestamps: true });
+  return path;
+}
+
 /** Starts proxies on one data directory, which is removed when the test has finished. */
 export function dataDirectory(): {
   path: string;
   start(env?: Record<string, string>): Promise<StartedProcess>;
 } {
-  const path = mkdtempSync(join(tmpdir(), "proxy-own-"));
+  const path = makeDataDirectory();
   const started: StartedProcess[] = [];
   onTestFinished(async () => {
     for (const proxy of started) await proxy.stop("SIGKILL");

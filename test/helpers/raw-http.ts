@@ -72,7 +72,8 @@ export function rawExchange(sent: string, count = 1, url = proxy.url): Promise<R
     socket.on("data", (chunk) => {
       received += chunk.toString("latin1");
       for (let found = firstAnswer(received); found !== null; found = firstAnswer(received)) {
-        answers.push(found.answer);
+        // 100 Continue and its like come before the answer.
+        if (found.answer.status >= 200) answers.push(found.answer);
         received = received.slice(found.end);
       }
       if (answers.length >= count) socket.destroy();

@@ -27,6 +27,9 @@ export type Stop = () => Promise<void>;
 
 const ROOT = resolve(import.meta.dirname, "../..");
 
+/** Many short lives of the same programs: what one has compiled serves the next. */
+const NODE_COMPILE_CACHE = join(tmpdir(), "proxy-test-compile-cache");
+
 /** A child process that has printed the line it was waited for. */
 export interface StartedProcess {
   child: ChildProcess;
@@ -44,7 +47,7 @@ export function startProcess(
   const { PATH, HOME } = process.env;
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
-    env: { PATH, HOME, ...process.env, ...options.env },
+    env: { PATH, HOME, NODE_COMPILE_CACHE, ...process.env, ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const output: string[] = [];

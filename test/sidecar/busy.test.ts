@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BusyFailure } from "../../src/tools/limit-calls.ts";
-import { callMcpTool, type McpPlatform } from "../../src/tools/mcp-client.ts";
+import { callMcpTool, type McpPlatform } from "../../src/tools/mcp/mcp-client.ts";
 import { command, messageOf, platformWith } from "./mcp-platform.ts";
 import { makeWorkplace, runSidecar, until, type RunningSidecar } from "./run-sidecar.ts";
 

@@ -6,8 +6,8 @@ import { readSidecarConfig } from "../../mcp-sidecar/config.ts";
 import { createLog } from "../../mcp-sidecar/log.ts";
 import { ProcessLedger } from "../../mcp-sidecar/process-ledger.ts";
 import { ServerRegistry } from "../../mcp-sidecar/server-registry.ts";
-import { callMcpTool, type McpPlatform } from "../../src/tools/mcp-client.ts";
-import { identifyServer } from "../../src/tools/server-command.ts";
+import { callMcpTool, type McpPlatform } from "../../src/tools/mcp/mcp-client.ts";
+import { identifyServer } from "../../src/tools/mcp/server-command.ts";
 import { command, messageOf, platformWith } from "./mcp-platform.ts";
 import {
   FAULTY_SERVER,

@@ -3,7 +3,7 @@
  * not pass is lost or changed on the way.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { identifyServer } from "../../src/tools/server-command.ts";
+import { identifyServer } from "../../src/tools/mcp/server-command.ts";
 import {
   failuresOf,
   runConformance,

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp-client.ts";
+import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp/mcp-client.ts";
+import { MEASURED } from "../helpers/measured.ts";
 import { command, messageOf, platformWith } from "./mcp-platform.ts";
 import {
   FAULTY_SERVER,
@@ -56,7 +57,7 @@ describe("an MCP server that fails", () => {
     expect(JSON.stringify(await sidecar.servers())).not.toContain("hunter2");
   });
 
-  it("again and again is left alone for longer each time", async () => {
+  it("again and again is left alone for longer each time", MEASURED, async () => {
     const target = command("npx faulty-server exit-at-once again");
     await messageOf(call("", "echo", { target }));
     await messageOf(call("", "echo", { target }));
@@ -186,6 +187,7 @@ describe("an MCP server that fails", () => {
 describe("a call that is given up", () => {
   it.each([true, false])(
     "reaches the server as a cancellation within 100 ms (shared connections: %s)",
+    MEASURED,
     async (isShared) => {
       const heard = join(makeWorkplace(), "heard");
       const target = command(`npx faulty-server cancel "${heard}"`);
@@ -214,7 +216,7 @@ describe("a call that is given up", () => {
     },
   );
 
-  it("for its time limit says so, and is cancelled at the server", async () => {
+  it("for its time limit says so, and is cancelled at the server", MEASURED, async () => {
     const heard = join(makeWorkplace(), "heard");
     const target = command(`npx faulty-server limit "${heard}"`);
     const startedAt = performance.now();

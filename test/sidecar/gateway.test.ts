@@ -13,7 +13,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { identifyServer } from "../../src/tools/server-command.ts";
+import { identifyServer } from "../../src/tools/mcp/server-command.ts";
 import { runSidecar, TOKEN, until, type RunningSidecar } from "./run-sidecar.ts";
 
 let sidecar: RunningSidecar;

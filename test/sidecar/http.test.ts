@@ -6,7 +6,8 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSidecarConfig } from "../../mcp-sidecar/config.ts";
-import { identifyServer } from "../../src/tools/server-command.ts";
+import { identifyServer } from "../../src/tools/mcp/server-command.ts";
+import { MEASURED } from "../helpers/measured.ts";
 import {
   makeWorkplace,
   membersOf,
@@ -222,36 +223,40 @@ describe("the life of a server", () => {
     await client.close();
   });
 
-  it("is cancelled like a call that was taken back, when a caller just hangs up", async () => {
-    const heard = join(makeWorkplace(), "heard");
-    const id = await define(["faulty-server", "hang-up", heard]);
-    const client = await connect(id);
-    const transport = client.transport as StreamableHTTPClientTransport;
-    const hangUp = new AbortController();
-    const headers = {
-      "mcp-session-id": transport.sessionId ?? "",
-      accept: "application/json, text/event-stream",
-    };
-    const body =
-      '{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"never","arguments":{}}}';
-    const response = await sidecar.request(`/servers/${id}/mcp`, {
-      method: "POST",
-      headers,
-      body,
-      signal: hangUp.signal,
-    });
-    await until("the call is in flight", async () =>
-      (await sidecar.servers()).some(
-        ({ callsInFlight, state }) => callsInFlight === 1 && state === "running",
-      ),
-    );
-    const abortedAt = Date.now();
-    hangUp.abort();
-    await expect(response.text()).rejects.toThrow(/abort/);
-    await until("the server heard of it", () => existsSync(heard));
-    expect(Number(readFileSync(heard, "utf8").split(" ")[0]) - abortedAt).toBeLessThan(100);
-    await client.close();
-  });
+  it(
+    "is cancelled like a call that was taken back, when a caller just hangs up",
+    MEASURED,
+    async () => {
+      const heard = join(makeWorkplace(), "heard");
+      const id = await define(["faulty-server", "hang-up", heard]);
+      const client = await connect(id);
+      const transport = client.transport as StreamableHTTPClientTransport;
+      const hangUp = new AbortController();
+      const headers = {
+        "mcp-session-id": transport.sessionId ?? "",
+        accept: "application/json, text/event-stream",
+      };
+      const body =
+        '{"jsonrpc":"2.0","id":99,"method":"tools/call","params":{"name":"never","arguments":{}}}';
+      const response = await sidecar.request(`/servers/${id}/mcp`, {
+        method: "POST",
+        headers,
+        body,
+        signal: hangUp.signal,
+      });
+      await until("the call is in flight", async () =>
+        (await sidecar.servers()).some(
+          ({ callsInFlight, state }) => callsInFlight === 1 && state === "running",
+        ),
+      );
+      const abortedAt = Date.now();
+      hangUp.abort();
+      await expect(response.text()).rejects.toThrow(/abort/);
+      await until("the server heard of it", () => existsSync(heard));
+      expect(Number(readFileSync(heard, "utf8").split(" ")[0]) - abortedAt).toBeLessThan(100);
+      await client.close();
+    },
+  );
 
   it("can be started afresh by an operator", async () => {
     const id = await define(["faulty-server", "restart"]);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callMcpTool, type McpPlatform } from "../../src/tools/mcp-client.ts";
+import { callMcpTool, type McpPlatform } from "../../src/tools/mcp/mcp-client.ts";
 import { command, platformWith } from "./mcp-platform.ts";
 import {
   memoryOf,

@@ -3,7 +3,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { expect, it } from "vitest";
-import { identifyServer } from "../../src/tools/server-command.ts";
+import { identifyServer } from "../../src/tools/mcp/server-command.ts";
 import { FAULTY_SERVER, runSidecar, TOKEN } from "./run-sidecar.ts";
 
 const WARM_UP = 100;

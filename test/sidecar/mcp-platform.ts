@@ -1,6 +1,6 @@
 import { Memory } from "../../src/memory.ts";
 import type { Logger, SidecarEndpoint } from "../../src/platform.ts";
-import type { McpPlatform } from "../../src/tools/mcp-client.ts";
+import type { McpPlatform } from "../../src/tools/mcp/mcp-client.ts";
 
 /** The parts of a platform that the MCP client uses. */
 export function platformWith(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readMcpResult, toolResultOf } from "../../src/tools/mcp-result.ts";
+import { readMcpResult, toolResultOf } from "../../src/tools/mcp/mcp-result.ts";
 
 const textOf = (...content: unknown[]) => readMcpResult({ content }).text;
 

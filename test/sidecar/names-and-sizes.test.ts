@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp-client.ts";
+import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp/mcp-client.ts";
 import { command, messageOf, platformWith } from "./mcp-platform.ts";
 import {
   makeWorkplace,

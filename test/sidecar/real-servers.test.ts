@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startSidecar, type Sidecar } from "../../src/node/sidecar-process.ts";
-import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp-client.ts";
+import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp/mcp-client.ts";
 import { command, platformWith, SILENT } from "./mcp-platform.ts";
 import { makeWorkplace, membersOf, UVX_CLOCK } from "./run-sidecar.ts";
 

@@ -2,8 +2,8 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { resolveCommand } from "../../mcp-sidecar/resolve-command.ts";
-import { parseServerCommand } from "../../src/tools/server-command.ts";
-import { callMcpTool } from "../../src/tools/mcp-client.ts";
+import { parseServerCommand } from "../../src/tools/mcp/server-command.ts";
+import { callMcpTool } from "../../src/tools/mcp/mcp-client.ts";
 import { command, platformWith } from "./mcp-platform.ts";
 import { makeWorkplace, membersOf, runSidecar } from "./run-sidecar.ts";
 

@@ -4,7 +4,7 @@ import {
   labelServer,
   parseServerCommand,
   readLaunchedServer,
-} from "../../src/tools/server-command.ts";
+} from "../../src/tools/mcp/server-command.ts";
 
 describe("a server command as an operator writes it", () => {
   it.each([

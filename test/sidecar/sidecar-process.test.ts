@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { startSidecar } from "../../src/node/sidecar-process.ts";
-import { callMcpTool } from "../../src/tools/mcp-client.ts";
+import { callMcpTool } from "../../src/tools/mcp/mcp-client.ts";
 import { command, platformWith, SILENT } from "./mcp-platform.ts";
 import { membersOf, runSidecar, TOKEN, until } from "./run-sidecar.ts";
 
@@ -59,7 +59,7 @@ describe("a sidecar of the server's own", () => {
     const module = (path: string) => JSON.stringify(fileURLToPath(new URL(path, import.meta.url)));
     const script = `
       import { startSidecar } from ${module("../../src/node/sidecar-process.ts")};
-      import { callMcpTool } from ${module("../../src/tools/mcp-client.ts")};
+      import { callMcpTool } from ${module("../../src/tools/mcp/mcp-client.ts")};
       import { platformWith, SILENT } from ${module("./mcp-platform.ts")};
       const sidecar = startSidecar(${JSON.stringify(OWN)}, SILENT);
       const platform = platformWith(() => sidecar.endpoint());

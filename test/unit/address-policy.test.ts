@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { readConfig } from "../../src/config.ts";
-import { checkResolvedAddress, checkServerUrl } from "../../src/tools/address-policy.ts";
+import { readConfig } from "../../src/config/read-config.ts";
+import { checkResolvedAddress, checkServerUrl } from "../../src/tools/addresses/address-policy.ts";
 
 const SECRETS = { JWT_SECRET: "long enough for a test", ADMIN_PASSWORD: "a password for tests" };
 
@@ -27,6 +27,19 @@ describe("the address of a remote MCP server", () => {
     ["0177.0.0.1", "loopback"],
     ["2130706433", "loopback"],
     ["127.0.0.1.", "loopback"],
+    ["0x7f000001", "loopback"],
+    ["0x7F.0x0.0x0.0x1", "loopback"],
+    ["017700000001", "loopback"],
+    ["127.0.1", "loopback"],
+    ["127.65535", "loopback"],
+    ["127.1.", "loopback"],
+    ["%31%32%37.0.0.1", "loopback"],
+    ["0251.0376.0251.0376", "link-local"],
+    ["2852039166", "link-local"],
+    ["10.1", "private"],
+    ["0xa.0x0.0x0.0x1", "private"],
+    ["192.168.257", "private"],
+    ["10.0.0.1.", "private"],
     ["１２７.0.0.1", "loopback"],
     ["[::1]", "loopback"],
     ["[0:0:0:0:0:0:0:1]", "loopback"],
@@ -34,6 +47,19 @@ describe("the address of a remote MCP server", () => {
     ["[::ffff:7f00:1]", "loopback"],
     ["[64:ff9b::127.0.0.1]", "loopback"],
     ["[2002:7f00:1::]", "loopback"],
+    ["[2002:7f00:1:ffff:ffff:ffff:ffff:ffff]", "loopback"],
+    ["[2002:a00:1::1]", "private"],
+    ["[2002:a9fe:a9fe::]", "link-local"],
+    ["[2002:e000:1::]", "multicast"],
+    ["[::ffff:10.0.0.1]", "private"],
+    ["[::ffff:0.0.0.0]", "unspecified"],
+    ["[::ffff:6440:1]", "CGNAT"],
+    ["[::FFFF:C0A8:1]", "private"],
+    ["[0:0:0:0:0:ffff:127.0.0.1]", "loopback"],
+    ["[64:ff9b::a9fe:a9fe]", "link-local"],
+    ["[64:ff9b::]", "unspecified"],
+    ["[2001::7f00:1]", "reserved"],
+    ["[fec0::1]", "private"],
     ["169.254.169.254", "link-local"],
     ["[::ffff:a9fe:a9fe]", "link-local"],
     ["[fe80::1]", "link-local"],
@@ -81,6 +107,12 @@ describe("the address of a remote MCP server", () => {
     "[2606:4700::1111]",
     "[64:ff9b::8.8.8.8]",
     "[::ffff:8.8.8.8]",
+    "[2002:808:808::1]",
+    "0x08080808",
+    "010.010.010.010",
+    "8.8.8.8.",
+    "[64:ff9a::7f00:1]",
+    "127.evil.example",
     "mcp.example",
     "internal.example",
     "notlocalhost",
@@ -159,11 +191,23 @@ describe("the address that a name leads to", () => {
       "::ffff:127.0.0.1",
       "64:ff9b::a00:1",
       "fe80::1%eth0",
+      "::1%lo",
+      "::ffff:10.0.0.1%1",
+      "fd00::1%25eth0",
+      "2002:7f00:1::",
+      "FE80::1",
       "fd00::1",
     ])
       expect(resolved(address), address).toContain(`mcp.example leads to ${address}, which is `);
-    for (const address of ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
+    for (const address of [
+      "8.8.8.8",
+      "2606:4700::1111",
+      "2606:4700::1111%eth0",
+      "64:ff9b::808:808",
+    ])
       expect(resolved(address), address).toBeNull();
+    for (const address of ["no address", "", "8.8.8.8/32", "8.8.8.8.8", ":::", "256.1.1.1"])
+      expect(resolved(address), address).not.toBeNull();
     expect(resolved("no address")).toContain("no IP address");
   });
 
@@ -217,6 +261,16 @@ describe("MCP_ALLOWED_PRIVATE_HOSTS", () => {
     "a b",
     "10.0.0",
     "[::1",
+    "::1]",
+    "[10.0.0.1]",
+    "fe80::1%eth0",
+    "010.0.0.1",
+    "0x7f.0.0.1",
+    "127.1",
+    "2130706433",
+    "10.0.0.1.",
+    "10.0.0.0/8/8",
+    "10.0.0.256",
   ])("is refused with %s in it", (text) => {
     expect(() => rules(`fine, ${text}`)).toThrow(`MCP_ALLOWED_PRIVATE_HOSTS has "${text}"`);
   });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { requireSession, signIn, signInFailures } from "../../src/auth/admin-session.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/read-config.ts";
 import { Memory } from "../../src/memory.ts";
 
 const PASSWORD = "the right one";

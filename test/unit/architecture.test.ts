@@ -42,10 +42,10 @@ const ROOMS: Record<string, Room> = {
   "src/openai": { imports: ["src/platform.ts"] },
   "src/clock.ts": { imports: [] },
   "src/memory.ts": { imports: [] },
-  "src/config.ts": { imports: ["src/record/price-overrides.ts"] },
+  "src/config": { imports: ["src/record/price-overrides.ts"] },
   "src/platform.ts": {
     imports: [],
-    types: ["src/clock.ts", "src/config.ts", "src/memory.ts", "src/record", "src/store"],
+    types: ["src/clock.ts", "src/config", "src/memory.ts", "src/record", "src/store"],
   },
   "src/stream": { imports: ["src/openai"], types: ["src/platform.ts"] },
   "src/dialects": { imports: ["src/openai", "src/stream"], types: ["src/platform.ts"] },
@@ -57,14 +57,16 @@ const ROOMS: Record<string, Room> = {
   },
   "src/auth": {
     imports: ["src/openai", "src/memory.ts", "src/platform.ts", "src/store"],
-    types: ["src/config.ts", "src/stream"],
+    types: ["src/config", "src/stream"],
   },
   "src/limits": {
     imports: ["src/openai", "src/memory.ts", "src/record", "src/store"],
     types: ["src/auth", "src/clock.ts", "src/platform.ts"],
   },
-  "src/tools": { imports: ["src/openai", "src/memory.ts", "src/platform.ts", "src/store"] },
-  "src/upstream": { imports: ["src/openai", "src/platform.ts"], types: ["src/config.ts"] },
+  "src/tools": {
+    imports: ["src/openai", "src/config", "src/memory.ts", "src/platform.ts", "src/store"],
+  },
+  "src/upstream": { imports: ["src/openai", "src/platform.ts"], types: ["src/config"] },
   "src/turn": {
     imports: [
       "src/openai",
@@ -85,7 +87,7 @@ const ROOMS: Record<string, Room> = {
     imports: [
       "src/openai",
       "src/platform.ts",
-      "src/config.ts",
+      "src/config",
       "src/memory.ts",
       "src/auth",
       "src/limits",
@@ -97,6 +99,7 @@ const ROOMS: Record<string, Room> = {
   },
   "src/routes": {
     imports: [
+      "src/config",
       "src/openai",
       "src/platform.ts",
       "src/memory.ts",
@@ -111,15 +114,16 @@ const ROOMS: Record<string, Room> = {
       "src/record",
       "src/store",
     ],
-    types: ["src/config.ts"],
   },
   "src/app.ts": { imports: ["src/openai", "src/routes"], types: ["src/platform.ts"] },
-  "src/node": { imports: ["src", "drizzle", "mcp-sidecar/child-environment.ts"] },
+  "src/node": {
+    imports: ["src", "drizzle", "mcp-sidecar/child-environment.ts", "mcp-sidecar/variables.ts"],
+  },
   workers: {
     imports: [
       "src/app.ts",
       "src/clock.ts",
-      "src/config.ts",
+      "src/config",
       "src/limits",
       "src/memory.ts",
       "src/openai",
@@ -130,7 +134,8 @@ const ROOMS: Record<string, Room> = {
       "drizzle",
     ],
   },
-  "mcp-sidecar": { imports: ["src/tools/server-command.ts"] },
+  "mcp-sidecar": { imports: ["src/config/variable.ts", "src/tools/mcp/server-command.ts"] },
+  "mcp-stdio": { imports: [] },
   drizzle: { imports: [] },
 };
 
@@ -247,7 +252,7 @@ function filesUnder(...directories: string[]): Record<string, string> {
 }
 
 describe("the architecture", () => {
-  const product = filesUnder("src", "workers", "mcp-sidecar", "drizzle");
+  const product = filesUnder("src", "workers", "mcp-sidecar", "mcp-stdio", "drizzle");
 
   it("has every import in the table", () => {
     expect(importFaults(product)).toEqual([]);
@@ -261,7 +266,7 @@ describe("the architecture", () => {
       "src/loop/d.ts": 'import {\n  z,\n} from "../record/open-turn.ts";',
       "workers/e.ts": 'import "../src/node/main.ts";',
       "src/auth/f.ts": 'import { sql } from "drizzle-orm";',
-      "mcp-sidecar/g.ts": 'import { readConfig } from "../src/config.ts";',
+      "mcp-sidecar/g.ts": 'import { readConfig } from "../src/config/read-config.ts";',
       "src/unknown/h.ts": 'import "../app.ts";',
     };
     expect(importFaults(planted)).toHaveLength(Object.keys(planted).length);

@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { FunctionOutcome } from "../../src/platform.ts";
-import { NATIVE_CALL_GUARDS } from "../../src/tools/quickjs-guards.ts";
-import { createFunctionRunner } from "../../src/tools/quickjs-runner.ts";
+import { NATIVE_CALL_GUARDS } from "../../src/tools/functions/quickjs-guards.ts";
+import { createFunctionRunner } from "../../src/tools/functions/quickjs-runner.ts";
 
 const file = createRequire(import.meta.url).resolve("@jitl/quickjs-wasmfile-release-sync/wasm");
 /** The limits of workers/function-sandbox.ts. */
@@ -17,6 +17,12 @@ const runner = createFunctionRunner(await WebAssembly.compile(await readFile(fil
 
 function run(implementation: string, timeoutMs = 200): Promise<FunctionOutcome> {
   return runner.run({ implementation, args: "{}", timeoutMs });
+}
+
+/** CPU time of this process: it does not count for whom else the machine works. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 describe("where there is no thread to end and the clock stands still", () => {
@@ -37,9 +43,9 @@ describe("where there is no thread to end and the clock stands still", () => {
     "for (;;) 'ab'.padStart(5e6, 'xyz');",
     "const text = '[' + '1,'.repeat(1e5) + '1]'; for (;;) JSON.parse(text);",
   ])("still ends %s", async (implementation) => {
-    const started = performance.now();
+    const startedAt = cpuMs();
     expect(await run(implementation)).toMatchObject({ ok: false, kind: "timeout" });
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(cpuMs() - startedAt).toBeLessThan(5000);
   });
 
   it("caps the time limit that a tool asks for", async () => {

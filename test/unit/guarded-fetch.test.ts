@@ -1,10 +1,10 @@
 import { createServer } from "node:http";
 import type { LookupFunction, AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/read-config.ts";
 import { createGuardedFetch } from "../../src/node/guarded-fetch.ts";
-import { AddressRefused } from "../../src/tools/address-policy.ts";
-import { safeFetch } from "../../src/tools/safe-fetch.ts";
+import { AddressRefused } from "../../src/tools/addresses/address-policy.ts";
+import { safeFetch } from "../../src/tools/addresses/safe-fetch.ts";
 
 const rules = (allowed: string) =>
   readConfig({

@@ -2,8 +2,8 @@
  * What the MCP client promises to those who call it, on connections that are shared and on others.
  */
 import { describe, expect, it } from "vitest";
-import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp-client.ts";
-import { mcpConnections } from "../../src/tools/mcp-lease.ts";
+import { callMcpTool, listMcpTools, type McpPlatform } from "../../src/tools/mcp/mcp-client.ts";
+import { mcpConnections } from "../../src/tools/mcp/mcp-lease.ts";
 import { serve, serveRaw, startRemote, tool, type RemoteTools } from "../helpers/remote-mcp.ts";
 import { platformWith } from "../sidecar/mcp-platform.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ConfigError, readConfig } from "../../src/config.ts";
+import { ConfigError, readConfig } from "../../src/config/read-config.ts";
 import type { CountedRound } from "../../src/record/count-rounds.ts";
 import { parsePriceOverrides } from "../../src/record/price-overrides.ts";
 import { priceRounds } from "../../src/record/price-rounds.ts";

@@ -45,6 +45,14 @@ describe("an error that reaches the edge", () => {
     });
   });
 
+  it("says when to try again wherever that may help, and nowhere else", async () => {
+    const hinted = ["not_configured", "shutting_down", "insufficient_quota"] as const;
+    for (const name of hinted)
+      expect((await render(new ApiError(name, "Later."))).headers.get("retry-after")).toBe("5");
+    for (const name of ["internal", "upstream_unreachable", "not_found"] as const)
+      expect((await render(new ApiError(name, "No."))).headers.get("retry-after")).toBeNull();
+  });
+
   it("is a 503 with retry-after when the database is away, whichever way it is away", async () => {
     const causes = [
       ...[

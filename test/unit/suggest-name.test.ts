@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { suggestNames } from "../../src/tools/suggest-name.ts";
+import { suggestNames } from "../../src/tools/mcp/suggest-name.ts";
 
 const FILES = {
   place: { command: "npx -y @modelcontextprotocol/server-filesystem@2026.8.31 /tmp" },

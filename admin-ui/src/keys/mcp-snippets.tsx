@@ -14,7 +14,7 @@ const claude = ({ origin, key }: Use) =>
     mcpServers: {
       "openai-proxy": {
         command: "node",
-        args: ["/path/to/openai-proxy-server/scripts/mcp-stdio.ts"],
+        args: ["/path/to/openai-proxy-server/mcp-stdio/main.ts"],
         env: { OPENAI_PROXY_URL: origin, OPENAI_PROXY_KEY: key },
       },
     },

@@ -1,4 +1,4 @@
-import type { Config } from "../../config.ts";
+import type { Config } from "../../config/read-config.ts";
 import type { Logger, PartHealth } from "../../platform.ts";
 import type { Database } from "../../store/database.ts";
 import { type ConnectionOptions, connectDatabase, connectPostgres } from "./connect-database.ts";

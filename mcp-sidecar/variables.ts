@@ -1,0 +1,105 @@
+/** Every environment variable that the sidecar reads, one row each, as `src/config/variables.ts`. */
+import { logLevel, text, variable, wholeNumber } from "../src/config/variable.ts";
+
+/** The rows, by the member of the sidecar's configuration; times are milliseconds. */
+export const SIDECAR_VARIABLES = {
+  token: variable({
+    name: "MCP_SIDECAR_TOKEN",
+    kind: text,
+    default: null,
+    about: "what every request must show, the same text as for the proxy",
+    unset: "the sidecar does not start",
+    isSecret: true,
+  }),
+  port: variable({
+    name: "PORT",
+    kind: wholeNumber(0, 65_535),
+    default: "3001",
+    about: "TCP port; 0: any free one",
+  }),
+  host: variable({
+    name: "HOST",
+    kind: text,
+    default: "127.0.0.1",
+    about: "address to listen on; in the container all interfaces",
+  }),
+  logLevel: variable({
+    name: "LOG_LEVEL",
+    kind: logLevel,
+    default: "info",
+    about: "how much is logged",
+  }),
+  stateDir: variable({
+    name: "MCP_SIDECAR_STATE_DIR",
+    kind: text,
+    default: null,
+    about:
+      "where the process ids of running servers are kept, so that the next sidecar can end what " +
+      "a killed one left behind",
+    unset: "a directory for each user among the temporary files",
+  }),
+  maxProcesses: variable({
+    name: "MCP_SIDECAR_MAX_PROCESSES",
+    kind: wholeNumber(1, 10_000),
+    default: "32",
+    about: "MCP servers that may run at the same time",
+  }),
+  maxCalls: variable({
+    name: "MCP_SIDECAR_MAX_CALLS",
+    kind: wholeNumber(1, 10_000),
+    default: "8",
+    about: "calls that one MCP server gets at the same time",
+  }),
+  maxQueue: variable({
+    name: "MCP_SIDECAR_MAX_QUEUE",
+    kind: wholeNumber(0, 100_000),
+    default: "64",
+    about: "calls that may wait for their turn at one MCP server",
+  }),
+  maxDefinitions: variable({
+    name: "MCP_SIDECAR_MAX_DEFINITIONS",
+    kind: wholeNumber(1, 100_000),
+    default: "1000",
+    about: "definitions of MCP servers that are remembered",
+  }),
+  maxSessions: variable({
+    name: "MCP_SIDECAR_MAX_SESSIONS",
+    kind: wholeNumber(1, 100_000),
+    default: "1000",
+    about: "MCP sessions that may be open at the same time",
+  }),
+  idleStopMs: variable({
+    name: "MCP_SIDECAR_IDLE_STOP_MS",
+    kind: wholeNumber(100, 86_400_000),
+    default: "300000",
+    about: "an MCP server that nobody uses for this long is stopped, in milliseconds",
+  }),
+  sessionIdleMs: variable({
+    name: "MCP_SIDECAR_SESSION_IDLE_MS",
+    kind: wholeNumber(100, 86_400_000),
+    default: "600000",
+    about: "a session that nobody uses for this long is closed, in milliseconds",
+  }),
+  startLimitMs: variable({
+    name: "MCP_SIDECAR_START_LIMIT_MS",
+    kind: wholeNumber(100, 3_600_000),
+    default: "60000",
+    about:
+      "time from the start of a process to the end of its MCP handshake, in milliseconds; a " +
+      "first `npx` or `uvx` downloads in it",
+  }),
+  callLimitMs: variable({
+    name: "MCP_SIDECAR_CALL_LIMIT_MS",
+    kind: wholeNumber(100, 86_400_000),
+    default: "600000",
+    about:
+      "longest tool call without a sign of progress, in milliseconds; callers have limits of " +
+      "their own",
+  }),
+  maxMessageBytes: variable({
+    name: "MCP_SIDECAR_MAX_MESSAGE_BYTES",
+    kind: wholeNumber(1024, 1024 ** 3),
+    default: "10485760",
+    about: "largest message that is accepted from an MCP server",
+  }),
+} as const;

@@ -1,0 +1,200 @@
+/** Limits of keys, of which the database knows what was used on all replicas. */
+import { sql } from "drizzle-orm";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { openDatabaseLimits } from "../../../src/limits/database-limits.ts";
+import type { Meter } from "../../../src/limits/limit-store.ts";
+import { noteTurnsWritten, openMemoryLimits } from "../../../src/limits/memory-limits.ts";
+import { Memory } from "../../../src/memory.ts";
+import { openDatabase } from "../../../src/node/database/open-database.ts";
+import { createOnce } from "../../../src/node/wait-for-one-another.ts";
+import type { Platform, RequestScope } from "../../../src/platform.ts";
+import type { Database } from "../../../src/store/database.ts";
+import { startPostgres, type TestPostgres } from "../../helpers/postgres-server.ts";
+import { setClock } from "../../helpers/set-clock.ts";
+import { memoryLogger } from "./memory-logger.ts";
+
+let server: TestPostgres;
+let opened: Awaited<ReturnType<typeof openDatabase>>;
+beforeAll(async () => {
+  server = await startPostgres();
+  const url = await server.createDatabase();
+  opened = await openDatabase({ databaseUrl: url, dataDir: "unused" }, memoryLogger());
+});
+afterAll(async () => {
+  await opened.close();
+  await server.stop();
+});
+
+let key: string;
+beforeEach(() => {
+  key = crypto.randomUUID();
+});
+
+/** Puts figures of the key on record, as a turn of any replica does when it is written. */
+const record = (hour: string, figures: { cost?: number; requests?: number }) =>
+  opened.database.execute(sql`
+    insert into usage_hours (hour, api_key_id, api_key_name, model, endpoint, requests, failed, cancelled,
+      prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost, unpriced, durations, times_to_first_token)
+    values (${hour}, ${key}, 'k', 'm', '/v1', ${figures.requests ?? 1}, 0, 0, 0, 0, 0, 0, ${figures.cost ?? 0}, 0, '{}', '{}')
+    on conflict (hour, api_key_id, model, endpoint) do update
+      set cost = usage_hours.cost + excluded.cost, requests = usage_hours.requests + excluded.requests`);
+
+/** One process. */
+function openProcess(start: string) {
+  const clock = setClock(start);
+  const memory = new Memory();
+  const behind: Promise<unknown>[] = [];
+  const platform = { clock, memory, once: createOnce(), logger: memoryLogger() };
+  const reached = { database: opened.database as Database, count: 0 };
+  const scope = {
+    platform: Object.defineProperty(platform, "database", {
+      get: () => {
+        reached.count++;
+        return reached.database;
+      },
+    }) as unknown as Platform,
+    waitUntil: (promise: Promise<unknown>) => void behind.push(promise),
+  } as RequestScope;
+  const store = openDatabaseLimits(scope, openMemoryLimits(scope.platform));
+  const ask = async (meter: Meter, limit: number) => {
+    const amount = meter === "requests" ? 1 : 0;
+    const { taken } = await store.take(key, [{ meter, limit, amount }]);
+    await Promise.all(behind.splice(0));
+    return taken;
+  };
+  return {
+    clock,
+    memory,
+    store,
+    ask,
+    timesAsked: () => reached.count,
+    loseDatabase: () => {
+      reached.database = {} as Database;
+    },
+    /** Has a turn cost so much, and gives its id. */
+    spend: async (amount: number) => {
+      const turn = { id: crypto.randomUUID(), startedAt: clock.now() };
+      await store.add(key, { meter: "cost", amount }, turn);
+      return turn.id;
+    },
+  };
+}
+
+const NOW = "2026-11-15T12:00:00Z";
+const HOUR = "2026-11-15T12:00:00Z";
+
+describe("a budget", () => {
+  it("counts what is on record from the first request on, and what other replicas add within seconds", async () => {
+    await record(HOUR, { cost: 1 });
+    const proxy = openProcess(NOW);
+    expect(await proxy.ask("cost", 1)).toBe(false);
+    expect(await proxy.ask("cost", 2)).toBe(true);
+    await record(HOUR, { cost: 1 });
+    proxy.clock.pass(2500);
+    await proxy.ask("cost", 2);
+    expect(await proxy.ask("cost", 2)).toBe(false);
+  });
+
+  it("is given back by no reading while the record waits, nor taken from twice when it is written", async () => {
+    const proxy = openProcess(NOW);
+    const id = await proxy.spend(2);
+    for (let reading = 0; reading < 5; reading++) {
+      expect(await proxy.ask("cost", 1)).toBe(false);
+      proxy.clock.pass(11_000);
+    }
+    await record(HOUR, { cost: 2 });
+    noteTurnsWritten(proxy.memory, [id]);
+    for (let reading = 0; reading < 3; reading++) {
+      expect([await proxy.ask("cost", 2), await proxy.ask("cost", 2.1)]).toEqual([false, true]);
+      proxy.clock.pass(11_000);
+    }
+  });
+
+  it("is that of last month no longer when a month begins, and of this one at once", async () => {
+    await record("2026-11-30T23:00:00Z", { cost: 5 });
+    const proxy = openProcess("2026-11-30T23:59:55Z");
+    expect(await proxy.ask("cost", 5)).toBe(false);
+    proxy.clock.pass(5000);
+    expect(await proxy.ask("cost", 5)).toBe(true);
+    await proxy.spend(5);
+    expect(await proxy.ask("cost", 5)).toBe(false);
+    await record("2026-12-01T00:00:00Z", { cost: 1 });
+    proxy.clock.pass(3000);
+    await proxy.ask("cost", 6);
+    expect([await proxy.ask("cost", 6), await proxy.ask("cost", 6.1)]).toEqual([false, true]);
+  });
+
+  it("holds, as far as it is known, where the database is away: over the month's end too", async () => {
+    await record("2026-11-30T23:00:00Z", { cost: 1 });
+    const proxy = openProcess("2026-11-30T23:59:00Z");
+    expect(await proxy.ask("cost", 2)).toBe(true);
+    proxy.loseDatabase();
+    proxy.clock.pass(11_000);
+    await proxy.spend(1);
+    expect(await proxy.ask("cost", 2)).toBe(false);
+    proxy.clock.pass(3_600_000);
+    expect(await proxy.ask("cost", 2)).toBe(true);
+    await proxy.spend(2);
+    expect(await proxy.ask("cost", 2)).toBe(false);
+  });
+
+  it("neither comes back nor is locked where the clock is set back and forth over the month's end", async () => {
+    await record("2026-11-30T23:00:00Z", { cost: 5 });
+    const proxy = openProcess("2026-11-30T23:30:00Z");
+    expect(await proxy.ask("cost", 5)).toBe(false);
+    proxy.loseDatabase();
+    proxy.clock.set("2026-12-01T00:30:00Z");
+    expect(await proxy.ask("cost", 5)).toBe(true);
+    proxy.clock.set("2026-11-30T23:31:00Z");
+    expect(await proxy.ask("cost", 5)).toBe(false);
+  });
+
+  it("is asked for once by many requests at the same time", async () => {
+    await record(HOUR, { cost: 1 });
+    const proxy = openProcess(NOW);
+    const taken = await Promise.all(Array.from({ length: 20 }, () => proxy.ask("cost", 1)));
+    expect(new Set(taken)).toEqual(new Set([false]));
+    expect(proxy.timesAsked()).toBe(1);
+  });
+});
+
+describe("a limit by the minute", () => {
+  it("counts what other replicas use, spread over the time between two readings", async () => {
+    const proxy = openProcess(NOW);
+    expect(await proxy.ask("requests", 10)).toBe(true);
+    await record(HOUR, { requests: 10 });
+    proxy.clock.pass(1500);
+    await proxy.ask("requests", 10);
+    expect(await proxy.ask("requests", 10)).toBe(false);
+    proxy.clock.pass(63_000);
+    expect(await proxy.ask("requests", 10)).toBe(true);
+  });
+
+  it("does not count twice what this process used itself, when that is on record", async () => {
+    const proxy = openProcess(NOW);
+    for (let request = 0; request < 5; request++) await proxy.ask("requests", 10);
+    await record(HOUR, { requests: 5 });
+    proxy.clock.pass(1500);
+    for (let request = 0; request < 5; request++)
+      expect(await proxy.ask("requests", 10)).toBe(true);
+    expect(await proxy.ask("requests", 10)).toBe(false);
+  });
+
+  it.each([3_600_000, -3_600_000])(
+    "neither frees nor locks where the system's clock jumps by %d ms",
+    async (jump) => {
+      const proxy = openProcess(NOW);
+      await proxy.ask("requests", 10);
+      await record(HOUR, { requests: 10 });
+      proxy.clock.pass(1500);
+      await proxy.ask("requests", 10);
+      proxy.clock.set(proxy.clock.now() + jump);
+      for (let second = 0; second < 3; second++) {
+        expect(await proxy.ask("requests", 10)).toBe(false);
+        proxy.clock.pass(1000);
+      }
+      proxy.clock.pass(63_000);
+      expect(await proxy.ask("requests", 10)).toBe(true);
+    },
+  );
+});
