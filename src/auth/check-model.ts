@@ -95,11 +95,15 @@ const isRestricted = ({ allowedModels, unpriced }: Key): boolean =>
 /** All models that a request names. @throws ApiError 403 where one cannot be told */
 async function namedModels(request: JudgedRequest, body: ReadBody | null): Promise<NamedModel[]> {
   const { endpoint, models } = endpointOf(request);
-  if (endpoint?.elsewhere !== undefined) throw cannotTell(endpoint.elsewhere);
+  if (endpoint?.elsewhere !== undefined)
+    throw cannotTell(`${endpoint.elsewhere}: that takes a key that may use all`);
   refuseHeaders(request.headers);
   const outside = [...models.map((model) => ({ place: "model", model })), ...queryModels(request)];
   if (endpoint?.query && outside.length === 0)
-    throw cannotTell(`the request's query has no "model", so that ${endpoint.otherwise}`, "model");
+    throw cannotTell(
+      `the request's query has no "model", so that ${endpoint.otherwise}: name one`,
+      "model",
+    );
   if (endpoint === null || hasNoBody(request.method)) return outside;
   const isNamed = outside.length > 0;
   const { headers } = request;

@@ -7,7 +7,7 @@
 /**
  * Whether the object around a place must name a model there. `always`: without it upstream, or
  * something that upstream stores, would choose one. `never`: nothing is chosen. By the object's
- * `type`: only where it is, or where it is not, of that type.
+ * `type`: only where that begins so, or where it is not the one.
  */
 export type Need = "always" | "never" | { ofType: string } | { unlessType: string };
 

@@ -60,7 +60,7 @@ async function formModels(judged: JudgedBody, parts: FormPart[]): Promise<NamedM
   const models: NamedModel[] = [];
   for (const { name, isFile, value } of parts) {
     const node = members.enter(name, "the part");
-    if (node === null || node === tree) continue;
+    if (node === null || node.anywhere) continue;
     if (isFile) throw cannotTell(`the part "${name}" is a file`, name);
     const text = decodeText(value);
     if (node.isModel) models.push({ place: name, model: text });
@@ -75,7 +75,13 @@ async function formModels(judged: JudgedBody, parts: FormPart[]): Promise<NamedM
 
 async function modelsIn(judged: JudgedBody, bytes: Uint8Array, media: MediaType) {
   const { endpoint, isNamed } = judged;
-  if (endpoint.rawType === media.type && isNamed) return [];
+  if (endpoint.rawType === media.type) {
+    if (isNamed) return [];
+    throw cannotTell(
+      `its query has no "model", so that ${otherwiseOf(endpoint)}: name one`,
+      "model",
+    );
+  }
   if (media.type === "" || JSON_TYPE.test(media.type)) return jsonModels(judged, bytes);
   if (media.type === "multipart/form-data") return formModels(judged, await readForm(bytes, media));
   throw cannotTell(
@@ -102,6 +108,6 @@ export async function readBodyModels(judged: JudgedBody): Promise<NamedModel[]> 
   const models =
     bytes === null ? [] : await modelsIn(judged, bytes, readMediaType(headers.get("content-type")));
   if (models.length === 0 && !isNamed && !endpoint.mayNameNone)
-    throw cannotTell(`the request names no model, so that ${otherwise}`, "model");
+    throw cannotTell(`the request names no model, so that ${otherwise}: name one`, "model");
   return models;
 }

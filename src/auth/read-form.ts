@@ -19,7 +19,7 @@ const HEADER = /^([\w-]+):[ \t]*([^\r\n\0]*?)[ \t]*$/;
 const MAX_PARTS = 1000;
 const MAX_HEAD_BYTES = 16 * 1024;
 /** After so many bytes others have their turn. */
-const BYTES_PER_TURN = 4 * 1024 * 1024;
+const BYTES_PER_TURN = 1024 * 1024;
 const [CR, LF] = [13, 10];
 
 const twoReadings = (why: string) =>
@@ -83,30 +83,31 @@ async function splitParts(bytes: Uint8Array, boundary: string): Promise<Uint8Arr
   return starts.map((start, index) => bytes.subarray(start, Math.max(start, ends[index + 1] ?? 0)));
 }
 
-/** The headers of a part by name in lower case, and where its value begins. */
-function readHead(part: Uint8Array): { headers: Map<string, string>; length: number } {
-  const text = decodeText(part.subarray(0, MAX_HEAD_BYTES), false);
-  const end = text.indexOf("\r\n\r\n");
-  if (end === -1) throw twoReadings("a part has no end of its headers");
+function headLength(part: Uint8Array): number {
+  const last = Math.min(part.length, MAX_HEAD_BYTES) - 4;
+  for (let at = 0; at <= last; at++) if (isLineEnd(part, at) && isLineEnd(part, at + 2)) return at;
+  throw twoReadings("a part has no end of its headers");
+}
+
+/** The headers of a part by name in lower case. */
+function readHeaders(head: string): Map<string, string> {
   const headers = new Map<string, string>();
-  const head = text.slice(0, end);
   for (const line of head.split("\r\n")) {
     const [, name = "", value = ""] = HEADER.exec(line) ?? [];
     if (name === "" || headers.has(name.toLowerCase()))
       throw twoReadings("a part has headers that are not plain lines");
     headers.set(name.toLowerCase(), value);
   }
-  return { headers, length: new TextEncoder().encode(head).length + 4 };
+  return headers;
 }
 
 /**
- * Bytes as UTF-8.
- * @param isStrict whether all of them must be UTF-8
+ * Bytes as UTF-8, a byte order mark included.
  * @throws ApiError 403 where they are not
  */
-export function decodeText(bytes: Uint8Array, isStrict = true): string {
+export function decodeText(bytes: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: isStrict, ignoreBOM: !isStrict }).decode(bytes);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
     if (error instanceof TypeError) throw cannotTell("the body is not UTF-8 text");
     throw error;
@@ -114,7 +115,8 @@ export function decodeText(bytes: Uint8Array, isStrict = true): string {
 }
 
 function readPart(bytes: Uint8Array): FormPart {
-  const { headers, length } = readHead(bytes);
+  const length = headLength(bytes);
+  const headers = readHeaders(decodeText(bytes.subarray(0, length)));
   const disposition = headers.get("content-disposition") ?? "";
   const [, quoted, plain] = DISPOSITION.exec(disposition) ?? [];
   const name = quoted ?? plain;
@@ -125,7 +127,7 @@ function readPart(bytes: Uint8Array): FormPart {
   if (!PLAIN_ENCODING.test(headers.get("content-transfer-encoding") ?? "binary"))
     throw twoReadings(`the part "${name}" has a content-transfer-encoding`);
   const isFile = /;\s*filename/i.test(disposition);
-  return { name, isFile, value: bytes.subarray(length) };
+  return { name, isFile, value: bytes.subarray(length + 4) };
 }
 
 /**

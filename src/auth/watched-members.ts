@@ -4,6 +4,8 @@ import { cannotTell } from "./model-refusal.ts";
 /** A place in a body, as a tree of the places that are looked at. */
 export interface PlaceNode {
   members: Map<string, PlaceNode>;
+  /** The members' names, by what {@link folded} makes of them. */
+  spellings: Map<string, string>;
   /** For the elements of a list. */
   items: PlaceNode | null;
   /** The value is the name of a model. */
@@ -30,6 +32,7 @@ export interface NamedModel {
 function emptyNode(): PlaceNode {
   return {
     members: new Map(),
+    spellings: new Map(),
     items: null,
     isModel: false,
     isType: false,
@@ -42,10 +45,21 @@ function emptyNode(): PlaceNode {
 
 const TYPE_NODE: PlaceNode = { ...emptyNode(), isType: true };
 const MODEL_NODE: PlaceNode = { ...emptyNode(), isModel: true };
+/** Below it every `model` counts. */
+const ANYWHERE_NODE: PlaceNode = { ...emptyNode(), anywhere: true, guards: true };
+
+/** The node of a list's elements, or null where they may be anything. */
+export const elementsOf = (node: PlaceNode): PlaceNode | null =>
+  node.anywhere ? ANYWHERE_NODE : node.items;
+
+function addMember(node: PlaceNode, name: string, member: PlaceNode): void {
+  node.members.set(name, member);
+  node.spellings.set(folded(name), name);
+}
 
 function memberNode(node: PlaceNode, name: string): PlaceNode {
   const member = node.members.get(name) ?? emptyNode();
-  node.members.set(name, member);
+  addMember(node, name, member);
   return member;
 }
 
@@ -60,12 +74,12 @@ function addPlace(root: PlaceNode, place: string, need: Need): void {
     node = node.items;
   }
   if (last.endsWith("**")) {
-    Object.assign(memberNode(node, last.replace("**", "")), { anywhere: true, guards: true });
+    addMember(node, last.replace("**", ""), ANYWHERE_NODE);
     return;
   }
   node.guards = true;
-  node.members.set(last, { ...MODEL_NODE, need });
-  if (typeof need === "object") node.members.set("type", TYPE_NODE);
+  addMember(node, last, { ...MODEL_NODE, need });
+  if (typeof need === "object") addMember(node, "type", TYPE_NODE);
 }
 
 /** The places of an endpoint's body as a tree. */
@@ -103,10 +117,9 @@ const SYNONYMS = new Set([
 ]);
 
 /** Whether a server could take a model from a member or parameter of this name. */
-export const looksLikeModel = (name: string): boolean => {
-  const plain = folded(name);
-  return plain.includes("model") || SYNONYMS.has(plain);
-};
+export const looksLikeModel = (name: string): boolean => namesModel(folded(name));
+
+const namesModel = (plain: string) => plain.includes("model") || SYNONYMS.has(plain);
 
 /** One object of a body, member by member. */
 export class WatchedMembers {
@@ -136,7 +149,7 @@ export class WatchedMembers {
     const member = node.members.get(name) ?? (isModel ? MODEL_NODE : undefined);
     if (member === undefined) {
       this.#refuseSpelling(name, what);
-      return node.anywhere ? node : null;
+      return node.anywhere ? ANYWHERE_NODE : null;
     }
     if (this.#seen.has(name))
       throw cannotTell(`the request has ${what} "${this.placeOf(name)}" twice`, name);
@@ -145,11 +158,11 @@ export class WatchedMembers {
   }
 
   #refuseSpelling(name: string, what: string): void {
-    const { members, guards, others } = this.#node;
+    const { spellings, guards, others } = this.#node;
     if (others.has(name)) return;
     const plain = folded(name);
-    const other = [...members.keys()].find((known) => folded(known) === plain);
-    if (other === undefined && !(guards && looksLikeModel(name))) return;
+    const other = spellings.get(plain);
+    if (other === undefined && !(guards && namesModel(plain))) return;
     throw cannotTell(
       `it cannot be told which model ${what} "${this.placeOf(name).slice(0, 100)}" names: ` +
         `a model is read from "${this.placeOf(other ?? "model")}" alone`,
@@ -166,13 +179,13 @@ export class WatchedMembers {
     for (const [name, { isModel, need }] of this.#node.members) {
       if (!isModel || isNamed || this.#seen.has(name) || !isNeeded(need, this.type)) continue;
       const place = this.placeOf(name);
-      throw cannotTell(`the request has no "${place}", so that ${otherwise}`, place);
+      throw cannotTell(`the request has no "${place}", so that ${otherwise}: name one`, place);
     }
   }
 }
 
 function isNeeded(need: Need, type: string | null): boolean {
   if (typeof need === "string") return need === "always";
-  if ("ofType" in need) return type !== null && folded(type) === folded(need.ofType);
+  if ("ofType" in need) return type !== null && folded(type).startsWith(folded(need.ofType));
   return type !== need.unlessType;
 }

@@ -205,7 +205,7 @@ const PASSED: [string, SpelledRequest][] = [
   ["a cancellation", bare("/batches/batch_1/cancel", "POST")],
   ["what takes no model", posted("/vector_stores", { name: "a" })],
   ["a query that agrees", { ...chat('{"model":"cheap"}'), path: "/chat/completions?model=cheap" }],
-  ["an unknown endpoint", posted("/rerank", { model: "cheap", query: "a" })],
+  ["an unknown endpoint", posted("/rerank", { model: "cheap", texts: [{ a: {} }, {}] })],
   ["an unknown deletion", bare("/things/1", "DELETE")],
 ];
 

@@ -65,6 +65,7 @@ async function createPlatform(
     turnstile: createTurnstile,
     connections: memory,
     noticesLeavingMs: null,
+    heavy: null,
     maxUnreadBytes: 64 * 1024,
     keepRecord: async (record) => {
       try {

@@ -13,6 +13,8 @@ export interface SpelledRequest {
   /** Names and values in turn, so that a name can come twice. */
   headers?: string[];
   body?: string | Uint8Array;
+  /** Sends the body in chunks, without its length. */
+  isChunked?: boolean;
 }
 
 /** What became of a request. */
@@ -42,10 +44,12 @@ export const form = (...parts: string[]) =>
 /** The part that is a file. */
 export const FILE = part('name="file"; filename="a.mp3"', "sound", "Content-Type: audio/mpeg\r\n");
 
-function exchange(key: string, { method, path, headers, body }: SpelledRequest) {
+function exchange(key: string, { method, path, headers, body, isChunked }: SpelledRequest) {
   const url = new URL(proxy.url);
   const bytes = body === undefined ? null : Buffer.from(body as string);
-  const length = bytes === null ? [] : ["content-length", String(bytes.byteLength)];
+  const isMeasured = bytes !== null && isChunked !== true;
+  const length = isMeasured ? ["content-length", String(bytes.byteLength)] : [];
+  const chunked = isChunked ? ["transfer-encoding", "chunked"] : [];
   return new Promise<{ status: number; text: string }>((resolve, reject) => {
     const outgoing = httpRequest(
       {
@@ -60,6 +64,7 @@ function exchange(key: string, { method, path, headers, body }: SpelledRequest) 
           `Bearer ${key}`,
           ...(headers ?? JSON_TYPE),
           ...length,
+          ...chunked,
         ],
         setHost: false,
       },

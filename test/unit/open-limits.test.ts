@@ -1,7 +1,7 @@
 /** What a turn takes from the limits of its key, whatever its endpoint. */
 import { describe, expect, it } from "vitest";
 import type { AuthenticatedKey } from "../../src/auth/authenticate.ts";
-import { readConfig } from "../../src/config.ts";
+import { readConfig } from "../../src/config/read-config.ts";
 import { checkPriced } from "../../src/limits/check-priced.ts";
 import { openLimits } from "../../src/limits/open-limits.ts";
 import { Memory } from "../../src/memory.ts";
