@@ -58,6 +58,15 @@ export class UpstreamFailure extends Error {
   }
 }
 
+/** Compressed bytes in, plain bytes out. */
+export type Decoder = ReadableWritablePair<Uint8Array, Uint8Array>;
+
+/**
+ * Opens a decoder of an encoding that the runtime knows beyond those of its `DecompressionStream`,
+ * or null where it knows none.
+ */
+export type OpenDecoder = (encoding: string) => Decoder | null;
+
 /** One call of an operator's JavaScript. */
 export interface FunctionCall {
   /** Body of an async function of `args`. */
@@ -169,6 +178,7 @@ export interface Platform {
   /** The database, through one driver. On workerd its connection belongs to the current request. */
   database: Database;
   send: SendUpstream;
+  openDecoder: OpenDecoder;
   /** The Fetch API, for addresses of the operator's own machines, such as the sidecar's. */
   fetch: typeof globalThis.fetch;
   /**

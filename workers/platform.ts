@@ -15,6 +15,7 @@ import { writeTurns } from "../src/store/write-turns.ts";
 import { createTurnstile } from "./turnstile.ts";
 import { startHash } from "./hash.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
+import { openDecoder } from "./open-decoder.ts";
 import { sendUpstream } from "./send-upstream.ts";
 import { describeError } from "../src/store/describe-error.ts";
 
@@ -116,6 +117,7 @@ export function createWorkerPlatform(
       return (database ??= connect(config.databaseUrl));
     },
     send: sendUpstream,
+    openDecoder,
     fetch: (input, init) => fetch(input, init),
     fetchGuarded: async (url, init) => {
       // Cloudflare tells nobody what a name leads to, and lets Workers reach the public internet

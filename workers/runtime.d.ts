@@ -5,6 +5,22 @@ interface Hyperdrive {
   connectionString: string;
 }
 
+/** A stream that knows how many bytes it will have. */
+declare class FixedLengthStream extends TransformStream<Uint8Array, Uint8Array> {
+  constructor(length: number);
+}
+
+/** What of Node's own modules workerd has by its `nodejs_compat`, as far as it is used. */
+declare module "node:zlib" {
+  export const constants: { ZSTD_d_windowLogMax: number };
+  export function createBrotliDecompress(): unknown;
+  export function createZstdDecompress(options: { params: Record<number, number> }): unknown;
+}
+
+declare module "node:stream" {
+  export const Duplex: { toWeb(stream: unknown): unknown };
+}
+
 /** A secret of the Secrets Store. */
 interface SecretsStoreSecret {
   get(): Promise<string>;

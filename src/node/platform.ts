@@ -12,6 +12,7 @@ import { openDatabase } from "./database/open-database.ts";
 import { createHeavyWork } from "./heavy-work.ts";
 import { openRecordKeeper } from "./keep-records.ts";
 import { startHousekeeping } from "./housekeeping.ts";
+import { openDecoder } from "./open-decoder.ts";
 import { createSendUpstream } from "./send-upstream.ts";
 import { startSidecar } from "./sidecar-process.ts";
 
@@ -62,6 +63,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
     clock: systemClock,
     database: open.database,
     send: upstream.send,
+    openDecoder,
     fetch: ((input: string | URL, init?: RequestInit) =>
       undiciFetch(input, {
         ...(init as object),

@@ -7,7 +7,7 @@ import { isObject, objectsOf, type JsonObject } from "./json.ts";
 import { mergeField } from "./merge-field.ts";
 import { EMPTY_PART, readChunk, readFinishReason, type ChunkPart } from "./read-chunk.ts";
 import { CallTracker, callOf, type TrackedCall } from "./track-calls.ts";
-import { mergeUsage, readUsage, type Usage } from "./usage.ts";
+import { mergeUsage, usageOfCompletion, type Usage } from "./usage.ts";
 
 /** A finished round as one message, whichever way it came. */
 export interface CollectedMessage {
@@ -102,7 +102,7 @@ export function readChatCompletion(completion: JsonObject): CollectedMessage | n
   return {
     message: choice["message"],
     finishReason: readFinishReason(choice["finish_reason"]),
-    usage: readUsage(completion["usage"]),
+    usage: usageOfCompletion(completion),
     logprobs: isObject(choice["logprobs"]) ? choice["logprobs"] : null,
   };
 }

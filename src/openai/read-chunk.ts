@@ -1,6 +1,6 @@
 import { isObject, objectsOf, type JsonObject } from "./json.ts";
 import { plainContent } from "./join-texts.ts";
-import { readUsage, type Usage } from "./usage.ts";
+import { usageOfCompletion, type Usage } from "./usage.ts";
 
 /**
  * A chunk of a streamed chat completion, taken apart:
@@ -44,9 +44,9 @@ export const readFinishReason = (value: unknown): string | null =>
  */
 export function readChunk(chunk: JsonObject): ChunkPart | null {
   if (!("choices" in chunk || "usage" in chunk)) return null;
-  const { choices, usage, ...members } = chunk;
+  const { choices, usage: _usage, ...members } = chunk;
   const found = objectsOf(choices).find((candidate) => (candidate["index"] ?? 0) === 0);
-  const part = { ...EMPTY_PART, members, usage: readUsage(usage) };
+  const part = { ...EMPTY_PART, members, usage: usageOfCompletion(chunk) };
   if (found === undefined) return part;
   const { index: _index, delta, message, finish_reason: finishReason, ...choice } = found;
   const isWhole = !isObject(delta) && isObject(message);

@@ -106,6 +106,14 @@ export function readUsage(value: unknown): Usage | null {
   };
 }
 
+/** The usage of a chat completion or a chunk of one: its own, Groq's, or that of its choice 0. */
+export function usageOfCompletion(completion: JsonObject): Usage | null {
+  const { usage, x_groq: groq, choices } = completion;
+  const choice: unknown = Array.isArray(choices) ? (choices as unknown[])[0] : undefined;
+  const places = [usage, isObject(groq) && groq["usage"], isObject(choice) && choice["usage"]];
+  return places.reduce<Usage | null>((found, place) => found ?? readUsage(place), null);
+}
+
 /** Members in which Anthropic counts what it leaves out of the input's tokens. */
 const ASIDE = ["cache_read_input_tokens", "cache_creation_input_tokens"];
 

@@ -19,7 +19,7 @@ function wholeAnswers(text: string): CollectedMessage[] {
   const body = parseJson(text);
   if (!isObject(body)) return [];
   return objectsOf(body["choices"])
-    .map((choice) => readChatCompletion({ usage: body["usage"], choices: [choice] }))
+    .map((choice) => readChatCompletion({ ...body, choices: [choice] }))
     .filter((answer) => answer !== null);
 }
 

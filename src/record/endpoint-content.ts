@@ -135,12 +135,12 @@ function endpointContent(endpoint: string): EndpointContent {
   return row?.[1] ?? NOTHING;
 }
 
+/** Whether an endpoint's requests are kept as text. */
+export const keepsRequestText = (endpoint: string): boolean =>
+  endpointContent(endpoint).sent !== NOTHING.sent;
+
 /** Whether an endpoint's answers are kept as text, as far as they are text; else by hash and size. */
 export const keepsAnswerText = (endpoint: string): boolean =>
-  endpointContent(endpoint).answered !== null;
-
-/** Whether an endpoint's requests are text that people read, however long. */
-export const keepsRequestText = (endpoint: string): boolean =>
   endpointContent(endpoint).answered !== null;
 
 /** How a turn's bodies are read. */

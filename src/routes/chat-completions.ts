@@ -19,7 +19,7 @@ export const chatCompletions = inTurn(async (parts) => {
   const { context, scope, request, key, limits, turn, waitedMs } = parts;
   const { config } = scope.platform;
   await limits.check();
-  const body = await readBody(request, config.maxBodyBytes);
+  const body = await readBody(request, config.maxBodyBytes, scope.platform.openDecoder);
   const { all } = await checkModels(key, judgedRequest(request), body);
   const upstream = pickUpstream(config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });

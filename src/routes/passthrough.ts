@@ -53,19 +53,18 @@ function isBuffered(parts: TurnRequest): boolean {
 }
 
 const bufferedBody = ({ scope, request }: TurnRequest): Promise<ReadBody> =>
-  readBody(request, scope.platform.config.maxBodyBytes);
+  readBody(request, scope.platform.config.maxBodyBytes, scope.platform.openDecoder);
 
 type SentBody = Pick<RelayedTurn, "body" | "sentDigest">;
 
-/** A body that was read: its text is kept where it is some, else its hash and size. */
+/** A body that was read: its text is on record where it is some, its hash and size where not all is kept. */
 async function notedBody(parts: TurnRequest, read: ReadBody): Promise<SentBody> {
   const { bytes } = read;
   if (bytes.byteLength === 0) return { body: null, sentDigest: null };
-  if (TEXT_TYPES.test(contentTypeOf(parts))) {
-    // One that cannot be decoded is upstream's to refuse.
-    parts.turn.requested({ text: await read.text().catch(() => null) });
-    return { body: bytes, sentDigest: null };
-  }
+  // A text that cannot be decoded is upstream's to refuse.
+  const isText = TEXT_TYPES.test(contentTypeOf(parts));
+  if (isText) parts.turn.requested({ text: await read.text().catch(() => null) });
+  if (isKept(parts)) return { body: bytes, sentDigest: null };
   const hash = parts.scope.platform.sha256();
   hash.update(bytes);
   const contentType = contentTypeOf(parts);

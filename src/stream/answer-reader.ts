@@ -4,10 +4,10 @@
  */
 import { readErrorWords } from "../openai/error-words.ts";
 import { looksLikeEvents } from "../openai/read-events.ts";
-import type { IncrementalHash } from "../platform.ts";
+import type { IncrementalHash, OpenDecoder } from "../platform.ts";
 import { FactsCollector, type PayloadFacts } from "./answer-facts.ts";
 import { createAlongDecoder } from "./decode-along.ts";
-import { encodingsOf, type OpenDecoder } from "./decompress.ts";
+import { encodingsOf } from "./decompress.ts";
 import { DocumentReader, LinesReader, type PayloadReader } from "./read-payloads.ts";
 
 /** What is known of an answer once it has ended, or has been broken off. */

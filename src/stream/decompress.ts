@@ -1,15 +1,8 @@
-/** Compressed bytes in, plain bytes out. */
-export type Decoder = ReadableWritablePair<Uint8Array, Uint8Array>;
-
-/**
- * Opens a decoder of an encoding that a runtime knows beyond those of its `DecompressionStream`, or
- * null where it knows none.
- */
-export type OpenDecoder = (encoding: string) => Decoder | null;
+import type { Decoder, OpenDecoder } from "../platform.ts";
 
 /**
  * Names of `content-encoding`, and what `DecompressionStream` calls them. Node 24 knows all of
- * these, workerd the first two (seen 2026-11); neither knows zstd.
+ * these, workerd neither brotli, and neither knows zstd (seen 2026-11).
  */
 const FORMATS: Record<string, string> = {
   gzip: "gzip",

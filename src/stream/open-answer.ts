@@ -7,7 +7,7 @@ import { ApiError } from "../openai/api-error.ts";
 import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
 import { looksLikeEvents } from "../openai/read-events.ts";
 import { brokeOff, errorOf, UpstreamRefusal } from "../openai/upstream-error.ts";
-import type { UpstreamResponse } from "../platform.ts";
+import type { OpenDecoder, UpstreamResponse } from "../platform.ts";
 import { collectBytes } from "./collect-bytes.ts";
 import { decompressed, encodingsOf } from "./decompress.ts";
 
@@ -25,6 +25,11 @@ export interface AnswerOpening {
   maxBytes: number;
   /** Whether JSON is an answer in the dialect that was asked in. */
   isAnswer(json: JsonObject): boolean;
+}
+
+/** How an answer is opened that may be compressed. */
+interface CompressedOpening extends AnswerOpening {
+  openDecoder: OpenDecoder;
 }
 
 /** What is told of an answer that is none. */
@@ -47,10 +52,13 @@ function bodyStream({ body }: UpstreamResponse): ReadableStream<Uint8Array> {
 }
 
 /** The body as the server wrote it, before somebody on the way compressed it. */
-function readableStream(response: UpstreamResponse): ReadableStream<Uint8Array> {
+function readableStream(
+  response: UpstreamResponse,
+  openDecoder: OpenDecoder,
+): ReadableStream<Uint8Array> {
   const encodings = encodingsOf(response.headers["content-encoding"]);
   try {
-    return decompressed(bodyStream(response), encodings);
+    return decompressed(bodyStream(response), encodings, openDecoder);
   } catch (error) {
     const message = `The upstream API answered with content-encoding "${encodings.join(", ")}", which this proxy cannot read and did not ask for.`;
     throw new ApiError("upstream_invalid", message, { cause: error });
@@ -133,7 +141,7 @@ const callsItselfEvents = (response: UpstreamResponse) =>
  */
 export async function openAnswer(
   response: UpstreamResponse,
-  opening: AnswerOpening,
+  opening: CompressedOpening,
 ): Promise<OpenAnswer> {
   if (!isSuccess(response)) {
     const bytes = await readWhole(bodyStream(response), opening.maxBytes);
@@ -142,7 +150,7 @@ export async function openAnswer(
     const words = isCompressed ? "" : new TextDecoder().decode(bytes);
     throw new UpstreamRefusal({ ...response, body: bytes }, body, words);
   }
-  const stream = readableStream(response);
+  const stream = readableStream(response, opening.openDecoder);
   if (callsItselfEvents(response)) return { response, content: { events: stream } };
   return eventsOrJson(response, stream, opening);
 }

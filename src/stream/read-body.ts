@@ -1,4 +1,5 @@
 import { ApiError } from "../openai/api-error.ts";
+import type { OpenDecoder } from "../platform.ts";
 import { letOthersGo } from "../openai/in-slices.ts";
 import { collectBytes } from "./collect-bytes.ts";
 import { decompressed, encodingsOf } from "./decompress.ts";
@@ -23,6 +24,12 @@ function tooLarge(maxBytes: number): ApiError {
 const collect = (stream: ReadableStream<Uint8Array>, maxBytes: number) =>
   collectBytes(stream, { maxBytes, tooLarge: () => tooLarge(maxBytes) });
 
+/** How a body is decoded. */
+interface BodyReading {
+  maxBytes: number;
+  openDecoder: OpenDecoder | undefined;
+}
+
 /** What a request body may be compressed with at most: nobody needs a second layer. */
 const MAX_ENCODINGS = 2;
 
@@ -33,7 +40,7 @@ const MAX_ENCODINGS = 2;
 async function decode(
   received: Uint8Array<ArrayBuffer>,
   encodings: string[],
-  maxBytes: number,
+  { maxBytes, openDecoder }: BodyReading,
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (encodings.length > MAX_ENCODINGS)
     throw new ApiError(
@@ -43,7 +50,7 @@ async function decode(
     );
   let bytes = received;
   for (const encoding of encodings.toReversed()) {
-    const stream = decodingStream(new Blob([bytes]).stream(), encoding);
+    const stream = decodingStream(new Blob([bytes]).stream(), encoding, openDecoder);
     bytes = await collect(stream, maxBytes).catch((error: unknown) => {
       if (error instanceof ApiError) throw error;
       const message = `The request body is not valid ${encoding} data, which its content-encoding says it is.`;
@@ -56,9 +63,10 @@ async function decode(
 function decodingStream(
   stream: ReadableStream<Uint8Array>,
   encoding: string,
+  openDecoder: OpenDecoder | undefined,
 ): ReadableStream<Uint8Array> {
   try {
-    return decompressed(stream, [ALIASES[encoding] ?? encoding]);
+    return decompressed(stream, [encoding], openDecoder);
   } catch (error) {
     const message = `The proxy cannot read a request body with content-encoding "${encoding}". Send it as gzip, or as it is.`;
     throw new ApiError("unsupported_encoding", message, {
@@ -67,9 +75,6 @@ function decodingStream(
     });
   }
 }
-
-/** https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1.3 */
-const ALIASES: Record<string, string> = { "x-gzip": "gzip" };
 
 /** Bytes that are decoded at once: 3 ms or less (measured). */
 const PIECE_BYTES = 1_048_576;
@@ -94,7 +99,11 @@ async function textOf(bytes: Uint8Array): Promise<string> {
  * @throws ApiError 413 where it is larger than `maxBytes`; `decoded()` and `text()` throw 415 for a compression
  * that is not known
  */
-export async function readBody(request: Request, maxBytes: number): Promise<ReadBody> {
+export async function readBody(
+  request: Request,
+  maxBytes: number,
+  openDecoder?: OpenDecoder,
+): Promise<ReadBody> {
   const length = Number(request.headers.get("content-length") ?? 0);
   if (length > maxBytes) throw tooLarge(maxBytes);
   const isCounted = request.headers.has("content-length");
@@ -103,6 +112,7 @@ export async function readBody(request: Request, maxBytes: number): Promise<Read
       ? new Uint8Array(await request.arrayBuffer())
       : await collect(request.body, maxBytes);
   const encodings = encodingsOf(request.headers.get("content-encoding"));
-  const decoded = async () => (encodings.length === 0 ? bytes : decode(bytes, encodings, maxBytes));
+  const reading: BodyReading = { maxBytes, openDecoder };
+  const decoded = async () => (encodings.length === 0 ? bytes : decode(bytes, encodings, reading));
   return { bytes, decoded, text: async () => textOf(await decoded()) };
 }

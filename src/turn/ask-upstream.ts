@@ -2,7 +2,7 @@
 import type { DialectRequest, LoopState, OpenAnswer, RoundForm } from "../dialects/dialect.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { UpstreamRefusal } from "../openai/upstream-error.ts";
-import type { UpstreamResponse } from "../platform.ts";
+import type { OpenDecoder, UpstreamResponse } from "../platform.ts";
 import { openAnswer } from "../stream/open-answer.ts";
 import type { KnownForms } from "./known-forms.ts";
 import type { MediaSupport } from "./media-support.ts";
@@ -17,6 +17,7 @@ export interface Asking {
   /** Each server tool as upstream's dialect spells it, by name. */
   offered: ReadonlyMap<string, string>;
   maxBytes: number;
+  openDecoder: OpenDecoder;
   /** Fires when the client has gone away. */
   signal: AbortSignal;
   media: MediaSupport;
@@ -57,10 +58,10 @@ export function openAsker(asking: Asking): Asker {
     const withoutMedia = media.isRefused;
     const plain = withoutMedia ? asking.requestWithoutMedia?.() : undefined;
     const request = plain ?? asking.request;
-    const { offered, maxBytes } = asking;
+    const { offered, maxBytes, openDecoder } = asking;
     const body = request.roundBody({ state, offered, form: { ...form, withoutMedia } });
     const { isAnswer } = request.dialect;
-    return openAnswer(await asking.send(body), { maxBytes, isAnswer });
+    return openAnswer(await asking.send(body), { maxBytes, openDecoder, isAnswer });
   };
 
   const showsMedia = ({ appended }: LoopState): boolean => {

@@ -1,5 +1,6 @@
 import type { Round } from "../dialects/dialect.ts";
 import { messageOf } from "../openai/error-message.ts";
+import { lacksHalf } from "../openai/usage.ts";
 import type { RoundRecord } from "../record/turn-record.ts";
 import { retryWait } from "./ask-upstream.ts";
 import type { Turn } from "./turn.ts";
@@ -75,7 +76,8 @@ export function roundRecorder(turn: Turn, { signal, added }: Recording): RoundRe
 
   const note = (round: RoundRecord, came: Round | null): void => {
     // Tokens that upstream did not report are counted from what came.
-    const received = came !== null && came.usage === null ? { received: came.message } : {};
+    const isCounted = came?.usage !== null && came?.usage !== undefined && !lacksHalf(came.usage);
+    const received = came === null || isCounted ? {} : { received: came.message };
     turn.roundEnded({ ...round, ...received }, added);
   };
 

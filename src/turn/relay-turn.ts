@@ -109,6 +109,7 @@ function readingTap(parts: RelayedTurn, begun: BegunAnswer): RelayTap {
     maxKeptBytes: parts.keepsText ? MAX_KEPT_BYTES : 0,
     hash: parts.keepsText ? null : parts.scope.platform.sha256(),
     isFailure: begun.response.status >= 400,
+    openDecoder: parts.scope.platform.openDecoder,
   });
   return {
     onChunk: (bytes) => {

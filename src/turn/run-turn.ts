@@ -108,6 +108,7 @@ function openRunning(
       requestWithoutMedia === null ? null : () => toUpstream(requestWithoutMedia()),
     offered,
     maxBytes: config.maxBodyBytes,
+    openDecoder: scope.platform.openDecoder,
     signal,
     media: history.media,
     known: history.known,

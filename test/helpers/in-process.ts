@@ -62,6 +62,7 @@ async function createPlatform(
     sidecar: async () => null,
     clock: systemClock,
     once: createOnce(),
+    openDecoder: () => null,
     turnstile: createTurnstile,
     connections: memory,
     noticesLeavingMs: null,
