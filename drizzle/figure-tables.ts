@@ -14,7 +14,7 @@ export const usageHours = pgTable(
     apiKeyName: text("api_key_name").notNull(),
     /** Empty where the request named none. */
     model: text("model").notNull(),
-    /** The path without ids: see `src/record/endpoint-group.ts`. */
+    /** The path without ids: see `src/store/endpoint-group.ts`. */
     endpoint: text("endpoint").notNull(),
     requests: count("requests"),
     failed: count("failed"),

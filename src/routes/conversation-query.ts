@@ -1,6 +1,6 @@
 /** The query of the list, the export and the live tail: one filter, checked in one place. */
 import { z } from "zod";
-import { STATUSES } from "../../drizzle/columns.ts";
+import { STATUSES } from "../store/conversation-filter.ts";
 import { isUuid } from "../store/uuid.ts";
 import { pageQuery } from "./admin-input.ts";
 

@@ -1,8 +1,10 @@
 import { and, arrayContains, eq, gte, isNull, lt, or, sql, type SQL } from "drizzle-orm";
-import type { STATUSES } from "../../drizzle/columns.ts";
+import { STATUSES } from "../../drizzle/columns.ts";
 import { conversations } from "../../drizzle/schema.ts";
-import { endpointGroup, endpointPattern } from "../record/endpoint-group.ts";
+import { endpointGroup, endpointPattern } from "./endpoint-group.ts";
 import type { ConversationRow } from "./conversation-row.ts";
+
+export { STATUSES };
 
 /** What of a row alone can be asked for. */
 interface RowFilter {

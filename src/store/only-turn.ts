@@ -7,7 +7,7 @@
  */
 import { inArray, sql } from "drizzle-orm";
 import { conversations, messageBodies, messages, rounds, turns } from "../../drizzle/schema.ts";
-import { hasConversations } from "../record/endpoint-group.ts";
+import { hasConversations } from "./endpoint-group.ts";
 import type { AssignedTurn } from "./assign-conversations.ts";
 import type { Transaction } from "./database.ts";
 import { insertRows } from "./insert-rows.ts";

@@ -11,7 +11,7 @@ import type {
 } from "../../drizzle/schema.ts";
 import { addUsage, type Usage } from "../openai/usage.ts";
 import type { PricedRound } from "../record/price-rounds.ts";
-import { hasConversations } from "../record/endpoint-group.ts";
+import { hasConversations } from "./endpoint-group.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
 import type { StoredMessage } from "../record/turn-rows.ts";
 import type { AssignedTurn } from "./assign-conversations.ts";

@@ -4,7 +4,7 @@
 import { and, getTableColumns, gte, inArray, sql, type SQL } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import { toolHours, usageHours } from "../../drizzle/schema.ts";
-import { endpointGroup } from "../record/endpoint-group.ts";
+import { endpointGroup } from "./endpoint-group.ts";
 import { addDuration } from "../record/histogram.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
 import type { Database, Transaction } from "./database.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { endpointGroup, endpointPattern } from "../../src/record/endpoint-group.ts";
+import { endpointGroup, endpointPattern } from "../../src/store/endpoint-group.ts";
 
 const GROUPS: [path: string, group: string][] = [
   ["/v1/chat/completions", "/v1/chat/completions"],

@@ -13,7 +13,7 @@ import {
 } from "../../../src/store/conversation-filter.ts";
 import type { ConversationRow } from "../../../src/store/conversation-row.ts";
 import { STATUSES } from "../../../drizzle/columns.ts";
-import { endpointGroup } from "../../../src/record/endpoint-group.ts";
+import { endpointGroup } from "../../../src/store/endpoint-group.ts";
 import { createLiveConversations } from "../../../src/store/live-conversations.ts";
 import { startPostgres, type TestPostgres } from "../../helpers/postgres-server.ts";
 import { memoryLogger } from "./memory-logger.ts";
