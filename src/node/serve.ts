@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { v7 as uuidv7 } from "uuid";
 import { createApp } from "../app.ts";
 import { ApiError } from "../openai/api-error.ts";
-import type { Platform, RequestScope } from "../platform.ts";
+import type { Logger, Platform, RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
 import { keepSpelling, normaliseIncoming } from "./normalise-incoming.ts";
 import { answerRefused, refuseBytes, refuseRequest } from "./refuse-request.ts";
@@ -64,6 +64,18 @@ function named(answer: Response, requestId: string): Response {
   return answer;
 }
 
+/** Answers in our shape where node:http could not read what a client sent. */
+function refuseUnreadable(server: Server, logger: Logger): void {
+  const answers = new WeakMap<Socket, ServerResponse>();
+  server.prependListener("request", ({ socket }, outgoing) => void answers.set(socket, outgoing));
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    const answer = answers.get(socket);
+    const isAnswering = answer?.headersSent === true && !answer.writableFinished;
+    if (error.code === "ECONNRESET" || !socket.writable || isAnswering) socket.destroy(error);
+    else void refuseBytes(error, { socket, logger });
+  });
+}
+
 /** One connection's two sides of a request. */
 interface Exchange {
   incoming: IncomingMessage;
@@ -102,12 +114,10 @@ export function startServer(platform: Platform): Promise<RunningServer> {
     hostname: host,
     errorHandler: (error) => answerRefused(refusalOf(error), logger),
   });
-  const answers = new WeakMap<Socket, ServerResponse>();
   // Requests may take as long as their upstream: only the wait for a request's headers has a limit.
   const server = createServer(
     { requestTimeout: 0, keepAliveTimeout: 65_000 },
     (incoming, outgoing) => {
-      answers.set(incoming.socket, outgoing);
       try {
         normaliseIncoming(incoming);
       } catch (error) {
@@ -116,12 +126,7 @@ export function startServer(platform: Platform): Promise<RunningServer> {
       void listen(incoming, outgoing);
     },
   );
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
-    const answer = answers.get(socket);
-    const isAnswering = answer?.headersSent === true && !answer.writableFinished;
-    if (error.code === "ECONNRESET" || !socket.writable || isAnswering) socket.destroy(error);
-    else void refuseBytes(error, { socket, logger });
-  });
+  refuseUnreadable(server, logger);
   const drain = async (limitMs: number) => {
     state.draining = true;
     ending.abort();
