@@ -1,7 +1,7 @@
 import type { IncrementalHash } from "../platform.ts";
 
 /** What is known of bytes that crossed. */
-export interface Digest {
+interface Digest {
   /** In hexadecimal. */
   sha256: string;
   bytes: number;
