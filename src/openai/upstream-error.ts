@@ -1,20 +1,28 @@
 /** Errors that an upstream answered with: their status, body and words are the client's to see. */
 import { UpstreamFailure, type UpstreamResponse } from "../platform.ts";
 import { ApiError } from "./api-error.ts";
+import { readErrorMember, readErrorWords } from "./error-words.ts";
 import { isObject, type JsonObject } from "./json.ts";
 
 /**
  * The error object of an answer, which some servers send with status 200, and some beside a choice.
+ * Gemini gives it in a list; MiniMax and FastAPI have members of their own for it.
  */
 export function errorOf(body: unknown): JsonObject | null {
+  if (Array.isArray(body)) return errorOf(body[0]);
   if (!isObject(body)) return null;
   const { error } = body;
   if (isObject(error)) return error;
   if (typeof error === "string" && error !== "") return { message: error };
-  if (body["object"] !== "error") return null;
-  const { object: _object, ...members } = body;
-  return members;
+  if (body["object"] === "error") {
+    const { object: _object, ...members } = body;
+    return members;
+  }
+  const words = readErrorMember(body);
+  return words === null ? null : { ...words, type: "upstream_error", param: null };
 }
+
+const NO_WORDS = { message: null, code: null };
 
 const codeOf = (error: JsonObject | null): string | null =>
   typeof error?.["code"] === "string" ? error["code"] : null;
@@ -29,21 +37,18 @@ export class UpstreamRefusal extends Error {
   readonly error: JsonObject | null;
   /** All that upstream said, as text; empty where it could not be read. */
   readonly words: string;
+  /** What kind of error it is: `error.code`, or what upstream has in its place. */
+  readonly code: string | null;
   constructor(response: UpstreamResponse, body: unknown, words = "") {
     const error = errorOf(body);
-    super(
-      typeof error?.["message"] === "string"
-        ? error["message"]
-        : `The upstream API answered with status ${response.status}.`,
-    );
+    const said = words === "" && error !== null ? JSON.stringify(body) : words;
+    const { message, code } = readErrorWords(said, body ?? undefined) ?? NO_WORDS;
+    super(message ?? `The upstream API answered with status ${response.status}.`);
     this.name = "UpstreamRefusal";
     this.response = response;
     this.error = error;
-    this.words = words === "" && error !== null ? JSON.stringify(error) : words;
-  }
-  /** `error.code`, where that is a text. */
-  get code(): string | null {
-    return codeOf(this.error);
+    this.words = said;
+    this.code = code;
   }
 }
 

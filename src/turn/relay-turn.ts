@@ -89,10 +89,7 @@ async function endRelayed(
   });
   noteRound(parts, begun, facts, end);
   if (end.status === "cancelled") return turn.ended({ status: "cancelled" });
-  if (end.status === "failed") {
-    const error = streamFailure(end.error);
-    return turn.ended({ status: "failed", error, errorCode: "upstream_unreachable" });
-  }
+  if (end.status === "failed") return turn.endedBy(end.error, false, begun.response.status);
   // An error that upstream sent inside a stream of status 200 is one too.
   if (begun.response.status < 400 && facts.error === null)
     return turn.ended({ status: "completed" });
@@ -117,7 +114,15 @@ function readingTap(parts: RelayedTurn, begun: BegunAnswer): RelayTap {
       parts.turn.firstToken();
       return reader.onChunk(bytes);
     },
-    onEnd: async (end) => endRelayed(parts, begun, await reader.end(), end),
+    onEnd: async (end) => {
+      try {
+        await endRelayed(parts, begun, await reader.end(), end);
+      } catch (error) {
+        // Whatever could not be read of the answer: the turn has ended.
+        await parts.turn.endedBy(error, false, begun.response.status);
+        throw error;
+      }
+    },
   };
 }
 
@@ -142,8 +147,8 @@ async function relayBody(
     maxUnreadBytes: scope.platform.maxUnreadBytes,
     cancel,
     failureNotice: (error) => {
-      if (!isEventStream) return null;
       const told = { error: streamError(error, scope.platform.logger, turn) };
+      if (!isEventStream) return null;
       return new TextEncoder().encode(`data: ${JSON.stringify(told)}\n\n`);
     },
     taps,

@@ -6,6 +6,7 @@ import {
   readChatCompletion,
   type CollectedPart,
 } from "../../openai/collect-chat-chunks.ts";
+import { readErrorWords } from "../../openai/error-words.ts";
 import { isObject, parseJson, type JsonObject } from "../../openai/json.ts";
 import { createEventReader } from "../../openai/read-events.ts";
 import {
@@ -159,18 +160,29 @@ function readPayload(data: string): unknown {
   return payload;
 }
 
+/** The data of an event that is called an error; some have no member `error` in it. */
+function errorPayload(data: string): unknown {
+  const payload = parseJson(data);
+  if (errorOf(payload) !== null) return payload;
+  const words = readErrorWords(data, payload) ?? { message: null, code: null };
+  return { error: { ...words, type: "upstream_error", param: null } };
+}
+
 /** `[DONE]` ends a stream, and so does the end of the body. */
 async function readEventStream(events: ReadableStream<Uint8Array>, sink: ChunkSink): Promise<void> {
-  let pending: string[] = [];
+  let pending: { data: string; isError: boolean }[] = [];
   const stream = { ended: false, size: 0 };
-  const reader = createEventReader((data) => {
+  const reader = createEventReader((data, name) => {
     if (data.trim() === "[DONE]") stream.ended = true;
-    else if (!stream.ended) pending.push(data);
+    else if (!stream.ended) pending.push({ data, isError: name === "error" });
   });
   const drain = async (): Promise<void> => {
     const ready = pending;
     pending = [];
-    for (const data of ready) await takeChunk(readPayload(data), sink);
+    for (const { data, isError } of ready) {
+      const payload = isError ? errorPayload(data) : readPayload(data);
+      await takeChunk(payload, sink);
+    }
   };
   const body = events.getReader();
   try {
