@@ -1,12 +1,12 @@
 /** Errors that an upstream answered with: their status, body and words are the client's to see. */
 import { UpstreamFailure, type UpstreamResponse } from "../platform.ts";
 import { ApiError } from "./api-error.ts";
-import { readErrorMember, readErrorWords } from "./error-words.ts";
+import { readErrorWords, type ErrorWords } from "./error-words.ts";
 import { isObject, type JsonObject } from "./json.ts";
 
 /**
  * The error object of an answer, which some servers send with status 200, and some beside a choice.
- * Gemini gives it in a list; MiniMax and FastAPI have members of their own for it.
+ * Gemini gives it in a list.
  */
 export function errorOf(body: unknown): JsonObject | null {
   if (Array.isArray(body)) return errorOf(body[0]);
@@ -14,12 +14,16 @@ export function errorOf(body: unknown): JsonObject | null {
   const { error } = body;
   if (isObject(error)) return error;
   if (typeof error === "string" && error !== "") return { message: error };
-  if (body["object"] === "error") {
-    const { object: _object, ...members } = body;
-    return members;
-  }
-  const words = readErrorMember(body);
-  return words === null ? null : { ...words, type: "upstream_error", param: null };
+  if (body["object"] !== "error") return null;
+  const { object: _object, ...members } = body;
+  return members;
+}
+
+/** What upstream said in a shape of its own, as OpenAI's error object. */
+export function errorOfWords(words: ErrorWords | null): JsonObject {
+  const { message, code } = words ?? NO_WORDS;
+  const said = message ?? "The upstream API reported an error and did not say which.";
+  return { message: said, type: "upstream_error", param: null, code };
 }
 
 const NO_WORDS = { message: null, code: null };

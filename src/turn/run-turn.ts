@@ -5,7 +5,6 @@ import type {
   LoopEnd,
   LoopState,
   MergedTurn,
-  OpenAnswer,
   Round,
 } from "../dialects/dialect.ts";
 import { runToolLoop } from "../loop/run-tool-loop.ts";
@@ -14,16 +13,9 @@ import { openClientStream, type ClientStream } from "../stream/client-stream.ts"
 import { joinConversation } from "./join-conversation.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { openRunning, type RunningTurn, type ToolTurn } from "./open-running.ts";
+import type { AskedRound } from "./record-round.ts";
 import { salvage, streamError } from "./rescue.ts";
 import { withoutBodyHeaders, writeResponse } from "./write-response.ts";
-
-/** Upstream's first answer, which is there before the client gets its status. */
-interface FirstAnswer {
-  answer: OpenAnswer;
-  /** By the monotonic clock, in milliseconds. */
-  askedAt: number;
-  notes: string[];
-}
 
 const FIRST_ROUND: LoopState = {
   round: 1,
@@ -37,7 +29,7 @@ async function askRound(
   parts: ToolTurn,
   running: RunningTurn,
   state: LoopState,
-  first: FirstAnswer | null,
+  first: AskedRound | null,
 ): Promise<Round> {
   const { asker, answer, recorder, request, rounds } = running;
   const { maxBodyBytes } = parts.scope.platform.config;
@@ -104,7 +96,7 @@ async function runStream(
   parts: ToolTurn,
   running: RunningTurn,
   client: ClientStream,
-  first: FirstAnswer,
+  first: AskedRound,
 ): Promise<void> {
   const { scope, turn, asked } = parts;
   const { answer, recorder, rounds, loop } = running;
@@ -137,13 +129,11 @@ async function answerStreamed(parts: ToolTurn, joining: Promise<void>): Promise<
   const client = openClientStream(scope.platform.maxUnreadBytes);
   const signal = AbortSignal.any([scope.clientGone, client.gone]);
   const running = openRunning(parts, signal, client);
-  const notes: string[] = [];
-  const askedAt = performance.now();
-  const answer = await running.asker.ask(FIRST_ROUND, notes);
+  const first = await running.recorder.first((notes) => running.asker.ask(FIRST_ROUND, notes));
   await joining;
-  scope.waitUntil(runStream(parts, running, client, { answer, askedAt, notes }));
+  scope.waitUntil(runStream(parts, running, client, first));
   const headers = {
-    ...withoutBodyHeaders(answer.response.headers),
+    ...withoutBodyHeaders(first.answer.response.headers),
     ...asked.dialect.streamHeaders,
   };
   return writeResponse(scope, { status: 200, headers, body: client.readable }, ids(parts));

@@ -6,12 +6,13 @@ import {
   readChatCompletion,
   type CollectedPart,
 } from "../../openai/collect-chat-chunks.ts";
-import { readErrorWords } from "../../openai/error-words.ts";
+import { readErrorMember, readErrorWords } from "../../openai/error-words.ts";
 import { isObject, parseJson, type JsonObject } from "../../openai/json.ts";
 import { createEventReader } from "../../openai/read-events.ts";
 import {
   brokeOff,
   errorOf,
+  errorOfWords,
   UpstreamRefusal,
   UpstreamStreamError,
 } from "../../openai/upstream-error.ts";
@@ -133,8 +134,16 @@ export async function readStreamedRound(
   return collected(collector);
 }
 
-async function takeChunk(chunk: unknown, sink: ChunkSink): Promise<void> {
+/** MiniMax and FastAPI have members of their own for it. */
+function errorOfChunk(chunk: unknown): JsonObject | null {
   const error = errorOf(chunk);
+  if (error !== null || !isObject(chunk)) return error;
+  const words = readErrorMember(chunk);
+  return words === null ? null : errorOfWords(words);
+}
+
+async function takeChunk(chunk: unknown, sink: ChunkSink): Promise<void> {
+  const error = errorOfChunk(chunk);
   if (error !== null) throw new UpstreamStreamError(error);
   const part = isObject(chunk) ? sink.collector.add(chunk) : null;
   if (part !== null) await tell(part, sink);
@@ -164,8 +173,7 @@ function readPayload(data: string): unknown {
 function errorPayload(data: string): unknown {
   const payload = parseJson(data);
   if (errorOf(payload) !== null) return payload;
-  const words = readErrorWords(data, payload) ?? { message: null, code: null };
-  return { error: { ...words, type: "upstream_error", param: null } };
+  return { error: errorOfWords(readErrorWords(data, payload)) };
 }
 
 /** `[DONE]` ends a stream, and so does the end of the body. */
