@@ -126,6 +126,7 @@ export const ROWS: Row[] = [
       "mcp-stdio",
       "later-rounds",
       "milder-forms",
+      "one-document",
       "odd-upstream-arguments",
       "odd-upstream-calls",
       "odd-upstream-fields",
