@@ -122,15 +122,18 @@ export interface JudgedModels {
  * Judges all models that a request names, where the key may use certain ones only. Upstream must be
  * sent exactly the bytes that are judged here.
  * @param body null where {@link mustReadBody} says that it need not be read, or there is none
+ * @param onModel hears of the request's own model before it is judged: a refusal is on record with it
  * @throws ApiError 403 where one is not allowed, or cannot be told
  */
 export async function checkModels(
   key: Key,
   request: JudgedRequest,
   body: ReadBody | null,
+  onModel: (model: string | null) => void,
 ): Promise<JudgedModels> {
   if (!isRestricted(key)) return { model: null, all: [] };
   const named = await namedModels(request, body);
+  onModel(oneModel(named));
   for (const { model } of named) checkModel(key, model);
   return { model: oneModel(named), all: [...new Set(named.map(({ model }) => model))] };
 }

@@ -21,7 +21,9 @@ export const chatCompletions = inTurn(async (parts) => {
   const { config } = scope.platform;
   await limits.check();
   const body = await readBody(request, config.maxBodyBytes, scope.platform.openDecoder);
-  const { all } = await checkModels(key, judgedRequest(request), body);
+  const { all } = await checkModels(key, judgedRequest(request), body, (model) =>
+    turn.asksFor(model),
+  );
   const upstream = pickUpstream(config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
   const asked = key.tools.length > 0 ? await readChat(await body.text()) : null;

@@ -20,10 +20,12 @@ const TEXT_TYPES = /^\s*(?:$|text\/|application\/(?:[\w.+-]*\+)?json)/i;
 
 /** Every `/v1` path that has no stage of its own: any method and body, through and back untouched. */
 export const passthrough = inTurn(async (parts) => {
-  const { context, scope, request, key, limits } = parts;
+  const { context, scope, request, key, limits, turn } = parts;
   await limits.check();
   const read = isBuffered(parts) ? await bufferedBody(parts) : null;
-  const { all } = await checkModels(key, judgedRequest(request), read);
+  const { all } = await checkModels(key, judgedRequest(request), read, (model) =>
+    turn.asksFor(model),
+  );
   const upstream = pickUpstream(scope.platform.config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
   await limits.take();

@@ -153,6 +153,11 @@ export class Turn {
     if (streamed !== undefined) this.#record.streamed = streamed;
   }
 
+  /** The model that the request names is known, whatever becomes of it. */
+  asksFor(model: string | null): void {
+    this.#record.model = model;
+  }
+
   /** What was sent is no text that is kept. */
   sent(digest: BodyDigest): void {
     this.#record.requestDigest = digest;
