@@ -57,7 +57,7 @@ function contract(target: Target, suite: Suite | null): TestProjectInlineConfigu
 const KINDS = ["unit", "sidecar", "faults", "e2e"] as const;
 
 /** These start proxies of their own. */
-const WITH_TEMPLATE: string[] = ["faults", "e2e"];
+const WITH_TEMPLATE = new Set<string>(["faults", "e2e"]);
 
 /** A file for the figures, where CI names one. */
 const report = process.env["TEST_REPORT"];
@@ -69,7 +69,7 @@ export default defineConfig(({ mode }) => {
       project(kind, {
         limitMs: LIMITS_MS[kind],
         files: filesOf(kind, suite),
-        more: WITH_TEMPLATE.includes(kind) ? { globalSetup: [TEMPLATE] } : {},
+        more: WITH_TEMPLATE.has(kind) ? { globalSetup: [TEMPLATE] } : {},
       }),
     ),
     ...TARGETS.map((target) => contract(target, suite)),

@@ -162,6 +162,13 @@ export interface Turnstile {
   readonly isAbandoned: boolean;
 }
 
+/** SHA-256 of bytes that come piece by piece. */
+export interface IncrementalHash {
+  update(bytes: Uint8Array): void;
+  /** Of all until now, in hexadecimal. */
+  hex(): string;
+}
+
 export interface Platform {
   config: Config;
   /** Where this runs, for the operator. `version` is Node's; workerd has none. */
@@ -180,6 +187,8 @@ export interface Platform {
    */
   fetchGuarded: (url: URL, init: RequestInit) => Promise<Response>;
   sandbox: FunctionSandbox;
+  /** Begins a SHA-256: the runtime's own, where it has one that takes pieces. */
+  sha256(): IncrementalHash;
   /** Null where the runtime has no other threads: heavy work has stricter bounds there. */
   heavy: HeavyWork | null;
   /**

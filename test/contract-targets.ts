@@ -57,7 +57,7 @@ export const ROWS: Row[] = [
     because: "takes the sidecar, a process of its own, and little of the runtime",
   },
   {
-    files: ["admin-live", "conversations-joined", "key-limits", "mcp-cache", "record"],
+    files: ["admin-live", "conversations-joined", "key-limits", "mcp-cache", "record", "refusals"],
     fast: ["in-process", "node-postgres", "workerd"],
     slow: ["node-pglite"],
     because: "SQL, and what a process may keep between requests, which workerd must not",
@@ -86,9 +86,11 @@ export const ROWS: Row[] = [
     files: [
       "admin-session",
       "admin-settings",
+      "allowed-models",
       "busy-key",
       "byte-order-mark",
       "chat-streaming",
+      "headers",
       "loop-cancelled",
       "loop-scenarios",
       "mcp-http",
@@ -96,6 +98,7 @@ export const ROWS: Row[] = [
       "mcp-remote-addresses",
       "odd-upstream-errors",
       "odd-upstreams",
+      "paths",
       "round-times",
       "tool-concurrency",
       "tool-events",

@@ -13,6 +13,7 @@ import { AddressRefused, checkServerUrl } from "../src/tools/addresses/address-p
 import { isDataFault } from "../src/store/database-error.ts";
 import { writeTurns } from "../src/store/write-turns.ts";
 import { createTurnstile } from "./turnstile.ts";
+import { startHash } from "./hash.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
 import { openDecoder } from "./open-decoder.ts";
 import { sendUpstream } from "./send-upstream.ts";
@@ -126,6 +127,7 @@ export function createWorkerPlatform(
       return fetch(url, init);
     },
     sandbox,
+    sha256: startHash,
     heavy: null,
     sidecar: async () =>
       config.sidecarUrl === null

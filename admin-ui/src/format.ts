@@ -99,3 +99,10 @@ export function formatBytes(bytes: number): string {
 /** The first line of a text, without what would not be seen. */
 export const firstLine = (text: string, length = 160): string =>
   text.replaceAll(/\s+/g, " ").trim().slice(0, length);
+
+/** As `<input type="datetime-local">` has it: to the minute, in the reader's time. */
+export function asLocalTime(iso: string | null): string {
+  const time = new Date(iso ?? "");
+  if (Number.isNaN(time.getTime())) return "";
+  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}

@@ -164,6 +164,7 @@ export type KeyFields = Partial<
     | "tokensPerMinute"
     | "monthlyBudget"
     | "answerCacheSeconds"
+    | "unpriced"
   >
 > & { openaiApiKey?: string | null };
 

@@ -56,7 +56,7 @@ const isAnswered = (record: TurnRecord, { status, received }: RoundRecord): bool
  * Null where nothing was used, or nobody could tell.
  */
 export function estimateUsage(record: TurnRecord, round: RoundRecord): Usage | null {
-  if (record.cached === true || !TOKEN_ENDPOINT.test(record.endpoint)) return null;
+  if (record.cached === true || !TOKEN_ENDPOINT.test(record.bodies ?? record.endpoint)) return null;
   if (!isAnswered(record, round)) return null;
   const hidden = record.produced.filter((message) => message.round < round.round);
   const sent =

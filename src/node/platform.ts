@@ -5,6 +5,7 @@ import { noteTurnsWritten } from "../limits/memory-limits.ts";
 import { Memory } from "../memory.ts";
 import type { Logger, Platform } from "../platform.ts";
 import { createOnce, createTurnstile } from "./wait-for-one-another.ts";
+import { startHash } from "./hash.ts";
 import { createFunctionSandbox } from "./function-sandbox.ts";
 import { createGuardedFetch } from "./guarded-fetch.ts";
 import { openDatabase } from "./database/open-database.ts";
@@ -70,6 +71,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
       })) as unknown as typeof globalThis.fetch,
     fetchGuarded: guarded.fetch,
     sandbox,
+    sha256: startHash,
     heavy,
     sidecar: () => sidecar.endpoint(),
     once: createOnce(),

@@ -6,6 +6,7 @@ import {
   type UpstreamRequest,
   type UpstreamResponse,
 } from "../platform.ts";
+import { createConnector, wasStale } from "./connect-upstream.ts";
 
 /**
  * Reasoning models may think for minutes before the first byte; OpenAI's own clients give up after
@@ -116,21 +117,30 @@ function exchangeHandler(
   };
 }
 
+/** Whether a failed request may be sent again: upstream heard nothing of it, and all is at hand. */
+function maySendAgain({ body, signal }: UpstreamRequest, failure: UpstreamFailure): boolean {
+  if (signal.aborted || body instanceof ReadableStream) return false;
+  return failure.cause instanceof Error && wasStale(failure.cause);
+}
+
 /**
  * The Node transport: undici's dispatch, without the layers of `fetch`, which cost three times as
  * much (measured 2026-11).
  */
 export function createSendUpstream(): { send: SendUpstream; close(): Promise<void> } {
-  const agent = new Agent({
-    connect: { timeout: CONNECT_LIMIT_MS },
+  const options = {
+    connect: createConnector(CONNECT_LIMIT_MS),
     headersTimeout: SILENCE_LIMIT_MS,
     bodyTimeout: SILENCE_LIMIT_MS,
-  });
-  const send: SendUpstream = (request) =>
+  };
+  const agent = new Agent(options);
+  /** Has a new connection for each request. */
+  const afresh = new Agent({ ...options, pipelining: 0 });
+  const exchange = (request: UpstreamRequest, through: Agent): Promise<UpstreamResponse> =>
     new Promise((resolve, reject) => {
       const { origin } = new URL(request.url);
       const path = request.url.slice(request.url.indexOf("/", request.url.indexOf("://") + 3));
-      agent.dispatch(
+      through.dispatch(
         {
           origin,
           path,
@@ -141,5 +151,15 @@ export function createSendUpstream(): { send: SendUpstream; close(): Promise<voi
         exchangeHandler(request, { resolve, reject }),
       );
     });
-  return { send, close: () => agent.destroy() };
+  const send: SendUpstream = (request) =>
+    exchange(request, agent).catch((failure: UpstreamFailure) => {
+      if (!maySendAgain(request, failure)) throw failure;
+      return exchange(request, afresh);
+    });
+  return {
+    send,
+    close: async () => {
+      await Promise.all([agent.destroy(), afresh.destroy()]);
+    },
+  };
 }

@@ -130,15 +130,19 @@ const ENDPOINTS: [path: RegExp, content: EndpointContent][] = [
  * How an endpoint's bodies are read.
  * @param endpoint normalised, as `/v1/chat/completions`
  */
-export function endpointContent(endpoint: string): EndpointContent {
+function endpointContent(endpoint: string): EndpointContent {
   const row = ENDPOINTS.find(([path]) => path.test(endpoint));
   return row?.[1] ?? NOTHING;
 }
 
-/** Whether an endpoint's requests are kept as text. */
-export const keepsRequestText = (endpoint: string): boolean =>
-  endpointContent(endpoint).sent !== NOTHING.sent;
-
 /** Whether an endpoint's answers are kept as text, as far as they are text; else by hash and size. */
 export const keepsAnswerText = (endpoint: string): boolean =>
   endpointContent(endpoint).answered !== null;
+
+/** Whether something of an endpoint's requests is kept as text, or counted by it, however long. */
+export const keepsRequestText = (endpoint: string): boolean =>
+  endpointContent(endpoint).sent !== NOTHING.sent;
+
+/** How a turn's bodies are read. */
+export const contentOf = ({ bodies, endpoint }: { bodies?: string; endpoint: string }) =>
+  endpointContent(bodies ?? endpoint);

@@ -92,6 +92,8 @@ export interface TurnRecord {
   apiKeyName: string;
   /** Path, e.g. `/v1/chat/completions`. */
   endpoint: string;
+  /** The path whose bodies these are, where it is another: a call of `/mcp` asks others inside. */
+  bodies?: string;
   model: string | null;
   streamed: boolean;
   /** Whether an earlier answer was given again. Absent: upstream was asked. */

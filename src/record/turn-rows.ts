@@ -6,7 +6,7 @@ import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
 import { addUsage, type Usage } from "../openai/usage.ts";
 import { answerModel, readChatAnswers } from "./chat-content.ts";
 import { countRounds, type CountedRound } from "./count-rounds.ts";
-import { endpointContent, type Answered } from "./endpoint-content.ts";
+import { contentOf, type Answered } from "./endpoint-content.ts";
 import { PartReader } from "./part-reader.ts";
 import type { PriceOverrides } from "./price-overrides.ts";
 import { priceRounds, unpriced, type PricedRound } from "./price-rounds.ts";
@@ -61,8 +61,9 @@ const NOWHERE: Pick<ReadTurn, "places" | "place"> = { places: [], place: null };
  * What was answered to a chat completion inside a raw response body, streamed or whole: one message
  * for each choice, as far as they came. Empty for other endpoints.
  */
-export function readAnswers({ endpoint, response }: TurnRecord): CollectedMessage[] {
-  if (response === null || !endpointContent(endpoint).hasHistory) return [];
+export function readAnswers(record: TurnRecord): CollectedMessage[] {
+  const { response } = record;
+  if (response === null || !contentOf(record).hasHistory) return [];
   return readChatAnswers(response);
 }
 
@@ -115,7 +116,7 @@ export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Pro
   const parts = new PartReader();
   const { response, produced: noted } = record;
   const isPassed = response !== null || record.responseDigest !== undefined;
-  const content = endpointContent(record.endpoint);
+  const content = contentOf(record);
   const request = parseJson(record.request ?? "");
   const body = isObject(request) ? request : {};
   const hasContent = record.logContent !== "metadata";
@@ -136,6 +137,7 @@ export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Pro
     async () =>
       countRounds({
         ...content,
+        countsWithoutText: content.countsWithoutText && record.request !== null,
         model,
         request: body,
         addedTools: record.addedTools ?? [],

@@ -3,6 +3,7 @@ import type { RequestScope } from "../platform.ts";
 import { findConversation, listConversations } from "../store/conversations.ts";
 import type { ConversationFilter } from "../store/conversation-filter.ts";
 import type { Database } from "../store/database.ts";
+import { describeRoute } from "./describe-route.ts";
 import { queryOf } from "./admin-input.ts";
 import { exportQuery } from "./conversation-query.ts";
 
@@ -67,14 +68,24 @@ function toStream(lines: AsyncGenerator<string>): ReadableStream<Uint8Array> {
 export function adminConversationExport(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
-  app.get("/export", queryOf(exportQuery), async (context) => {
-    const lines = linesOf(context.env.platform.database, context.req.valid("query"));
-    await lines.next();
-    return context.body(toStream(lines), 200, {
-      "content-type": "application/x-ndjson; charset=utf-8",
-      "content-disposition": 'attachment; filename="conversations.jsonl"',
-    });
-  });
+  app.get(
+    "/export",
+    describeRoute({
+      tag: "Conversations",
+      summary: "Every conversation of a filter with all that belongs to it, one a line",
+      answer: "ConversationDetail",
+      contentType: "application/x-ndjson",
+    }),
+    queryOf(exportQuery),
+    async (context) => {
+      const lines = linesOf(context.env.platform.database, context.req.valid("query"));
+      await lines.next();
+      return context.body(toStream(lines), 200, {
+        "content-type": "application/x-ndjson; charset=utf-8",
+        "content-disposition": 'attachment; filename="conversations.jsonl"',
+      });
+    },
+  );
 
   return app;
 }

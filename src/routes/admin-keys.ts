@@ -17,6 +17,7 @@ import {
 import { KEY_SORTS, listKeys, type KeySort } from "../store/list-keys.ts";
 import { sealOf } from "../store/seal.ts";
 import { findToolsOfKey } from "../store/resolve-key.ts";
+import { describeRoute } from "./describe-route.ts";
 import { adminWrite } from "./admin-audit.ts";
 import {
   expectJson,
@@ -77,71 +78,127 @@ async function sealUpstreamKey<Fields extends KeyChanges>(
 export function adminKeys(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
-  app.get("/", queryOf(keysQuery), async (context) => {
-    const query = context.req.valid("query");
-    return context.json(
-      await listKeys(context.env.platform.database, {
-        ...query,
-        order: query.order ?? USUAL_ORDER[query.sort],
-      }),
-    );
-  });
+  app.get(
+    "/",
+    describeRoute({ tag: "Keys", summary: "List keys", answer: "KeyPage" }),
+    queryOf(keysQuery),
+    async (context) => {
+      const query = context.req.valid("query");
+      return context.json(
+        await listKeys(context.env.platform.database, {
+          ...query,
+          order: query.order ?? USUAL_ORDER[query.sort],
+        }),
+      );
+    },
+  );
 
-  app.post("/", expectJson, jsonOf(newKeyBody), async (context) => {
-    const { platform } = context.env;
-    const { key, ...identity } = await createApiKey();
-    const fields = await sealUpstreamKey(platform, context.req.valid("json"));
-    const { id, ...created } = await createKey(adminWrite(context.env), { ...fields, ...identity });
-    forgetKeys(platform.memory);
-    return context.json({ id, key, ...created }, 201);
-  });
+  app.post(
+    "/",
+    describeRoute({
+      tag: "Keys",
+      summary: "Create a key; it is shown this once",
+      answer: "NewKey",
+      status: 201,
+    }),
+    expectJson,
+    jsonOf(newKeyBody),
+    async (context) => {
+      const { platform } = context.env;
+      const { key, ...identity } = await createApiKey();
+      const fields = await sealUpstreamKey(platform, context.req.valid("json"));
+      const { id, ...created } = await createKey(adminWrite(context.env), {
+        ...fields,
+        ...identity,
+      });
+      forgetKeys(platform.memory);
+      return context.json({ id, key, ...created }, 201);
+    },
+  );
 
-  app.get("/:id", async (context) => {
-    const key = await findKey(context.env.platform.database, idOf(context.req.param("id"), KEY));
-    if (key === null) throw notFound(KEY);
-    return context.json(key);
-  });
+  app.get(
+    "/:id",
+    describeRoute({ tag: "Keys", summary: "Read a key", answer: "Key" }),
+    async (context) => {
+      const key = await findKey(context.env.platform.database, idOf(context.req.param("id"), KEY));
+      if (key === null) throw notFound(KEY);
+      return context.json(key);
+    },
+  );
 
-  app.patch("/:id", expectJson, jsonOf(keyChangesBody), async (context) => {
-    const { platform } = context.env;
-    const changes = await sealUpstreamKey(platform, context.req.valid("json"));
-    const key = await updateKey(
-      adminWrite(context.env),
-      idOf(context.req.param("id"), KEY),
-      changes,
-    );
-    if (key === null) throw notFound(KEY);
-    forgetKeys(platform.memory);
-    return context.json(key);
-  });
+  app.patch(
+    "/:id",
+    describeRoute({ tag: "Keys", summary: "Change a key", answer: "Key" }),
+    expectJson,
+    jsonOf(keyChangesBody),
+    async (context) => {
+      const { platform } = context.env;
+      const changes = await sealUpstreamKey(platform, context.req.valid("json"));
+      const key = await updateKey(
+        adminWrite(context.env),
+        idOf(context.req.param("id"), KEY),
+        changes,
+      );
+      if (key === null) throw notFound(KEY);
+      forgetKeys(platform.memory);
+      return context.json(key);
+    },
+  );
 
-  app.delete("/:id", async (context) => {
-    if (!(await deleteKey(adminWrite(context.env), idOf(context.req.param("id"), KEY))))
-      throw notFound(KEY);
-    forgetKeys(context.env.platform.memory);
-    return context.body(null, 204);
-  });
+  app.delete(
+    "/:id",
+    describeRoute({
+      tag: "Keys",
+      summary: "Delete a key; its conversations stay",
+      answer: null,
+      status: 204,
+    }),
+    async (context) => {
+      if (!(await deleteKey(adminWrite(context.env), idOf(context.req.param("id"), KEY))))
+        throw notFound(KEY);
+      forgetKeys(context.env.platform.memory);
+      return context.body(null, 204);
+    },
+  );
 
-  app.post("/:id/rotate", expectJson, jsonOf(rotationBody), async (context) => {
-    const { key, ...identity } = await createApiKey();
-    const rotation = { ...identity, ...context.req.valid("json") };
-    const rotated = await rotateKey(
-      adminWrite(context.env),
-      idOf(context.req.param("id"), KEY),
-      rotation,
-    );
-    if (rotated === null) throw notFound(KEY);
-    forgetKeys(context.env.platform.memory);
-    const { id, ...rest } = rotated;
-    return context.json({ id, key, ...rest });
-  });
+  app.post(
+    "/:id/rotate",
+    describeRoute({
+      tag: "Keys",
+      summary: "Replace a key; the old one is accepted for a while",
+      answer: "NewKey",
+    }),
+    expectJson,
+    jsonOf(rotationBody),
+    async (context) => {
+      const { key, ...identity } = await createApiKey();
+      const rotation = { ...identity, ...context.req.valid("json") };
+      const rotated = await rotateKey(
+        adminWrite(context.env),
+        idOf(context.req.param("id"), KEY),
+        rotation,
+      );
+      if (rotated === null) throw notFound(KEY);
+      forgetKeys(context.env.platform.memory);
+      const { id, ...rest } = rotated;
+      return context.json({ id, key, ...rest });
+    },
+  );
 
-  app.get("/:id/preview", async (context) => {
-    const { platform } = context.env;
-    const tools = await findToolsOfKey(platform.database, idOf(context.req.param("id"), KEY));
-    if (tools === null) throw notFound(KEY);
-    return context.json(await previewTools(tools, platform.config.model));
-  });
+  app.get(
+    "/:id/preview",
+    describeRoute({
+      tag: "Keys",
+      summary: "What a model sees of the key's tools, and what that costs",
+      answer: "KeyPreview",
+    }),
+    async (context) => {
+      const { platform } = context.env;
+      const tools = await findToolsOfKey(platform.database, idOf(context.req.param("id"), KEY));
+      if (tools === null) throw notFound(KEY);
+      return context.json(await previewTools(tools, platform.config.model));
+    },
+  );
 
   return app.route("/:id/tools", toolsOfKey());
 }
@@ -151,45 +208,63 @@ function toolsOfKey(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
   const keyId = (text: string | undefined) => idOf(text ?? "", KEY);
 
-  app.get("/", async (context) => {
-    const key = await findKey(context.env.platform.database, keyId(context.req.param("id")));
-    if (key === null) throw notFound(KEY);
-    return context.json({ toolIds: key.toolIds });
-  });
+  app.get(
+    "/",
+    describeRoute({ tag: "Keys", summary: "List the key's tools", answer: "KeyTools" }),
+    async (context) => {
+      const key = await findKey(context.env.platform.database, keyId(context.req.param("id")));
+      if (key === null) throw notFound(KEY);
+      return context.json({ toolIds: key.toolIds });
+    },
+  );
 
-  app.put("/", expectJson, jsonOf(toolIdsBody), async (context) => {
-    const { toolIds } = context.req.valid("json");
-    const replaced = await replaceKeyTools(
-      adminWrite(context.env),
-      keyId(context.req.param("id")),
-      toolIds,
-    );
-    if (replaced === null) throw notFound(KEY);
-    forgetKeys(context.env.platform.memory);
-    return context.json({ toolIds: replaced });
-  });
+  app.put(
+    "/",
+    describeRoute({ tag: "Keys", summary: "Replace the key's tools", answer: "KeyTools" }),
+    expectJson,
+    jsonOf(toolIdsBody),
+    async (context) => {
+      const { toolIds } = context.req.valid("json");
+      const replaced = await replaceKeyTools(
+        adminWrite(context.env),
+        keyId(context.req.param("id")),
+        toolIds,
+      );
+      if (replaced === null) throw notFound(KEY);
+      forgetKeys(context.env.platform.memory);
+      return context.json({ toolIds: replaced });
+    },
+  );
 
-  app.put("/:toolId", async (context) => {
-    const assignment = {
-      keyId: keyId(context.req.param("id")),
-      toolId: idOf(context.req.param("toolId"), TOOL),
-    };
-    const assigned = await assignTool(adminWrite(context.env), assignment);
-    if (assigned === null) throw notFound(`${KEY} or ${TOOL}`);
-    forgetKeys(context.env.platform.memory);
-    return context.json({ toolIds: assigned });
-  });
+  app.put(
+    "/:toolId",
+    describeRoute({ tag: "Keys", summary: "Assign a tool", answer: "KeyTools" }),
+    async (context) => {
+      const assignment = {
+        keyId: keyId(context.req.param("id")),
+        toolId: idOf(context.req.param("toolId"), TOOL),
+      };
+      const assigned = await assignTool(adminWrite(context.env), assignment);
+      if (assigned === null) throw notFound(`${KEY} or ${TOOL}`);
+      forgetKeys(context.env.platform.memory);
+      return context.json({ toolIds: assigned });
+    },
+  );
 
-  app.delete("/:toolId", async (context) => {
-    const assignment = {
-      keyId: keyId(context.req.param("id")),
-      toolId: idOf(context.req.param("toolId"), TOOL),
-    };
-    if (!(await unassignTool(adminWrite(context.env), assignment)))
-      throw notFound(`${TOOL} of this ${KEY}`);
-    forgetKeys(context.env.platform.memory);
-    return context.body(null, 204);
-  });
+  app.delete(
+    "/:toolId",
+    describeRoute({ tag: "Keys", summary: "Take a tool away", answer: null, status: 204 }),
+    async (context) => {
+      const assignment = {
+        keyId: keyId(context.req.param("id")),
+        toolId: idOf(context.req.param("toolId"), TOOL),
+      };
+      if (!(await unassignTool(adminWrite(context.env), assignment)))
+        throw notFound(`${TOOL} of this ${KEY}`);
+      forgetKeys(context.env.platform.memory);
+      return context.body(null, 204);
+    },
+  );
 
   return app;
 }

@@ -9,6 +9,7 @@ import {
   createLiveConversations,
   type LiveConversations,
 } from "../store/live-conversations.ts";
+import { describeRoute } from "./describe-route.ts";
 import { queryOf } from "./admin-input.ts";
 import { liveQuery } from "./conversation-query.ts";
 
@@ -121,21 +122,31 @@ function openReadable(onCancel: () => void) {
 export function adminLive(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
-  app.get("/live", queryOf(liveQuery), async (context) => {
-    const { platform, clientGone, ending } = context.env;
-    const { since, ...filter } = context.req.valid("query");
-    const stream = await openStream({
-      platform,
-      over: AbortSignal.any([clientGone, ending]),
-      since: resumeFrom(since, context.req.header("last-event-id")),
-      isWanted: (row) => isWanted(row, filter),
-    });
-    // Buffering proxies (nginx) would hold the events back.
-    return context.body(stream, 200, {
-      "content-type": "text/event-stream; charset=utf-8",
-      "x-accel-buffering": "no",
-    });
-  });
+  app.get(
+    "/live",
+    describeRoute({
+      tag: "Conversations",
+      summary: "Events `conversation`, each with a row of the list that is new or has changed",
+      answer: "Conversation",
+      contentType: "text/event-stream",
+    }),
+    queryOf(liveQuery),
+    async (context) => {
+      const { platform, clientGone, ending } = context.env;
+      const { since, ...filter } = context.req.valid("query");
+      const stream = await openStream({
+        platform,
+        over: AbortSignal.any([clientGone, ending]),
+        since: resumeFrom(since, context.req.header("last-event-id")),
+        isWanted: (row) => isWanted(row, filter),
+      });
+      // Buffering proxies (nginx) would hold the events back.
+      return context.body(stream, 200, {
+        "content-type": "text/event-stream; charset=utf-8",
+        "x-accel-buffering": "no",
+      });
+    },
+  );
 
   return app;
 }

@@ -20,6 +20,7 @@ import {
   restartSidecarServer,
   type SidecarServer,
 } from "../tools/mcp/sidecar-servers.ts";
+import { describeRoute } from "./describe-route.ts";
 import { expectJson, jsonOf, notFound, plainText } from "./admin-input.ts";
 
 const STDERR_LINES = 200;
@@ -199,36 +200,55 @@ async function findRestarts(
 export function adminServers(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
-  app.get("/servers", async (context) => {
-    const { platform } = context.env;
-    const [known, ofTools] = await Promise.all([
-      listSidecarServers(platform).catch(failed),
-      serversOfTools(platform),
-    ]);
-    const ids = new Set(known.map(({ sharedId }) => sharedId));
-    const names = await nameKeys(
-      platform.database,
-      known.map(({ owner }) => owner),
-    );
-    const shown = known.map((server) =>
-      showKnown(server, { ofTools: ofTools.get(server.sharedId), names }),
-    );
-    const others = [...ofTools.values()].filter(({ sharedId }) => !ids.has(sharedId));
-    return context.json({ data: [...shown, ...others.map(showUnknown)] });
-  });
+  app.get(
+    "/servers",
+    describeRoute({
+      tag: "Tools",
+      summary: "State of the MCP servers that are started by a command",
+      answer: "ServerList",
+    }),
+    async (context) => {
+      const { platform } = context.env;
+      const [known, ofTools] = await Promise.all([
+        listSidecarServers(platform).catch(failed),
+        serversOfTools(platform),
+      ]);
+      const ids = new Set(known.map(({ sharedId }) => sharedId));
+      const names = await nameKeys(
+        platform.database,
+        known.map(({ owner }) => owner),
+      );
+      const shown = known.map((server) =>
+        showKnown(server, { ofTools: ofTools.get(server.sharedId), names }),
+      );
+      const others = [...ofTools.values()].filter(({ sharedId }) => !ids.has(sharedId));
+      return context.json({ data: [...shown, ...others.map(showUnknown)] });
+    },
+  );
 
-  app.post("/servers/restart", expectJson, jsonOf(restartBody), async (context) => {
-    const { platform, clientAddress } = context.env;
-    for (const { id, name, server } of await findRestarts(platform, context.req.valid("json"))) {
-      await restartSidecarServer(platform, server).catch(failed);
-      await recordAudit(platform.database, {
-        action: "server.restart",
-        clientAddress,
-        target: { id, name },
-      });
-    }
-    return context.body(null, 204);
-  });
+  app.post(
+    "/servers/restart",
+    describeRoute({
+      tag: "Tools",
+      summary: "Restart an MCP server of a tool",
+      answer: null,
+      status: 204,
+    }),
+    expectJson,
+    jsonOf(restartBody),
+    async (context) => {
+      const { platform, clientAddress } = context.env;
+      for (const { id, name, server } of await findRestarts(platform, context.req.valid("json"))) {
+        await restartSidecarServer(platform, server).catch(failed);
+        await recordAudit(platform.database, {
+          action: "server.restart",
+          clientAddress,
+          target: { id, name },
+        });
+      }
+      return context.body(null, 204);
+    },
+  );
 
   return app;
 }

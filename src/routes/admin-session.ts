@@ -8,6 +8,7 @@ import type { RequestScope } from "../platform.ts";
 import { recordAudit, type AuditAction } from "../store/audit.ts";
 import { describeError } from "../store/describe-error.ts";
 import { withinLimit } from "../store/within-limit.ts";
+import { describeRoute } from "./describe-route.ts";
 import { expectJson, jsonOf } from "./admin-input.ts";
 
 type AdminContext = Context<{ Bindings: RequestScope }>;
@@ -117,24 +118,45 @@ async function noteAttempt(
 export function adminSession(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
-  app.post("/login", expectJson, jsonOf(loginBody), async (context) => {
-    const { platform, clientAddress } = context.env;
-    const attempt = { address: clientAddress, password: context.req.valid("json").password };
-    const { token, expiresAt } = await signIn(platform, attempt).catch(async (error: unknown) => {
-      if (error instanceof ApiError && error.body.error.code === "wrong_password")
-        await noteAttempt(context.env, "session.refused");
-      throw error;
-    });
-    await noteAttempt(context.env, "session.sign_in");
-    setCookie(context, COOKIE, token, { ...cookieRules(context), maxAge: SESSION_SECONDS });
-    return context.json({ token, expiresAt });
-  });
+  app.post(
+    "/login",
+    describeRoute({
+      tag: "Session",
+      summary: "Sign in: a token, and the page's cookie",
+      answer: "Session",
+      isOpen: true,
+    }),
+    expectJson,
+    jsonOf(loginBody),
+    async (context) => {
+      const { platform, clientAddress } = context.env;
+      const attempt = { address: clientAddress, password: context.req.valid("json").password };
+      const { token, expiresAt } = await signIn(platform, attempt).catch(async (error: unknown) => {
+        if (error instanceof ApiError && error.body.error.code === "wrong_password")
+          await noteAttempt(context.env, "session.refused");
+        throw error;
+      });
+      await noteAttempt(context.env, "session.sign_in");
+      setCookie(context, COOKIE, token, { ...cookieRules(context), maxAge: SESSION_SECONDS });
+      return context.json({ token, expiresAt });
+    },
+  );
 
-  app.post("/logout", (context) => {
-    requireSameOrigin(context);
-    deleteCookie(context, COOKIE, cookieRules(context));
-    return context.body(null, 204);
-  });
+  app.post(
+    "/logout",
+    describeRoute({
+      tag: "Session",
+      summary: "Sign out: takes the page's cookie away",
+      answer: null,
+      status: 204,
+      isOpen: true,
+    }),
+    (context) => {
+      requireSameOrigin(context);
+      deleteCookie(context, COOKIE, cookieRules(context));
+      return context.body(null, 204);
+    },
+  );
 
   return app;
 }

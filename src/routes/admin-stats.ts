@@ -5,6 +5,7 @@ import type { RequestScope } from "../platform.ts";
 import { readStats } from "../store/stats.ts";
 import { STATS_BUCKETS, STATS_GROUPS, type StatsRequest } from "../store/stats-figures.ts";
 import { isUuid } from "../store/uuid.ts";
+import { describeRoute } from "./describe-route.ts";
 import { queryOf } from "./admin-input.ts";
 
 const time = z
@@ -55,10 +56,18 @@ function rangeOf({ from, to, ...wanted }: z.infer<typeof statsQuery>): StatsRequ
 /** `/api/admin/stats`: requests, tokens, cost, failures and latency over time. */
 export function adminStats(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
-  app.get("/", queryOf(statsQuery), async (context) =>
-    context.json(
-      await readStats(context.env.platform.database, rangeOf(context.req.valid("query"))),
-    ),
+  app.get(
+    "/",
+    describeRoute({
+      tag: "Operation",
+      summary: "Requests, tokens, cost and latency by time and group",
+      answer: "Statistics",
+    }),
+    queryOf(statsQuery),
+    async (context) =>
+      context.json(
+        await readStats(context.env.platform.database, rangeOf(context.req.valid("query"))),
+      ),
   );
   return app;
 }

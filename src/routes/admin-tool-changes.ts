@@ -9,6 +9,7 @@ import { OPERATOR } from "../tools/call-tool.ts";
 import { checkMcpServer } from "../tools/drift/check-mcp-server.ts";
 import { checkTool } from "../tools/check-tool.ts";
 import { settleChange, settledChanges } from "../tools/drift/tool-drift.ts";
+import { describeRoute } from "./describe-route.ts";
 import { adminWrite } from "./admin-audit.ts";
 import { expectJson, idOf, jsonOf, notFound } from "./admin-input.ts";
 import { showTool } from "./show-tool.ts";
@@ -36,53 +37,72 @@ const changeBody = z.strictObject({
 export function adminToolChanges(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
-  app.post("/:id/check", async (context) => {
-    const { platform, clientGone } = context.env;
-    const tool = await findTool(platform.database, idOf(context.req.param("id"), TOOL));
-    if (tool === null) throw notFound(TOOL);
-    if (!TOOL_TYPES[tool.type].isAtServer)
-      throw new ApiError(
-        "bad_request",
-        "This tool is a function: it has no MCP server that could change it.",
-      );
-    const check = {
-      tool,
-      owner: OPERATOR,
-      signal: clientGone,
-      timeoutMs: CHECK_LIMIT_MS,
-      notedEveryMs: 0,
-    };
-    const { isOfferChanged } = await checkMcpServer(platform, check);
-    if (isOfferChanged) forgetKeys(platform.memory);
-    const checked = await findTool(platform.database, tool.id);
-    if (checked === null) throw notFound(TOOL);
-    return context.json(await showTool(platform, checked));
-  });
+  app.post(
+    "/:id/check",
+    describeRoute({
+      tag: "Tools",
+      summary: "Ask a tool's MCP server whether it still offers what was approved",
+      answer: "Tool",
+    }),
+    async (context) => {
+      const { platform, clientGone } = context.env;
+      const tool = await findTool(platform.database, idOf(context.req.param("id"), TOOL));
+      if (tool === null) throw notFound(TOOL);
+      if (!TOOL_TYPES[tool.type].isAtServer)
+        throw new ApiError(
+          "bad_request",
+          "This tool is a function: it has no MCP server that could change it.",
+        );
+      const check = {
+        tool,
+        owner: OPERATOR,
+        signal: clientGone,
+        timeoutMs: CHECK_LIMIT_MS,
+        notedEveryMs: 0,
+      };
+      const { isOfferChanged } = await checkMcpServer(platform, check);
+      if (isOfferChanged) forgetKeys(platform.memory);
+      const checked = await findTool(platform.database, tool.id);
+      if (checked === null) throw notFound(TOOL);
+      return context.json(await showTool(platform, checked));
+    },
+  );
 
-  app.post("/:id/change", expectJson, jsonOf(changeBody), async (context) => {
-    const { platform } = context.env;
-    const body = context.req.valid("json");
-    const { action } = body;
-    const tool = await settleToolChange(
-      {
-        ...adminWrite(context.env),
-        describe: (before, after) => (before === null ? {} : settledChanges(before, after, action)),
-      },
-      idOf(context.req.param("id"), TOOL),
-      {
-        action,
-        settle: async (before) => {
-          const columns = settleChange(before, body);
-          if (columns.parameters !== undefined)
-            await checkTool(platform, { ...before, ...columns });
-          return columns;
+  app.post(
+    "/:id/change",
+    describeRoute({
+      tag: "Tools",
+      summary: "Approve or dismiss a change that waits",
+      answer: "Tool",
+    }),
+    expectJson,
+    jsonOf(changeBody),
+    async (context) => {
+      const { platform } = context.env;
+      const body = context.req.valid("json");
+      const { action } = body;
+      const tool = await settleToolChange(
+        {
+          ...adminWrite(context.env),
+          describe: (before, after) =>
+            before === null ? {} : settledChanges(before, after, action),
         },
-      },
-    );
-    if (tool === null) throw notFound(TOOL);
-    forgetKeys(platform.memory);
-    return context.json(await showTool(platform, tool));
-  });
+        idOf(context.req.param("id"), TOOL),
+        {
+          action,
+          settle: async (before) => {
+            const columns = settleChange(before, body);
+            if (columns.parameters !== undefined)
+              await checkTool(platform, { ...before, ...columns });
+            return columns;
+          },
+        },
+      );
+      if (tool === null) throw notFound(TOOL);
+      forgetKeys(platform.memory);
+      return context.json(await showTool(platform, tool));
+    },
+  );
 
   return app;
 }

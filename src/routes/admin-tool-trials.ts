@@ -12,6 +12,7 @@ import { listMcpTools, type McpTarget } from "../tools/mcp/mcp-client.ts";
 import { parseServerCommand } from "../tools/mcp/server-command.ts";
 import { suggestNames } from "../tools/mcp/suggest-name.ts";
 import { importedSchema } from "../tools/tool-schema.ts";
+import { describeRoute } from "./describe-route.ts";
 import {
   expectJson,
   httpHeaders,
@@ -167,36 +168,58 @@ async function discoverAll(scope: Scope, servers: NonNullable<Discovery["mcpServ
 export function adminToolTrials(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
-  app.post("/discover", expectJson, jsonOf(discoveryBody), async (context) => {
-    const { mcpServers, ...one } = context.req.valid("json");
-    if (mcpServers === undefined) return context.json({ tools: await discover(context.env, one) });
-    if (Object.values(one).some((value) => value !== undefined))
-      throw new ApiError("invalid_value", "mcpServers stands alone: name one server, or several.", {
-        param: "mcpServers",
-      });
-    return context.json({ servers: await discoverAll(context.env, mcpServers) });
-  });
+  app.post(
+    "/discover",
+    describeRoute({
+      tag: "Tools",
+      summary:
+        "List the tools of an MCP server, or of several named as in a desktop client's mcpServers",
+      answer: "DiscoveredTools",
+    }),
+    expectJson,
+    jsonOf(discoveryBody),
+    async (context) => {
+      const { mcpServers, ...one } = context.req.valid("json");
+      if (mcpServers === undefined)
+        return context.json({ tools: await discover(context.env, one) });
+      if (Object.values(one).some((value) => value !== undefined))
+        throw new ApiError(
+          "invalid_value",
+          "mcpServers stands alone: name one server, or several.",
+          {
+            param: "mcpServers",
+          },
+        );
+      return context.json({ servers: await discoverAll(context.env, mcpServers) });
+    },
+  );
 
-  app.post("/:id/try", expectJson, jsonOf(trialBody), async (context) => {
-    const { platform, clientGone } = context.env;
-    const stored = await findTool(platform.database, idOf(context.req.param("id"), "tool"));
-    if (stored === null) throw notFound("tool");
-    const parameters = parseJson(stored.parameters);
-    const tool = { ...stored, parameters: isObject(parameters) ? parameters : {} };
-    const startedAt = Date.now();
-    const argumentsText = JSON.stringify(context.req.valid("json").arguments);
-    const { text, error, logs } = await callWatchedTool(
-      context.env,
-      { tool, argumentsText, owner: OPERATOR, signal: clientGone },
-      forgetKeys,
-    );
-    return context.json({
-      result: error === null ? text : null,
-      error,
-      logs,
-      durationMs: Date.now() - startedAt,
-    });
-  });
+  app.post(
+    "/:id/try",
+    describeRoute({ tag: "Tools", summary: "Call a tool as a model would", answer: "ToolTrial" }),
+    expectJson,
+    jsonOf(trialBody),
+    async (context) => {
+      const { platform, clientGone } = context.env;
+      const stored = await findTool(platform.database, idOf(context.req.param("id"), "tool"));
+      if (stored === null) throw notFound("tool");
+      const parameters = parseJson(stored.parameters);
+      const tool = { ...stored, parameters: isObject(parameters) ? parameters : {} };
+      const startedAt = Date.now();
+      const argumentsText = JSON.stringify(context.req.valid("json").arguments);
+      const { text, error, logs } = await callWatchedTool(
+        context.env,
+        { tool, argumentsText, owner: OPERATOR, signal: clientGone },
+        forgetKeys,
+      );
+      return context.json({
+        result: error === null ? text : null,
+        error,
+        logs,
+        durationMs: Date.now() - startedAt,
+      });
+    },
+  );
 
   return app;
 }

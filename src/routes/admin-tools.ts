@@ -16,6 +16,7 @@ import {
 import { checkTool, withoutOtherType, withTypeDefaults } from "../tools/check-tool.ts";
 import { toolChanges } from "../tools/tool-changes.ts";
 import { TOOL_TYPE_NAMES } from "../tools/tool-types.ts";
+import { describeRoute } from "./describe-route.ts";
 import { adminWrite } from "./admin-audit.ts";
 import {
   expectJson,
@@ -143,57 +144,90 @@ const toolWrite = (scope: RequestScope): ToolWrite => ({
 export function adminTools(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
 
-  app.get("/", queryOf(toolsQuery), async (context) => {
-    const { platform } = context.env;
-    const { changed, ...page } = context.req.valid("query");
-    const { data, nextCursor } = await listTools(platform.database, page, {
-      isChanged: changed === "true",
-    });
-    return context.json({
-      data: await Promise.all(data.map((tool) => showTool(platform, tool))),
-      nextCursor,
-    });
-  });
+  app.get(
+    "/",
+    describeRoute({ tag: "Tools", summary: "List tools", answer: "ToolPage" }),
+    queryOf(toolsQuery),
+    async (context) => {
+      const { platform } = context.env;
+      const { changed, ...page } = context.req.valid("query");
+      const { data, nextCursor } = await listTools(platform.database, page, {
+        isChanged: changed === "true",
+      });
+      return context.json({
+        data: await Promise.all(data.map((tool) => showTool(platform, tool))),
+        nextCursor,
+      });
+    },
+  );
 
-  app.post("/", expectJson, jsonOf(newToolBody), async (context) => {
-    const { platform } = context.env;
-    const body = context.req.valid("json");
-    const tool = withTypeDefaults({
-      ...DEFAULTS,
-      ...(await toColumns(platform, body)),
-      name: body.name,
-      type: body.type,
-    });
-    await checkTool(platform, tool);
-    const created = await createTool(toolWrite(context.env), tool);
-    forgetKeys(platform.memory);
-    return context.json(await showTool(platform, created), 201);
-  });
+  app.post(
+    "/",
+    describeRoute({ tag: "Tools", summary: "Create a tool", answer: "Tool", status: 201 }),
+    expectJson,
+    jsonOf(newToolBody),
+    async (context) => {
+      const { platform } = context.env;
+      const body = context.req.valid("json");
+      const tool = withTypeDefaults({
+        ...DEFAULTS,
+        ...(await toColumns(platform, body)),
+        name: body.name,
+        type: body.type,
+      });
+      await checkTool(platform, tool);
+      const created = await createTool(toolWrite(context.env), tool);
+      forgetKeys(platform.memory);
+      return context.json(await showTool(platform, created), 201);
+    },
+  );
 
-  app.get("/:id", async (context) => {
-    const tool = await findTool(context.env.platform.database, idOf(context.req.param("id"), TOOL));
-    if (tool === null) throw notFound(TOOL);
-    return context.json(await showTool(context.env.platform, tool));
-  });
+  app.get(
+    "/:id",
+    describeRoute({ tag: "Tools", summary: "Read a tool", answer: "Tool" }),
+    async (context) => {
+      const tool = await findTool(
+        context.env.platform.database,
+        idOf(context.req.param("id"), TOOL),
+      );
+      if (tool === null) throw notFound(TOOL);
+      return context.json(await showTool(context.env.platform, tool));
+    },
+  );
 
-  app.patch("/:id", expectJson, jsonOf(toolChangesBody), async (context) => {
-    const { platform } = context.env;
-    const stored = await findTool(platform.database, idOf(context.req.param("id"), TOOL));
-    if (stored === null) throw notFound(TOOL);
-    const changes = await changesOf(platform, stored, context.req.valid("json"));
-    const tool = await updateTool(toolWrite(context.env), stored.id, changes);
-    if (tool === null) throw notFound(TOOL);
-    forgetKeys(platform.memory);
-    return context.json(await showTool(platform, tool));
-  });
+  app.patch(
+    "/:id",
+    describeRoute({ tag: "Tools", summary: "Change a tool", answer: "Tool" }),
+    expectJson,
+    jsonOf(toolChangesBody),
+    async (context) => {
+      const { platform } = context.env;
+      const stored = await findTool(platform.database, idOf(context.req.param("id"), TOOL));
+      if (stored === null) throw notFound(TOOL);
+      const changes = await changesOf(platform, stored, context.req.valid("json"));
+      const tool = await updateTool(toolWrite(context.env), stored.id, changes);
+      if (tool === null) throw notFound(TOOL);
+      forgetKeys(platform.memory);
+      return context.json(await showTool(platform, tool));
+    },
+  );
 
-  app.delete("/:id", async (context) => {
-    const { platform } = context.env;
-    if (!(await deleteTool(adminWrite(context.env), idOf(context.req.param("id"), TOOL))))
-      throw notFound(TOOL);
-    forgetKeys(platform.memory);
-    return context.body(null, 204);
-  });
+  app.delete(
+    "/:id",
+    describeRoute({
+      tag: "Tools",
+      summary: "Delete a tool; what it did stays on record",
+      answer: null,
+      status: 204,
+    }),
+    async (context) => {
+      const { platform } = context.env;
+      if (!(await deleteTool(adminWrite(context.env), idOf(context.req.param("id"), TOOL))))
+        throw notFound(TOOL);
+      forgetKeys(platform.memory);
+      return context.body(null, 204);
+    },
+  );
 
   return app;
 }

@@ -84,6 +84,7 @@ async function relayChat(parts: TurnRequest, chat: UntouchedChat): Promise<Respo
     upstream,
     body: restored ?? body.bytes,
     headers: restored === null ? headers : { ...headers, "content-encoding": "" },
+    sentDigest: null,
     keepsText: true,
     places: () => history?.places ?? placesIn(chatDialect, text),
   });

@@ -1,9 +1,10 @@
 import { checkModels, mustReadBody } from "../auth/check-model.ts";
-import { keepsAnswerText, keepsRequestText } from "../record/endpoint-content.ts";
-import { digestOf, openDigestTap } from "../stream/digest-tap.ts";
 import { checkPriced } from "../limits/check-priced.ts";
+import type { UpstreamRequest } from "../platform.ts";
+import { keepsAnswerText, keepsRequestText } from "../record/endpoint-content.ts";
+import { openDigestTap } from "../stream/digest-tap.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
-import { relayTurn } from "../turn/relay-turn.ts";
+import { relayTurn, type RelayedTurn } from "../turn/relay-turn.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
 import { judgedRequest } from "./judged-request.ts";
@@ -19,64 +20,64 @@ const TEXT_TYPES = /^\s*(?:$|text\/|application\/(?:[\w.+-]*\+)?json)/i;
 
 /** Every `/v1` path that has no stage of its own: any method and body, through and back untouched. */
 export const passthrough = inTurn(async (parts) => {
-  const { scope, request, key, limits } = parts;
+  const { context, scope, request, key, limits } = parts;
   await limits.check();
-  const judged = judgedRequest(request);
   const read = isBuffered(parts) ? await bufferedBody(parts) : null;
-  const { all } = await checkModels(key, judged, read);
+  const { all } = await checkModels(key, judgedRequest(request), read);
   const upstream = pickUpstream(scope.platform.config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
   await limits.take();
-  if (read !== null) await noteRequest(parts, read);
-  const hasNone = request.method === "GET" || request.method === "HEAD";
-  const upload = read !== null || hasNone || request.body === null ? null : request.body;
-  const tap = upload === null ? null : openDigestTap(upload);
-  return relayTurn({
-    ...parts,
-    upstream,
-    body: read === null ? (tap?.readable ?? null) : sentBytes(read),
-    headers: {},
-    ...(tap === null ? {} : { uploaded: () => tap.digest() }),
-    keepsText: keepsAnswerText(endpointOf(parts)),
-    places: () => [],
-  });
+  const sent = read === null ? streamedBody(parts) : await notedBody(parts, read);
+  const keepsText = keepsAnswerText(context.req.path);
+  return relayTurn({ ...parts, ...sent, upstream, headers: {}, keepsText, places: () => [] });
 });
 
-const sentBytes = ({ bytes }: ReadBody) => (bytes.byteLength === 0 ? null : bytes);
+const contentTypeOf = ({ request }: TurnRequest) => request.headers.get("content-type") ?? "";
 
-/** As it was normalised before the route was chosen. */
-const endpointOf = ({ context }: TurnRequest): string => context.req.path;
+const hasNoBody = ({ request }: TurnRequest): boolean =>
+  request.method === "GET" || request.method === "HEAD" || request.body === null;
 
-const isText = ({ headers }: Request): boolean =>
-  TEXT_TYPES.test(headers.get("content-type") ?? "");
+/** Whether a body is text that the record keeps. */
+const isKept = (parts: TurnRequest): boolean =>
+  TEXT_TYPES.test(contentTypeOf(parts)) && keepsRequestText(parts.context.req.path);
 
-/**
- * Whether a body is read before it is sent: it is small, or it is kept, or its models have to be
- * judged.
- */
+/** Whether a body is read before it is sent: it is small, to be judged, or to be kept. */
 function isBuffered(parts: TurnRequest): boolean {
+  if (hasNoBody(parts)) return false;
   const { request, key, scope } = parts;
-  if (request.method === "GET" || request.method === "HEAD") return false;
-  if (request.body === null) return false;
   if (mustReadBody(key, judgedRequest(request))) return true;
   const length = request.headers.get("content-length");
-  const isKept = isText(request) && keepsRequestText(endpointOf(parts));
-  const maxLength = isKept ? scope.platform.config.maxBodyBytes : BUFFERED_BYTES;
-  return length !== null && Number(length) <= maxLength;
+  if (length === null) return false;
+  const limit = isKept(parts) ? scope.platform.config.maxBodyBytes : BUFFERED_BYTES;
+  return Number(length) <= limit;
 }
 
 const bufferedBody = ({ scope, request }: TurnRequest): Promise<ReadBody> =>
   readBody(request, scope.platform.config.maxBodyBytes, scope.platform.openDecoder);
 
-/**
- * What the client asked for: its text, or else the hash and size of what it sent. A text that
- * cannot be decoded is upstream's to refuse.
- */
-async function noteRequest(parts: TurnRequest, body: ReadBody): Promise<void> {
-  const { request, turn } = parts;
-  const text = isText(request) ? await body.text().catch(() => null) : null;
-  const isKept = isText(request) && keepsRequestText(endpointOf(parts));
-  const contentType = request.headers.get("content-type") ?? "";
-  const digest = { ...digestOf(body.bytes), contentType };
-  turn.requested(isKept || digest.bytes === 0 ? { text } : { text, digest });
+type SentBody = Pick<RelayedTurn, "body" | "sentDigest">;
+
+/** A body that was read: its text is kept where it is some, else its hash and size. */
+async function notedBody(parts: TurnRequest, read: ReadBody): Promise<SentBody> {
+  const { bytes } = read;
+  if (bytes.byteLength === 0) return { body: null, sentDigest: null };
+  if (TEXT_TYPES.test(contentTypeOf(parts))) {
+    // One that cannot be decoded is upstream's to refuse.
+    parts.turn.requested({ text: await read.text().catch(() => null) });
+    return { body: bytes, sentDigest: null };
+  }
+  const hash = parts.scope.platform.sha256();
+  hash.update(bytes);
+  const contentType = contentTypeOf(parts);
+  const digest = { sha256: hash.hex(), bytes: bytes.byteLength, contentType };
+  return { body: bytes, sentDigest: () => digest };
+}
+
+/** A body that is handed on as it comes. */
+function streamedBody(parts: TurnRequest): SentBody {
+  const source: UpstreamRequest["body"] = hasNoBody(parts) ? null : parts.request.body;
+  if (!(source instanceof ReadableStream)) return { body: null, sentDigest: null };
+  const tap = openDigestTap(source, parts.scope.platform.sha256());
+  const contentType = contentTypeOf(parts);
+  return { body: tap.readable, sentDigest: () => ({ ...tap.digest(), contentType }) };
 }

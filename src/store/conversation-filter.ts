@@ -1,4 +1,4 @@
-import { and, arrayContains, eq, gte, lt, or, sql, type SQL } from "drizzle-orm";
+import { and, arrayContains, eq, gte, isNull, lt, or, sql, type SQL } from "drizzle-orm";
 import type { STATUSES } from "../../drizzle/columns.ts";
 import { conversations } from "../../drizzle/schema.ts";
 import { endpointGroup, endpointPattern } from "../record/endpoint-group.ts";
@@ -7,6 +7,7 @@ import type { ConversationRow } from "./conversation-row.ts";
 /** What of a row alone can be asked for. */
 interface RowFilter {
   apiKeyId: string;
+  /** Empty: its latest request named none. */
   model: string;
   /** One of its turns ended so. */
   status: (typeof STATUSES)[number];
@@ -70,8 +71,9 @@ const NARROWINGS: { [Name in keyof RowFilter]: Narrowing<RowFilter[Name]> } = {
     fits: (row, id) => row.apiKeyId === id,
   },
   model: {
-    condition: (model) => eq(conversations.model, storable(model)),
-    fits: (row, model) => row.model === model,
+    condition: (model) =>
+      model === "" ? isNull(conversations.model) : eq(conversations.model, storable(model)),
+    fits: (row, model) => (row.model ?? "") === model,
   },
   status: {
     condition: hasStatus,

@@ -4,6 +4,7 @@ import type { Database } from "./database.ts";
 
 /** What all replicas together have on record of a key. */
 export interface RecordedUsage {
+  /** Without those that the proxy refused: they took nothing from the limits. */
   requests: number;
   tokens: number;
 }
@@ -17,7 +18,7 @@ export async function recordedUsage(
   const rows = await database
     .select({
       id: usageHours.apiKeyId,
-      requests: sql`sum(${usageHours.requests})`.mapWith(Number),
+      requests: sql`sum(${usageHours.requests} - ${usageHours.refused})`.mapWith(Number),
       tokens: sql`sum(${usageHours.promptTokens} + ${usageHours.completionTokens})`.mapWith(Number),
     })
     .from(usageHours)

@@ -2,11 +2,9 @@
  * Reads an answer along while it flows: what it says of itself, its text as far as it is kept, its
  * size and hash. It holds no more than the kept text and a few hundred kilobytes, whatever flows.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
 import { readErrorWords } from "../openai/error-words.ts";
 import { looksLikeEvents } from "../openai/read-events.ts";
-import type { OpenDecoder } from "../platform.ts";
+import type { IncrementalHash, OpenDecoder } from "../platform.ts";
 import { FactsCollector, type PayloadFacts } from "./answer-facts.ts";
 import { createAlongDecoder } from "./decode-along.ts";
 import { encodingsOf } from "./decompress.ts";
@@ -44,7 +42,8 @@ export interface AnswerReaderOptions {
   contentEncoding: string;
   /** How much of the text is kept: no more characters than this. */
   maxKeptBytes: number;
-  wantsDigest: boolean;
+  /** Takes the bytes as they cross; null where no digest is wanted. */
+  hash: IncrementalHash | null;
   /** Whether its status is 400 or more: then any words in it are an error's. */
   isFailure?: boolean;
   openDecoder?: OpenDecoder;
@@ -175,7 +174,7 @@ class TextBody {
 /** Opens a reader for one answer. */
 export function createAnswerReader(options: AnswerReaderOptions): AnswerReader {
   const body = new TextBody(options);
-  const digest = options.wantsDigest ? sha256.create() : null;
+  const digest = options.hash;
   const encodings = encodingsOf(options.contentEncoding);
   const decoder =
     encodings.length === 0 || body.isText === false
@@ -195,7 +194,7 @@ export function createAnswerReader(options: AnswerReaderOptions): AnswerReader {
       return {
         ...body.result(),
         bytes: size,
-        sha256: digest === null ? "" : bytesToHex(digest.digest()),
+        sha256: digest?.hex() ?? "",
       };
     },
   };

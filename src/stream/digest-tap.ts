@@ -1,18 +1,11 @@
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
+import type { IncrementalHash } from "../platform.ts";
 
 /** What is known of bytes that crossed. */
-export interface Digest {
+interface Digest {
   /** In hexadecimal. */
   sha256: string;
   bytes: number;
 }
-
-/** Of bytes that are all there. */
-export const digestOf = (bytes: Uint8Array): Digest => ({
-  sha256: bytesToHex(sha256(bytes)),
-  bytes: bytes.byteLength,
-});
 
 /** Counts and hashes bytes that pass, and holds none of them. */
 export interface DigestTap {
@@ -23,8 +16,10 @@ export interface DigestTap {
 }
 
 /** Reads along a body that streams up. Nothing is read of it before somebody else wants it. */
-export function openDigestTap(source: ReadableStream<Uint8Array>): DigestTap {
-  const hash = sha256.create();
+export function openDigestTap(
+  source: ReadableStream<Uint8Array>,
+  hash: IncrementalHash,
+): DigestTap {
   let bytes = 0;
   const tap = new TransformStream<Uint8Array, Uint8Array>(
     {
@@ -39,6 +34,6 @@ export function openDigestTap(source: ReadableStream<Uint8Array>): DigestTap {
   );
   return {
     readable: source.pipeThrough(tap),
-    digest: () => ({ sha256: bytesToHex(hash.clone().digest()), bytes }),
+    digest: () => ({ sha256: hash.hex(), bytes }),
   };
 }

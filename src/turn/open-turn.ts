@@ -33,6 +33,7 @@ export function openTurn(scope: RequestScope, opened: OpenedTurn): Turn {
   return new Turn({
     id: scope.requestId,
     endpoint: scope.endpoint ?? opened.endpoint,
+    ...(scope.endpoint === undefined ? {} : { bodies: opened.endpoint }),
     apiKey: key,
     startedAt,
     observers: observersOf(scope, limits),

@@ -3,8 +3,8 @@ import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
 import type { RequestScope, UpstreamRequest, UpstreamResponse } from "../platform.ts";
+import type { BodyDigest } from "../record/turn-record.ts";
 import { createAnswerReader, type AnswerFacts } from "../stream/answer-reader.ts";
-import type { Digest } from "../stream/digest-tap.ts";
 import { relay, type RelayEnd, type RelayTap } from "../stream/relay.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
 import type { Upstream } from "../upstream/pick-upstream.ts";
@@ -24,8 +24,8 @@ export interface RelayedTurn {
   body: UpstreamRequest["body"];
   /** Headers that replace the client's; an empty value removes one. */
   headers: Record<string, string>;
-  /** What has crossed by now of a body that streams up. */
-  uploaded?: () => Digest;
+  /** What is kept of a request's body that is no text: known when it was sent. */
+  sentDigest: (() => BodyDigest | Promise<BodyDigest>) | null;
   /** Whether the answer's text is kept, or its hash and size alone. */
   keepsText: boolean;
   /** Places in the history at which an earlier turn may have ended. */
@@ -71,13 +71,6 @@ const streamFailure = (error: unknown): string =>
 const errorWords = ({ error }: AnswerFacts, { status }: UpstreamResponse): string =>
   error?.message ?? `The upstream API answered with status ${status}.`;
 
-/** An upload has no text that is kept. */
-function noteUpload({ turn, request, uploaded }: RelayedTurn): void {
-  if (uploaded === undefined) return;
-  const contentType = request.headers.get("content-type") ?? "";
-  turn.requested({ text: null, digest: { ...uploaded(), contentType } });
-}
-
 /** Ends a turn whose answer has ended, one way or another. */
 async function endRelayed(
   parts: RelayedTurn,
@@ -85,8 +78,8 @@ async function endRelayed(
   facts: AnswerFacts,
   end: RelayEnd,
 ): Promise<void> {
-  const { turn, keepsText } = parts;
-  noteUpload(parts);
+  const { turn, keepsText, sentDigest } = parts;
+  if (sentDigest !== null) turn.sent(await sentDigest());
   const contentType = begun.response.headers["content-type"] ?? "";
   const { text, truncated, sha256, bytes } = facts;
   const isKept = keepsText && facts.isText;
@@ -114,7 +107,7 @@ function readingTap(parts: RelayedTurn, begun: BegunAnswer): RelayTap {
     contentType: headers["content-type"] ?? "",
     contentEncoding: headers["content-encoding"] ?? "",
     maxKeptBytes: parts.keepsText ? MAX_KEPT_BYTES : 0,
-    wantsDigest: !parts.keepsText,
+    hash: parts.keepsText ? null : parts.scope.platform.sha256(),
     isFailure: begun.response.status >= 400,
     openDecoder: parts.scope.platform.openDecoder,
   });

@@ -12,6 +12,8 @@ export interface TurnStart {
   id: string;
   /** The normalised path. */
   endpoint: string;
+  /** The path whose bodies are on record, where it is another. */
+  bodies?: string;
   apiKey: { id: string; name: string; logContent: "full" | "metadata" };
   /** When the request arrived, in milliseconds since 1970. */
   startedAt: number;
@@ -40,7 +42,6 @@ export interface AskedRequest {
   text: string | null;
   model?: string | null;
   streamed?: boolean;
-  digest?: BodyDigest;
 }
 
 /** An answer that was passed on as it came. */
@@ -52,13 +53,14 @@ export interface RelayedAnswer {
 type ToolExecution = TurnRecord["toolExecutions"][number];
 type HiddenRounds = NonNullable<TurnRecord["hiddenRounds"]>;
 
-function emptyRecord({ id, endpoint, apiKey, startedAt }: TurnStart): TurnRecord {
+function emptyRecord({ id, endpoint, bodies, apiKey, startedAt }: TurnStart): TurnRecord {
   return {
     id,
     conversationId: uuidv7(),
     apiKeyId: apiKey.id,
     apiKeyName: apiKey.name,
     endpoint,
+    ...(bodies === undefined ? {} : { bodies }),
     model: null,
     streamed: false,
     status: "completed",
@@ -145,11 +147,15 @@ export class Turn {
   }
 
   /** What the client asked for was read. */
-  requested({ text, model, streamed, digest }: AskedRequest): void {
+  requested({ text, model, streamed }: AskedRequest): void {
     this.#record.request = text;
     if (model !== undefined) this.#record.model = model;
     if (streamed !== undefined) this.#record.streamed = streamed;
-    if (digest !== undefined) this.#record.requestDigest = digest;
+  }
+
+  /** What was sent is no text that is kept. */
+  sent(digest: BodyDigest): void {
+    this.#record.requestDigest = digest;
   }
 
   /** What the model is offered of the key's tools, by name, and what tools of the client hide. */

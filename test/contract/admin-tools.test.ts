@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { CALCULATOR } from "../helpers/calculator.ts";
 import { proxy } from "../helpers/proxy.ts";
 
 interface Tool {
@@ -34,20 +35,7 @@ async function refusal(
   return { status: answer.status, ...error };
 }
 
-/** The two documents of the product brief; only their names are made unique. */
-const CALCULATOR = {
-  name: "calculator",
-  description: "Perform mathematical calculations",
-  type: "function",
-  parameters: {
-    type: "object",
-    properties: {
-      expression: { type: "string", description: "Mathematical expression to evaluate" },
-    },
-    required: ["expression"],
-  },
-  implementation: "return { result: eval(args.expression) };",
-};
+/** The other tool of the product brief. */
 const READ_FILE = {
   name: "read_file",
   description: "Read file contents",

@@ -2,22 +2,9 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { CALCULATOR } from "../helpers/calculator.ts";
 import { proxy } from "../helpers/proxy.ts";
 import { completion, json, sentMessages, startUpstream, toolCall } from "../helpers/upstream.ts";
-
-const CALCULATOR = {
-  name: "calculator",
-  description: "Perform mathematical calculations",
-  type: "function",
-  parameters: {
-    type: "object",
-    properties: {
-      expression: { type: "string", description: "Mathematical expression to evaluate" },
-    },
-    required: ["expression"],
-  },
-  implementation: "return { result: eval(args.expression) };",
-};
 
 const ask = (content: string) => ({
   model: "gpt-test",

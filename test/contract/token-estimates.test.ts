@@ -3,6 +3,7 @@
  * and 5 out.
  */
 import { describe, expect, it } from "vitest";
+import { EXAMPLE_MESSAGES as MESSAGES } from "../helpers/cookbook.ts";
 import { ask, keyWithAdd, post, streamed, whole } from "../helpers/chat-turn.ts";
 import { proxy } from "../helpers/proxy.ts";
 import {
@@ -24,41 +25,6 @@ interface Counts {
 
 type Counted = Counts & { turns: Counts[]; rounds: (Counts & { round: number; status: string })[] };
 
-/**
- * The `example_messages` of OpenAI's cookbook, for which the API charges 124 tokens with the
- * vocabulary of newer models.
- */
-const TRANSLATOR =
-  "You are a helpful, pattern-following assistant that translates corporate jargon into plain English.";
-const MESSAGES = [
-  { role: "system", content: TRANSLATOR },
-  {
-    role: "system",
-    name: "example_user",
-    content: "New synergies will help drive top-line growth.",
-  },
-  {
-    role: "system",
-    name: "example_assistant",
-    content: "Things working well together will increase revenue.",
-  },
-  {
-    role: "system",
-    name: "example_user",
-    content:
-      "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
-  },
-  {
-    role: "system",
-    name: "example_assistant",
-    content: "Let's talk later when we're less busy about how to do better.",
-  },
-  {
-    role: "user",
-    content:
-      "This late pivot means we don't have time to boil the ocean for the client deliverable.",
-  },
-];
 const PROMPT = 124;
 /** "Hello! How can I assist you today?": 9 tokens with either vocabulary. */
 const HELLO = ["Hello! How can I", " assist you today?"];

@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import { adminCall } from "../helpers/own-proxy.ts";
 import { askOfficially, conversationAt } from "../helpers/own-client.ts";
+import { completion, startUpstream, toolCall } from "../helpers/upstream.ts";
 import { startOperator } from "./operator-page.ts";
 import { makeWeather } from "./weather.ts";
 
@@ -31,6 +32,44 @@ it("Requests, errors, cost, latency and tokens are there at a glance, with chart
   await page.waitForURL(/range=30d/);
   await page.getByRole("link", { name: "Count me" }).click();
   await page.getByRole("heading", { level: 1, name: "Count me" }).waitFor();
+});
+
+it("A failing tool, and what failed, lead to exactly the conversations in which they did", async () => {
+  const tool = await adminCall<{ id: string }>(operator.url, "/tools", {
+    name: "fragile",
+    type: "function",
+    implementation: "if (args.n === 2) throw new Error('broken'); return 'whole';",
+    parameters: { type: "object", properties: { n: { type: "number" } } },
+  });
+  const upstream = await startUpstream(
+    completion({ tool_calls: [toolCall("call_1", "fragile", { n: 1 })] }),
+    completion({ content: "It held." }),
+    completion({ tool_calls: [toolCall("call_1", "fragile", { n: 2 })] }),
+    completion({ content: "It broke." }),
+  );
+  const { key } = await adminCall<{ key: string }>(operator.url, "/api-keys", {
+    name: "failing",
+    toolIds: [tool.id],
+    openaiBaseUrl: upstream.url,
+  });
+  const ask = async (content: string) => {
+    const { conversationId } = await askOfficially(
+      { url: operator.url, key },
+      { messages: [{ role: "user", content }] },
+      true,
+    );
+    await conversationAt(operator.url, conversationId);
+  };
+  await ask("It works");
+  await ask("It is broken");
+  const page = await operator.signIn("/");
+  const row = page.getByRole("row", { name: /fragile/ });
+  await row.getByRole("link", { name: "50%" }).click();
+  await page.getByRole("link", { name: "It is broken" }).waitFor();
+  expect(await page.getByRole("link", { name: "It works" }).count()).toBe(0);
+  expect(page.url()).toMatch(/toolStatus=failed&from=.+&to=/);
+  await page.getByLabel("Tool’s result").selectOption("");
+  await page.getByRole("link", { name: "It works" }).waitFor();
 });
 
 it("The settings show the parts, the versions, and who changed what, without any secret", async () => {

@@ -10,6 +10,7 @@ import { readConfig } from "../../src/config/read-config.ts";
 import { noteTurnsWritten } from "../../src/limits/memory-limits.ts";
 import { Memory } from "../../src/memory.ts";
 import { createFunctionSandbox } from "../../src/node/function-sandbox.ts";
+import { startHash } from "../../src/node/hash.ts";
 import { createGuardedFetch } from "../../src/node/guarded-fetch.ts";
 import { createSendUpstream } from "../../src/node/send-upstream.ts";
 import { startServer } from "../../src/node/serve.ts";
@@ -66,6 +67,7 @@ async function createPlatform(
     connections: memory,
     noticesLeavingMs: null,
     heavy: null,
+    sha256: startHash,
     maxUnreadBytes: 64 * 1024,
     keepRecord: async (record) => {
       try {

@@ -3,7 +3,6 @@ import { constants, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, inject, onTestFinished } from "vitest";
-import type {} from "./embedded-template.ts";
 import { ADMIN_PASSWORD, startNodeProxy, type StartedProcess } from "./start-target.ts";
 
 /** Calls the admin API of a proxy. */

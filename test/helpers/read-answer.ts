@@ -13,7 +13,7 @@ export const JSON_ANSWER: AnswerReaderOptions = {
   contentType: "application/json",
   contentEncoding: "",
   maxKeptBytes: 1_000_000,
-  wantsDigest: false,
+  hash: null,
 };
 /** A streamed answer. */
 export const EVENTS = { ...JSON_ANSWER, contentType: "text/event-stream; charset=utf-8" };

@@ -1,39 +1,7 @@
 /** The judge is OpenAI's cookbook, which compared its counts with what the API charged. */
 import { describe, expect, it } from "vitest";
 import { countAnswer, countPrompt, openTokenCounter } from "../../src/record/count-tokens.ts";
-
-const TRANSLATOR =
-  "You are a helpful, pattern-following assistant that translates corporate jargon into plain English.";
-/** `example_messages` of https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken */
-const MESSAGES = [
-  { role: "system", content: TRANSLATOR },
-  {
-    role: "system",
-    name: "example_user",
-    content: "New synergies will help drive top-line growth.",
-  },
-  {
-    role: "system",
-    name: "example_assistant",
-    content: "Things working well together will increase revenue.",
-  },
-  {
-    role: "system",
-    name: "example_user",
-    content:
-      "Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage.",
-  },
-  {
-    role: "system",
-    name: "example_assistant",
-    content: "Let's talk later when we're less busy about how to do better.",
-  },
-  {
-    role: "user",
-    content:
-      "This late pivot means we don't have time to boil the ocean for the client deliverable.",
-  },
-];
+import { EXAMPLE_MESSAGES as MESSAGES } from "../helpers/cookbook.ts";
 /** `tools` and `example_messages` of the same page. */
 const WEATHER = {
   messages: [

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { startHash } from "../../src/node/hash.ts";
 import { openDigestTap } from "../../src/stream/digest-tap.ts";
 
 const streamOf = (chunks: Uint8Array[]) =>
@@ -19,7 +20,7 @@ describe("A body that streams up", () => {
     const chunks = fc.array(fc.uint8Array({ maxLength: 200 }), { maxLength: 20 });
     await fc.assert(
       fc.asyncProperty(chunks, async (parts) => {
-        const tap = openDigestTap(streamOf(parts));
+        const tap = openDigestTap(streamOf(parts), startHash());
         const passed = await wholeOf(tap.readable);
         const whole = Buffer.concat(parts);
         const sha256 = createHash("sha256").update(whole).digest("hex");
@@ -41,7 +42,7 @@ describe("A body that streams up", () => {
       },
       { highWaterMark: 0 },
     );
-    const reader = openDigestTap(source).readable.getReader();
+    const reader = openDigestTap(source, startHash()).readable.getReader();
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(pulled).toBeLessThanOrEqual(1);
     await reader.read();
@@ -55,7 +56,7 @@ describe("A body that streams up", () => {
       start: (controller) => controller.enqueue(new Uint8Array(10)),
       pull: (controller) => controller.error(new Error("gone")),
     });
-    const tap = openDigestTap(source);
+    const tap = openDigestTap(source, startHash());
     await expect(wholeOf(tap.readable)).rejects.toThrow("gone");
     expect(tap.digest().bytes).toBeLessThanOrEqual(10);
   });

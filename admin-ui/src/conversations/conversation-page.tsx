@@ -73,11 +73,15 @@ function HeaderActions({ detail, isRaw, turnRaw, remove }: HeaderProps) {
         <Braces aria-hidden="true" />
         Raw JSON
       </button>
-      <CopyButton text={asCurl(detail)}>Copy as curl</CopyButton>
-      <Link href={`/playground?conversation=${detail.id}`} className="button">
-        <SquareTerminal aria-hidden="true" />
-        Open in playground
-      </Link>
+      {detail.kind === "conversation" && (
+        <>
+          <CopyButton text={asCurl(detail)}>Copy as curl</CopyButton>
+          <Link href={`/playground?conversation=${detail.id}`} className="button">
+            <SquareTerminal aria-hidden="true" />
+            Open in playground
+          </Link>
+        </>
+      )}
       <Menu
         label="More actions"
         items={[

@@ -4,7 +4,7 @@ import { countOf, formatDuration } from "../format.ts";
 import { Moment, Table, type Column } from "../parts/table.tsx";
 import { Link } from "../router.tsx";
 import { Cost } from "./cost.tsx";
-import { StatusIcon } from "./status.tsx";
+import { RowStatus } from "./status.tsx";
 import { Tokens } from "./tokens.tsx";
 
 /** What a conversation is called: its first question, where it has one. */
@@ -13,10 +13,13 @@ export const titleOf = ({ title, endpoint }: Pick<Conversation, "title" | "endpo
 
 function Tools({ row }: { row: Conversation }) {
   if (row.toolExecutionCount === 0) return <span className="hint">–</span>;
+  const failed = row.toolsFailed.length > 0;
+  const says = failed ? `Failed: ${row.toolsFailed.join(", ")}` : row.toolsUsed.join(", ");
   return (
-    <span className="tool-count" title={row.toolsUsed.join(", ")}>
+    <span className={failed ? "tool-count bad-figure" : "tool-count"} title={says}>
       <Wrench aria-hidden="true" />
       {row.toolExecutionCount}
+      {failed && <span className="unseen">{says}</span>}
     </span>
   );
 }
@@ -26,7 +29,7 @@ const COLUMNS: Column<Conversation>[] = [
     name: "Conversation",
     cell: (row) => (
       <span className="conversation-cell">
-        <StatusIcon status={row.status} />
+        <RowStatus row={row} />
         <Link href={`/conversations/${row.id}`} className="row-link" data-row>
           {titleOf(row)}
         </Link>
@@ -34,6 +37,11 @@ const COLUMNS: Column<Conversation>[] = [
           <span title="Branch of another conversation" role="img" aria-label="branch">
             <GitBranch aria-hidden="true" className="inline-icon" />
           </span>
+        )}
+        {row.status !== "completed" && row.errorCode !== null && (
+          <code className="chip" title={row.error ?? ""}>
+            {row.errorCode}
+          </code>
         )}
         {row.turnCount > 1 && <span className="chip">{countOf(row.turnCount, "turn")}</span>}
       </span>

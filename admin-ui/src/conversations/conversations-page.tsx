@@ -24,8 +24,9 @@ function NoConversations({ isFiltered }: { isFiltered: boolean }) {
           "No conversation on record is like that."
         ) : (
           <>
-            Each request of an application to <code>/v1/chat/completions</code> appears here, with
-            its messages, what its tools did, tokens, cost and times.
+            What applications ask of <code>/v1/chat/completions</code> and{" "}
+            <code>/v1/responses</code> appears here, with its messages, what its tools did, tokens,
+            cost and times; embeddings and the like are single requests.
           </>
         )}
       </p>
@@ -34,9 +35,14 @@ function NoConversations({ isFiltered }: { isFiltered: boolean }) {
           Show all conversations
         </Link>
       ) : (
-        <Link href="/keys?key=new" className="button primary">
-          Create a key and send the first request
-        </Link>
+        <>
+          <Link href="/keys?key=new" className="button primary">
+            Create a key and send the first request
+          </Link>
+          <Link href="/conversations?kind=request" className="button">
+            Show single requests
+          </Link>
+        </>
       )}
     </Empty>
   );

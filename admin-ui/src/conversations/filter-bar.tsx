@@ -4,7 +4,8 @@ import { readAllKeys, readAllTools } from "../http.ts";
 import { SearchField, useTyped } from "../parts/search-field.tsx";
 import { Link, navigate, withQuery, type Place } from "../router.tsx";
 import { useLoaded } from "../use-resource.ts";
-import { ALL_NAMES, countSet, SINCE } from "./filter.ts";
+import { ALL_NAMES, countSet, KINDS, SINCE } from "./filter.ts";
+import { TimeField } from "./time-field.tsx";
 
 interface FilterProps {
   place: Place;
@@ -12,10 +13,16 @@ interface FilterProps {
   label: string;
 }
 
+interface PickProps extends FilterProps {
+  /** What is chosen where nothing is. */
+  usual?: string;
+  children: ReactNode;
+}
+
 const set = (place: Place, name: string, value: string) =>
   navigate(withQuery(place, { [name]: value }), { replace: true });
 
-function Pick({ place, name, label, children }: FilterProps & { children: ReactNode }) {
+function Pick({ place, name, label, usual = "Any", children }: PickProps) {
   const value = place.query.get(name) ?? "";
   return (
     <label className={value === "" ? "pill" : "pill set"}>
@@ -25,7 +32,7 @@ function Pick({ place, name, label, children }: FilterProps & { children: ReactN
         value={value}
         onChange={(event) => set(place, name, event.target.value)}
       >
-        <option value="">Any</option>
+        <option value="">{usual}</option>
         {children}
       </select>
     </label>
@@ -50,15 +57,31 @@ function Typed({ place, name, label, type = "text" }: FilterProps & { type?: "te
   );
 }
 
-const MORE = ["apiKeyId", "model", "tool", "endpoint", "minDurationMs"];
+const MORE = ["apiKeyId", "model", "tool", "toolStatus", "endpoint", "minDurationMs", "from", "to"];
 
-/** Endpoints whose requests become conversations. */
-const ENDPOINTS = ["/v1/chat/completions", "/mcp"];
+/** What most requests ask for; any other stands in the address. */
+const ENDPOINTS = [
+  "/v1/chat/completions",
+  "/v1/responses",
+  "/mcp",
+  "/v1/completions",
+  "/v1/embeddings",
+  "/v1/images/generations",
+  "/v1/audio/speech",
+  "/v1/audio/transcriptions",
+  "/v1/moderations",
+  "/v1/models",
+  "/v1/files",
+];
 
 function MoreFilters({ place }: { place: Place }) {
   const keys = useLoaded("all keys", readAllKeys);
   const tools = useLoaded("all tools", readAllTools);
   const keyId = place.query.get("apiKeyId");
+  const endpoint = place.query.get("endpoint");
+  const tool = place.query.get("tool");
+  const isTool = tools.data?.some(({ name }) => name === tool) ?? false;
+  const hasTool = tool !== null || place.query.get("toolStatus") !== null;
   const isKnown = keys.data?.some(({ id }) => id === keyId) ?? false;
   return (
     <div className="filters" role="group" aria-label="More filters">
@@ -71,19 +94,28 @@ function MoreFilters({ place }: { place: Place }) {
         ))}
       </Pick>
       <Pick place={place} name="tool" label="Tool">
+        {tool !== null && !isTool && <option>{tool}</option>}
         {tools.data?.map(({ id, name }) => (
           <option key={id} value={name}>
             {name}
           </option>
         ))}
       </Pick>
+      {hasTool && (
+        <Pick place={place} name="toolStatus" label="Tool’s result">
+          <option value="failed">Failed</option>
+        </Pick>
+      )}
       <Pick place={place} name="endpoint" label="Endpoint">
+        {endpoint !== null && !ENDPOINTS.includes(endpoint) && <option>{endpoint}</option>}
         {ENDPOINTS.map((endpoint) => (
           <option key={endpoint}>{endpoint}</option>
         ))}
       </Pick>
       <Typed place={place} name="model" label="Model" />
       <Typed place={place} name="minDurationMs" label="Slower than, ms" type="number" />
+      <TimeField place={place} name="from" label="From" />
+      <TimeField place={place} name="to" label="To" />
     </div>
   );
 }
@@ -101,10 +133,18 @@ export function FilterBar({ place, live }: { place: Place; live: ReactNode }) {
         placeholder="Search titles and content"
       />
       <div className="filters">
+        <Pick place={place} name="kind" label="Show" usual={KINDS[0].label}>
+          {KINDS.slice(1).map(({ value, label }) => (
+            <option key={value} value={value}>
+              {label}
+            </option>
+          ))}
+        </Pick>
         <Pick place={place} name="status" label="Status">
           <option value="completed">Completed</option>
           <option value="failed">Failed</option>
           <option value="cancelled">Cancelled</option>
+          <option value="refused">Refused</option>
         </Pick>
         <Pick place={place} name="since" label="Time">
           {SINCE.map(({ value, label }) => (

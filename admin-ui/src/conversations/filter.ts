@@ -3,7 +3,30 @@ import type { Query } from "../http.ts";
 import type { Place } from "../router.tsx";
 
 /** Parameters of the address, apart from the time. */
-const NAMES = ["q", "apiKeyId", "model", "status", "tool", "endpoint", "minDurationMs"] as const;
+const NAMES = [
+  "q",
+  "apiKeyId",
+  "model",
+  "status",
+  "tool",
+  "toolStatus",
+  "endpoint",
+  "minDurationMs",
+] as const;
+
+/** What the list shows: in the address, and as the API has it. */
+export const KINDS = [
+  { value: "", label: "Conversations", kind: "conversation" },
+  { value: "request", label: "Single requests", kind: "request" },
+  { value: "all", label: "Everything", kind: null },
+] as const;
+
+/** Conversations, unless the address says otherwise; an endpoint says what its requests are. */
+function kindOf(query: URLSearchParams): string | null {
+  const named = query.get("kind") ?? "";
+  if (named === "" && query.get("endpoint") !== null) return null;
+  return KINDS.find(({ value }) => value === named)?.kind ?? null;
+}
 
 /** Times as the list offers them, with their length in hours. */
 export const SINCE = [
@@ -29,6 +52,7 @@ export function filterOf({ query }: Place): Query {
   const from = query.get("from") ?? startOf(query.get("since"));
   return {
     ...Object.fromEntries(NAMES.map((name) => [name, query.get(name)])),
+    kind: kindOf(query),
     from,
     to: query.get("to"),
   };
@@ -45,4 +69,4 @@ export const countSet = ({ query }: Place, names: readonly string[]): number =>
   names.filter((name) => query.get(name) !== null).length;
 
 /** Every parameter that narrows the list. */
-export const ALL_NAMES: readonly string[] = [...NAMES, "since", "from", "to"];
+export const ALL_NAMES: readonly string[] = [...NAMES, "kind", "since", "from", "to"];

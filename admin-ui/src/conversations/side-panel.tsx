@@ -37,11 +37,18 @@ function factsOf(detail: ConversationDetail): [string, ReactNode][] {
     createdAt,
     durationMs,
     status,
+    statuses,
     toolExecutionCount,
+    toolsFailed,
     id,
   } = detail;
+  const others = statuses.filter((other) => other !== status);
   return [
     ["Status", <StatusBadge key="status" status={status} />],
+    ...others.map((other): [string, ReactNode] => [
+      "Also",
+      <StatusBadge key="status" status={other} />,
+    ]),
     [
       "Key",
       <Link key="key" href={`/conversations?apiKeyId=${apiKeyId}`}>
@@ -53,6 +60,9 @@ function factsOf(detail: ConversationDetail): [string, ReactNode][] {
     ["Tokens", <TokenFacts key="tokens" detail={detail} />],
     ["Duration", formatDuration(durationMs)],
     ["Tools run", formatCount(toolExecutionCount)],
+    ...(toolsFailed.length === 0
+      ? []
+      : [["Tools failed", toolsFailed.join(", ")] satisfies [string, ReactNode]]),
     ["Started", formatMoment(createdAt)],
     ["Endpoint", <code key="endpoint">{endpoint}</code>],
     [
@@ -109,8 +119,10 @@ export function SidePanel({ detail, turns }: { detail: ConversationDetail; turns
     >
       <summary>Figures and timeline</summary>
       <dl className="facts">
-        {factsOf(detail).map(([name, value]) => (
-          <div key={name}>
+        {factsOf(detail).map(([name, value], index) => (
+          // They are always the same, in the same order.
+          // oxlint-disable-next-line react/no-array-index-key
+          <div key={index}>
             <dt>{name}</dt>
             <dd>{value}</dd>
           </div>

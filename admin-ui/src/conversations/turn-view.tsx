@@ -55,6 +55,11 @@ function RoundView({ step, turn }: { step: RoundStep; turn: TurnSteps["turn"] })
       {round?.error !== null && round?.error !== undefined && (
         <Notice tone="bad">{round.error}</Notice>
       )}
+      {round?.notes.map((note) => (
+        <p key={note} className="hint">
+          {note}
+        </p>
+      ))}
       {answers.map((message) => (
         <ProducedMessage key={message.id} message={message} executions={executions} />
       ))}
@@ -98,6 +103,7 @@ function TurnFacts({ turn }: { turn: TurnSteps["turn"] }) {
       )}
       {turn.cost !== null && <Cost of={turn} />}
       <span>{turn.streamed ? "streamed" : "whole"}</span>
+      <code>{turn.endpoint}</code>
       {turn.httpStatus !== 200 && <span>HTTP {turn.httpStatus}</span>}
       {stop !== "" && <span>{stop}</span>}
     </p>
@@ -127,6 +133,31 @@ function Offered({ turn }: { turn: TurnSteps["turn"] }) {
   );
 }
 
+/** A body of which no text is kept. */
+function Digest({ name, of }: { name: string; of: TurnSteps["turn"]["requestDigest"] }) {
+  if (of === null) return null;
+  return (
+    <p className="hint">
+      {name}: {formatCount(of.bytes)} bytes of <code>{of.contentType}</code>, by hash only:{" "}
+      <code title={of.sha256}>{of.sha256.slice(0, 16)}…</code>
+    </p>
+  );
+}
+
+/** Why a turn went wrong, and the code that its client got. */
+function TurnError({ turn: { status, error, errorCode } }: { turn: TurnSteps["turn"] }) {
+  if (error === null && errorCode === null) return null;
+  return (
+    <Notice tone={status === "refused" ? "warn" : "bad"}>
+      <span>
+        {status === "refused" && <strong>Refused by the proxy. </strong>}
+        {error}
+      </span>
+      {errorCode !== null && <code>{errorCode}</code>}
+    </Notice>
+  );
+}
+
 /** One turn: a request and its answer, with the rounds that the client did not see. */
 export function TurnView({ number, steps }: { number: number; steps: TurnSteps }) {
   const { turn, sent, rounds } = steps;
@@ -143,7 +174,9 @@ export function TurnView({ number, steps }: { number: number; steps: TurnSteps }
       {rounds.map((step) => (
         <RoundView key={step.number} step={step} turn={turn} />
       ))}
-      {turn.error !== null && <Notice tone="bad">{turn.error}</Notice>}
+      <Digest name="Request" of={turn.requestDigest} />
+      <Digest name="Answer" of={turn.responseDigest} />
+      <TurnError turn={turn} />
     </section>
   );
 }

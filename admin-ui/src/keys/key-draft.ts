@@ -1,5 +1,6 @@
 /** What stands in the form of a key, and how it becomes fields of the API. */
 import type { ApiKey } from "../api-shapes.ts";
+import { asLocalTime } from "../format.ts";
 import type { KeyFields } from "../http.ts";
 
 export interface KeyDraft {
@@ -25,12 +26,7 @@ export interface KeyDraft {
   monthlyBudget: string;
   /** Empty: as long as the proxy does; 0: not at all. */
   answerCacheSeconds: string;
-}
-
-function asLocalTime(iso: string | null): string {
-  if (iso === null) return "";
-  const time = new Date(iso);
-  return new Date(time.getTime() - time.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  unpriced: ApiKey["unpriced"];
 }
 
 /** The form of a key as it is, or of a new one. */
@@ -50,6 +46,7 @@ export function draftOf(key: ApiKey | null): KeyDraft {
     tokensPerMinute: key?.tokensPerMinute?.toString() ?? "",
     monthlyBudget: key?.monthlyBudget?.toString() ?? "",
     answerCacheSeconds: key?.answerCacheSeconds?.toString() ?? "",
+    unpriced: key?.unpriced ?? "allow",
   };
 }
 
@@ -100,7 +97,7 @@ const changed = (
 export function changedFields(before: KeyDraft, draft: KeyDraft): KeyFields {
   const openaiApiKey = upstreamKeyOf(draft);
   return {
-    ...changed(before, draft, ["name", "toolMemory", "logContent"]),
+    ...changed(before, draft, ["name", "toolMemory", "logContent", "unpriced"]),
     ...changedNumbers(before, draft),
     ...(draft.expiresAt === before.expiresAt
       ? {}

@@ -15,6 +15,7 @@ export const SHOWN_FIELDS = [
   "monthlyBudget",
   "answerCacheSeconds",
   "logContent",
+  "unpriced",
 ] as const;
 
 /** A form and what it is about. */
@@ -24,7 +25,7 @@ export interface FormPart {
   action: Action;
 }
 
-type TextName = Exclude<(typeof SHOWN_FIELDS)[number], "logContent">;
+type TextName = Exclude<(typeof SHOWN_FIELDS)[number], "logContent" | "unpriced">;
 
 const textOf = ({ draft, change, action }: FormPart, name: TextName) => ({
   name,
@@ -138,7 +139,14 @@ export function UpstreamFields({
 }: FormPart & { hasOpenaiApiKey: boolean }) {
   const { draft, change } = props;
   return (
-    <details open={hasOpenaiApiKey || draft.openaiBaseUrl !== "" || draft.allowedModels !== ""}>
+    <details
+      open={
+        hasOpenaiApiKey ||
+        draft.openaiBaseUrl !== "" ||
+        draft.allowedModels !== "" ||
+        draft.unpriced === "refuse"
+      }
+    >
       <summary>Upstream and models</summary>
       <TextField
         label="OpenAI API key of its own"
@@ -171,6 +179,16 @@ export function UpstreamFields({
         hint="One a line. Empty: all."
         {...textOf(props, "allowedModels")}
       />
+      <SelectField
+        label="Models without a known price"
+        value={draft.unpriced}
+        fault={props.action.faultOf("unpriced")}
+        hint="Their cost counts in no budget."
+        onChange={(value) => change({ unpriced: value === "refuse" ? "refuse" : "allow" })}
+      >
+        <option value="allow">Allow</option>
+        <option value="refuse">Refuse</option>
+      </SelectField>
     </details>
   );
 }

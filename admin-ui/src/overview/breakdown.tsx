@@ -7,7 +7,7 @@ import { Segments } from "../parts/segments.tsx";
 import { Table, type Column } from "../parts/table.tsx";
 import { Link } from "../router.tsx";
 import { useResource } from "../use-resource.ts";
-import { statsQuery, type RANGES } from "./range.ts";
+import { recordOf, statsQuery, type RANGES } from "./range.ts";
 
 /** How many rows are enough at a glance. */
 const SHOWN = 8;
@@ -22,23 +22,34 @@ const GROUPS = [
 
 type Row = StatsFigures & { id: string };
 
-/** The conversations of a group: what lies behind its figures. */
-const linkOf = (group: Group, value: string): string | null =>
-  group === "endpoint"
-    ? null
-    : `/conversations?${group === "key" ? "apiKeyId" : "model"}=${encodeURIComponent(value)}`;
+type Range = (typeof RANGES)[number];
 
-const columnsFor = (group: Group): Column<Row>[] => [
+/** What the groups are called in the filter of the list. */
+const PARAMETERS = { model: "model", key: "apiKeyId", endpoint: "endpoint" } as const;
+
+/** Not all groups beyond the busiest. */
+const isNamed = (group: string) => group !== "other";
+
+const columnsFor = (group: Group, range: Range): Column<Row>[] => [
   {
     name: GROUPS.find(({ value }) => value === group)?.label ?? "",
     cell: ({ id, label }) => {
       const text = label ?? (id === "" ? "–" : id);
-      const href = linkOf(group, id);
-      return href === null ? <code className="cut">{text}</code> : <Link href={href}>{text}</Link>;
+      if (!isNamed(id)) return <code className="cut">{text}</code>;
+      return <Link href={recordOf(range, { [PARAMETERS[group]]: id })}>{text}</Link>;
     },
   },
   { name: "Requests", isNumber: true, cell: ({ requests }) => formatCompact(requests) },
-  { name: "Failed", isNumber: true, cell: ({ requests, failed }) => formatShare(failed, requests) },
+  {
+    name: "Failed",
+    isNumber: true,
+    cell: ({ id, requests, failed }) => {
+      const share = formatShare(failed, requests);
+      if (failed === 0 || !isNamed(id)) return share;
+      const wanted = { [PARAMETERS[group]]: id, status: "failed" };
+      return <Link href={recordOf(range, wanted)}>{share}</Link>;
+    },
+  },
   {
     name: "Tokens",
     isNumber: true,
@@ -57,7 +68,7 @@ const columnsFor = (group: Group): Column<Row>[] => [
 ];
 
 /** The range by model, key or endpoint. */
-export function Breakdown({ range }: { range: (typeof RANGES)[number] }) {
+export function Breakdown({ range }: { range: Range }) {
   const [group, setGroup] = useState<Group>("model");
   const stats = useResource(resources.stats(statsQuery(range, group)), { keeps: true });
   return (
@@ -70,7 +81,7 @@ export function Breakdown({ range }: { range: (typeof RANGES)[number] }) {
         {({ totals }) => (
           <Table
             name={`Figures by ${group}`}
-            columns={columnsFor(group)}
+            columns={columnsFor(group, range)}
             rows={totals
               .toSorted((a, b) => b.cost - a.cost || b.requests - a.requests)
               .slice(0, SHOWN)
@@ -84,11 +95,11 @@ export function Breakdown({ range }: { range: (typeof RANGES)[number] }) {
 
 type ToolRow = Stats["tools"][number] & { id: string };
 
-const TOOL_COLUMNS: Column<ToolRow>[] = [
+const toolColumns = (range: Range): Column<ToolRow>[] => [
   {
     name: "Tool",
     cell: ({ name }) => (
-      <Link href={`/conversations?tool=${encodeURIComponent(name)}`}>
+      <Link href={recordOf(range, { tool: name })}>
         <code>{name}</code>
       </Link>
     ),
@@ -97,9 +108,15 @@ const TOOL_COLUMNS: Column<ToolRow>[] = [
   {
     name: "Failed",
     isNumber: true,
-    cell: ({ failed, executions }) => (
-      <span className={failed > 0 ? "bad-figure" : ""}>{formatShare(failed, executions)}</span>
-    ),
+    cell: ({ name, failed, executions }) => {
+      const share = formatShare(failed, executions);
+      if (failed === 0) return share;
+      return (
+        <Link href={recordOf(range, { tool: name, toolStatus: "failed" })} className="bad-figure">
+          {share}
+        </Link>
+      );
+    },
   },
   {
     name: "p50",
@@ -122,7 +139,7 @@ const slowness = ({ durationMs }: ToolRow) => durationMs?.p95 ?? 0;
 const failure = ({ failed, executions }: ToolRow) => failed / Math.max(executions, 1);
 
 /** The tools that are slowest, or that fail most. */
-export function ToolFigures({ tools }: { tools: Stats["tools"] }) {
+export function ToolFigures({ tools, range }: { tools: Stats["tools"]; range: Range }) {
   const [order, setOrder] = useState<"slow" | "failing">("slow");
   const rank = order === "slow" ? slowness : failure;
   const rows = tools
@@ -137,7 +154,7 @@ export function ToolFigures({ tools }: { tools: Stats["tools"] }) {
       {rows.length === 0 ? (
         <p className="hint">No tool ran.</p>
       ) : (
-        <Table name="Tools by figures" columns={TOOL_COLUMNS} rows={rows.slice(0, SHOWN)} />
+        <Table name="Tools by figures" columns={toolColumns(range)} rows={rows.slice(0, SHOWN)} />
       )}
     </section>
   );

@@ -67,11 +67,11 @@ function Figures({ range }: { range: (typeof RANGES)[number] }) {
           <p className="hint">No request came in this time.</p>
         ) : (
           <>
-            <Tiles total={totalOf(data)} />
+            <Tiles total={totalOf(data)} range={range} />
             <Charts stats={data} />
             <div className="panels">
               <Breakdown range={range} />
-              <ToolFigures tools={data.tools} />
+              <ToolFigures tools={data.tools} range={range} />
             </div>
           </>
         )
@@ -80,23 +80,43 @@ function Figures({ range }: { range: (typeof RANGES)[number] }) {
   );
 }
 
-function Latest({ range }: { range: (typeof RANGES)[number] }) {
-  const latest = useResource(resources.conversations({ limit: 5 }), { every: EVERY_MS });
+function LatestConversations() {
+  const latest = useResource(resources.conversations({ limit: 5, kind: "conversation" }), {
+    every: EVERY_MS,
+  });
   return (
-    <Loading from={latest}>
-      {({ data, nextCursor }) =>
+    <section className="panel">
+      <header>
+        <h2>Latest conversations</h2>
+        {typeof latest.data?.nextCursor === "string" && (
+          <Link href="/conversations">All conversations</Link>
+        )}
+      </header>
+      <Loading from={latest}>
+        {({ data }) =>
+          data.length === 0 ? (
+            <p className="hint">None so far.</p>
+          ) : (
+            <ConversationTable conversations={data} />
+          )
+        }
+      </Loading>
+    </section>
+  );
+}
+
+/** Figures, where there was ever a request. */
+function WhatCame({ range }: { range: (typeof RANGES)[number] }) {
+  const any = useResource(resources.conversations({ limit: 1 }), { every: EVERY_MS });
+  return (
+    <Loading from={any}>
+      {({ data }) =>
         data.length === 0 ? (
           <FirstSteps />
         ) : (
           <>
             <Figures range={range} />
-            <section className="panel">
-              <header>
-                <h2>Latest conversations</h2>
-                {nextCursor !== null && <Link href="/conversations">All conversations</Link>}
-              </header>
-              <ConversationTable conversations={data} />
-            </section>
+            <LatestConversations />
           </>
         )
       }
@@ -123,7 +143,7 @@ export function OverviewPage({ place }: { place: Place }) {
       }
     >
       <DownParts />
-      <Latest range={range} />
+      <WhatCame range={range} />
     </Page>
   );
 }

@@ -27,6 +27,16 @@ export function statsQuery({ hours, bucket }: (typeof RANGES)[number], groupBy: 
   };
 }
 
+/**
+ * What lies behind a figure: everything of the range that is like that, conversations or not.
+ * @param wanted parameters of the list of conversations
+ */
+export function recordOf(range: (typeof RANGES)[number], wanted: Record<string, string>): string {
+  const { from, to } = statsQuery(range, "none");
+  const query = new URLSearchParams({ kind: "all", ...wanted, from: String(from), to: String(to) });
+  return `/conversations?${query.toString()}`;
+}
+
 const NOTHING: StatsFigures = {
   group: null,
   label: null,

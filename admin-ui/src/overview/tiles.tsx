@@ -1,5 +1,7 @@
 import type { ReactNode } from "react";
 import type { StatsFigures } from "../api-shapes.ts";
+import { Link } from "../router.tsx";
+import { recordOf, type RANGES } from "./range.ts";
 import { formatCompact, formatCost, formatCount, formatDuration, formatShare } from "../format.ts";
 
 function Tile({ name, value, children }: { name: string; value: string; children: ReactNode }) {
@@ -12,12 +14,21 @@ function Tile({ name, value, children }: { name: string; value: string; children
   );
 }
 
+interface TilesProps {
+  total: StatsFigures;
+  range: (typeof RANGES)[number];
+}
+
 /** The range at a glance. */
-export function Tiles({ total }: { total: StatsFigures }) {
+export function Tiles({ total, range }: TilesProps) {
+  const linkTo = (status: string, text: string) => (
+    <Link href={recordOf(range, { status })}>{text}</Link>
+  );
   const {
     requests,
     failed,
     cancelled,
+    refused,
     cost,
     unpriced,
     promptTokens,
@@ -29,10 +40,14 @@ export function Tiles({ total }: { total: StatsFigures }) {
   return (
     <dl className="tiles">
       <Tile name="Requests" value={formatCompact(requests)}>
-        {cancelled === 0 ? "none cancelled" : `${formatCount(cancelled)} cancelled`}
+        {cancelled === 0
+          ? "none cancelled"
+          : linkTo("cancelled", `${formatCount(cancelled)} cancelled`)}
       </Tile>
       <Tile name="Errors" value={formatShare(failed, requests)}>
-        {failed === 0 ? "none failed" : `${formatCount(failed)} failed`}
+        {failed === 0 ? "none failed" : linkTo("failed", `${formatCount(failed)} failed`)}
+        {refused > 0 && ", "}
+        {refused > 0 && linkTo("refused", `${formatCount(refused)} refused`)}
       </Tile>
       <Tile name="Cost" value={formatCost(cost)}>
         {unpriced === 0 ? "all priced" : `${formatCount(unpriced)} of unknown price`}

@@ -31,13 +31,13 @@ beforeEach(() => {
 });
 
 /** Puts figures of the key on record, as a turn of any replica does when it is written. */
-const record = (hour: string, figures: { cost?: number; requests?: number }) =>
+const record = (hour: string, figures: { cost?: number; requests?: number; refused?: number }) =>
   opened.database.execute(sql`
-    insert into usage_hours (hour, api_key_id, api_key_name, model, endpoint, requests, failed, cancelled,
+    insert into usage_hours (hour, api_key_id, api_key_name, model, endpoint, requests, refused, failed, cancelled,
       prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost, unpriced, durations, times_to_first_token)
-    values (${hour}, ${key}, 'k', 'm', '/v1', ${figures.requests ?? 1}, 0, 0, 0, 0, 0, 0, ${figures.cost ?? 0}, 0, '{}', '{}')
+    values (${hour}, ${key}, 'k', 'm', '/v1', ${figures.requests ?? 1}, ${figures.refused ?? 0}, 0, 0, 0, 0, 0, 0, ${figures.cost ?? 0}, 0, '{}', '{}')
     on conflict (hour, api_key_id, model, endpoint) do update
-      set cost = usage_hours.cost + excluded.cost, requests = usage_hours.requests + excluded.requests`);
+      set cost = usage_hours.cost + excluded.cost, requests = usage_hours.requests + excluded.requests, refused = usage_hours.refused + excluded.refused`);
 
 /** One process. */
 function openProcess(start: string) {
@@ -45,7 +45,7 @@ function openProcess(start: string) {
   const memory = new Memory();
   const behind: Promise<unknown>[] = [];
   const platform = { clock, memory, once: createOnce(), logger: memoryLogger() };
-  const reached = { database: opened.database as Database, count: 0 };
+  const reached = { database: opened.database, count: 0 };
   const scope = {
     platform: Object.defineProperty(platform, "database", {
       get: () => {
@@ -168,6 +168,16 @@ describe("a limit by the minute", () => {
     expect(await proxy.ask("requests", 10)).toBe(false);
     proxy.clock.pass(63_000);
     expect(await proxy.ask("requests", 10)).toBe(true);
+  });
+
+  it("is not taken from by what was refused, here or at other replicas", async () => {
+    const proxy = openProcess(NOW);
+    expect(await proxy.ask("requests", 3)).toBe(true);
+    await record(HOUR, { requests: 100, refused: 99 });
+    proxy.clock.pass(1500);
+    await proxy.ask("requests", 3);
+    expect(await proxy.ask("requests", 3)).toBe(true);
+    expect(await proxy.ask("requests", 3)).toBe(false);
   });
 
   it("does not count twice what this process used itself, when that is on record", async () => {

@@ -46,7 +46,7 @@ const arrayOf = (names: string[]) => `{${names.map((name) => JSON.stringify(name
 
 async function writeConversation(
   fields: {
-    model?: string;
+    model?: string | null;
     status?: string;
     tools?: string[];
     toolsFailed?: string[];
@@ -124,10 +124,12 @@ describe("a filter of rows at hand", () => {
     await writeConversation({ status: "refused", tools: ["x"], toolsFailed: ["x"] });
     await writeConversation({ status: "cancelled", tools: ["x", "y"], toolsFailed: ["y"] });
     for (const endpoint of ENDPOINTS) await writeConversation({ endpoint, kind: "request" });
+    await writeConversation({ model: null });
     const all = await opened.database.select().from(schema.conversations);
     const filters: ConversationFilter[] = [
       {},
       { model: "a" },
+      { model: "" },
       { status: "failed" },
       { tool: "x" },
       { tool: 'y"z' },
