@@ -12,6 +12,7 @@ import { Memory } from "../../src/memory.ts";
 import { createFunctionSandbox } from "../../src/node/function-sandbox.ts";
 import { startHash } from "../../src/node/hash.ts";
 import { createGuardedFetch } from "../../src/node/guarded-fetch.ts";
+import { openDecoder } from "../../src/node/open-decoder.ts";
 import { createSendUpstream } from "../../src/node/send-upstream.ts";
 import { startServer } from "../../src/node/serve.ts";
 import { createOnce, createTurnstile } from "../../src/node/wait-for-one-another.ts";
@@ -62,7 +63,7 @@ async function createPlatform(
     sidecar: async () => null,
     clock: systemClock,
     once: createOnce(),
-    openDecoder: () => null,
+    openDecoder,
     turnstile: createTurnstile,
     connections: memory,
     noticesLeavingMs: null,
