@@ -19,7 +19,7 @@ import { inTurn, type TurnRequest } from "./in-turn.ts";
 export const chatCompletions = inTurn(async (parts) => {
   const { context, scope, request, key, limits, turn, waitedMs } = parts;
   const { config } = scope.platform;
-  // Nothing large is read for a key that has used up its limits.
+  // Nothing large is read for a key that has used up its limits; what is small is on record with it.
   if (!isSmall(request)) await limits.check();
   const body = await readBody(request, config.maxBodyBytes, scope.platform.openDecoder);
   // A body that cannot be read is upstream's to refuse, and recorded without its content.
@@ -28,6 +28,7 @@ export const chatCompletions = inTurn(async (parts) => {
     return null;
   });
   turn.requested({ text });
+  await limits.check();
   const { all } = await checkModels(key, judgedRequest(request), body);
   const upstream = pickUpstream(config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });

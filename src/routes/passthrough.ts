@@ -16,10 +16,11 @@ const TEXT_TYPES = /^\s*(?:$|text\/|application\/(?:[\w.+-]*\+)?json)/i;
 /** Every `/v1` path that has no stage of its own: any method and body, through and back untouched. */
 export const passthrough = inTurn(async (parts) => {
   const { context, scope, request, key, limits } = parts;
-  // Nothing large is read for a key that has used up its limits.
+  // Nothing large is read for a key that has used up its limits; what is small is on record with it.
   if (!isSmall(request)) await limits.check();
   const read = isBuffered(parts) ? await bufferedBody(parts) : null;
   const sent = read === null ? streamedBody(parts) : await notedBody(parts, read);
+  await limits.check();
   const { all } = await checkModels(key, judgedRequest(request), read);
   const upstream = pickUpstream(scope.platform.config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
