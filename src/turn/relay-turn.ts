@@ -87,6 +87,7 @@ async function endRelayed(
     response: isKept ? { contentType, text, truncated } : null,
     ...(isKept || bytes === 0 ? {} : { digest: { sha256, bytes, contentType } }),
   });
+  if (facts.model !== null) turn.answeredBy(facts.model);
   noteRound(parts, begun, facts, end);
   if (end.status === "cancelled") return turn.ended({ status: "cancelled" });
   if (end.status === "failed") {

@@ -229,6 +229,11 @@ export class Turn {
     this.#record.httpStatus = httpStatus;
   }
 
+  /** The model that answered, which stands for one that the request named where nobody read it. */
+  answeredBy(model: string): void {
+    if (this.#record.request === null) this.#record.model ??= model;
+  }
+
   /** What of an answer that was passed on is kept. */
   relayed({ response, digest }: RelayedAnswer): void {
     this.#record.response = response;
