@@ -127,6 +127,8 @@ export const ROWS: Row[] = [
     files: [
       "admin-openapi",
       "mcp-stdio",
+      "later-rounds",
+      "milder-forms",
       "odd-upstream-arguments",
       "odd-upstream-calls",
       "odd-upstream-fields",

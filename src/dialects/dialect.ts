@@ -258,6 +258,10 @@ export interface Dialect {
   ): Map<number, string>;
   /** The same without media. @param hidden JSON text of an array of items */
   withoutMedia(hidden: string): string;
+  /** Whether an item has what a model reasoned. */
+  hasReasoning(item: HistoryItem): boolean;
+  /** Kept items without that. @param hidden JSON text of an array of items */
+  withoutReasoning(hidden: string): string;
   /** An error as the end of a stream. @param error OpenAI's error object */
   errorEvent(error: JsonObject): Uint8Array;
 }

@@ -5,15 +5,25 @@ import { UpstreamRefusal } from "../openai/upstream-error.ts";
 import type { OpenDecoder, UpstreamResponse } from "../platform.ts";
 import { openAnswer } from "../stream/open-answer.ts";
 import type { KnownForms } from "./known-forms.ts";
+import type { RestoredParts } from "./history.ts";
 import type { MediaSupport } from "./media-support.ts";
-import { MILDER_FORMS, milderForm, withForm, type MilderForm } from "./milder-forms.ts";
+import {
+  MILDER_FORMS,
+  milderForm,
+  withForm,
+  withoutForm,
+  type MilderForm,
+  type RefusedRound,
+} from "./milder-forms.ts";
 
 /** What asking needs of a turn. */
 export interface Asking {
   /** As upstream's dialect has it. */
   request: DialectRequest;
-  /** The same without what tools of earlier turns showed; null where they showed nothing. */
-  requestWithoutMedia: (() => DialectRequest) | null;
+  /** What of the hidden items in it upstream may not take. */
+  restoredParts: RestoredParts;
+  /** The same request without some of that. */
+  requestWithout(parts: RestoredParts): DialectRequest;
   /** Each server tool as upstream's dialect spells it, by name. */
   offered: ReadonlyMap<string, string>;
   maxBytes: number;
@@ -34,16 +44,24 @@ export interface Asker {
   ask(state: LoopState, notes: string[]): Promise<OpenAnswer>;
 }
 
+/** A milder form that was taken, and the refusal that led to it. */
+interface Taken {
+  row: MilderForm;
+  refusal: UpstreamRefusal;
+}
+
 /** What the turns before have taught of the model. */
 function firstForm(known: KnownForms): RoundForm {
   const forms = MILDER_FORMS.filter(({ name }) => name !== "withoutMedia" && known.has(name));
   return forms.reduce((form, row) => withForm(form, row, known.valueOf(row.name)), {});
 }
 
-function offeredCount({ offered }: Asking, { withdrawn }: LoopState, form: RoundForm): number {
+/** How many server tools a round offers. */
+function offeredCount({ offered, request }: Asking, state: LoopState, form: RoundForm): number {
   if (form.withoutTools === true) return 0;
-  const left = [...offered.keys()].filter((name) => !withdrawn.has(name));
-  return left.length;
+  const left = [...offered.keys()].filter((name) => !state.withdrawn.has(name)).length;
+  const { maxTools = Number.POSITIVE_INFINITY } = form;
+  return Math.min(left, Math.max(0, maxTools - request.clientTools.size));
 }
 
 /** Upstream's own words, as far as a note needs them. */
@@ -51,59 +69,87 @@ const shortWords = (refusal: UpstreamRefusal): string => refusal.message.slice(0
 
 /** Opens what asks upstream in one turn: what it learns in a round holds for the next ones. */
 export function openAsker(asking: Asking): Asker {
-  const { known, media } = asking;
-  let form = firstForm(known);
+  const { known, media, restoredParts } = asking;
+  const { hasReasoning, showsMedia, isAnswer } = asking.request.dialect;
+  const learned = firstForm(known);
+  let form = learned;
 
   const send = async (state: LoopState): Promise<OpenAnswer> => {
     const withoutMedia = media.isRefused;
-    const plain = withoutMedia ? asking.requestWithoutMedia?.() : undefined;
-    const request = plain ?? asking.request;
+    const without: RestoredParts = {
+      media: withoutMedia && restoredParts.media,
+      reasoning: form.withoutReasoningText === true && restoredParts.reasoning,
+    };
+    const isLess = without.media || without.reasoning;
+    const request = isLess ? asking.requestWithout(without) : asking.request;
     const { offered, maxBytes, openDecoder } = asking;
     const body = request.roundBody({ state, offered, form: { ...form, withoutMedia } });
-    const { isAnswer } = request.dialect;
     return openAnswer(await asking.send(body), { maxBytes, openDecoder, isAnswer });
   };
 
-  const showsMedia = ({ appended }: LoopState): boolean => {
-    if (media.isRefused) return false;
-    const { showsMedia: isShown } = asking.request.dialect;
-    return asking.requestWithoutMedia !== null || appended.some(isShown);
+  /** The round as it stands in a form. */
+  const roundIn = (state: LoopState, itsForm: RoundForm): RefusedRound => {
+    const { appended } = state;
+    return {
+      request: asking.request,
+      state,
+      form: itsForm,
+      offered: offeredCount(asking, state, itsForm),
+      showsMedia: !media.isRefused && (restoredParts.media || appended.some(showsMedia)),
+      hasReasoning: restoredParts.reasoning || appended.some(hasReasoning),
+    };
+  };
+
+  /** Tells of the forms that are known from earlier turns. */
+  const noteLearned = (state: LoopState, notes: string[]): void => {
+    const usual = roundIn(state, {});
+    const used = MILDER_FORMS.filter(({ name }) => learned[name] !== undefined);
+    for (const row of used) {
+      const isMoot = learned.withoutTools === true && row.isForTools === true;
+      if (!isMoot && row.applies(usual))
+        notes.push(`Asked ${row.words}, because upstream had refused it otherwise before`);
+    }
   };
 
   /** Takes the next milder form, or throws the refusal. */
-  const soften = (state: LoopState, refusal: UpstreamRefusal): MilderForm => {
-    const { request } = asking;
-    const offered = offeredCount(asking, state, form);
-    const round = { request, state, form, offered, showsMedia: showsMedia(state) };
-    const row = milderForm(round, refusal);
+  const soften = (state: LoopState, refusal: UpstreamRefusal, taken: Taken[]): void => {
+    const last = taken.at(-1);
+    const isSame = last !== undefined && last.refusal.words === refusal.words;
+    if (isSame && last.row.name !== "withoutMedia") {
+      last.row = { ...last.row, lasts: () => false };
+      // It did not help: what is asked next need not be without it. With no tools left it is the
+      // client's own request that was refused.
+      if (offeredCount(asking, state, form) > 0) form = withoutForm(form, last.row, learned);
+    }
+    const tried = new Set(taken.map(({ row }) => row.name));
+    const row = milderForm(roundIn(state, form), refusal, tried);
     if (row === null) throw refusal;
     if (row.name === "withoutMedia") media.refused();
     else form = withForm(form, row, row.value?.(refusal) ?? 0);
-    return row;
+    taken.push({ row, refusal });
   };
 
   /** That upstream answers now shows that what it named was the reason. */
-  const learn = (state: LoopState, row: MilderForm, refusal: UpstreamRefusal): void => {
+  const learn = (state: LoopState, { row, refusal }: Taken): void => {
     if (row.lasts?.(refusal) ?? true) known.remember(row.name, row.value?.(refusal) ?? 0);
     if (row.name === "withoutMedia") asking.onMediaRefused(state.round - 1);
   };
 
   return {
     ask: async (state, notes) => {
-      const tried: [MilderForm, UpstreamRefusal][] = [];
+      const taken: Taken[] = [];
+      if (state.round === 1) noteLearned(state, notes);
       for (;;) {
         try {
           const answer = await send(state);
-          for (const [row, refusal] of tried) learn(state, row, refusal);
+          for (const one of taken) learn(state, one);
           return answer;
         } catch (error) {
           if (!(error instanceof UpstreamRefusal)) throw error;
-          const row = soften(state, error);
-          tried.push([row, error]);
+          soften(state, error, taken);
+          const words = taken.at(-1)?.row.words ?? "";
           const { status } = error.response;
-          notes.push(
-            `Asked again ${row.words}: upstream refused with ${status}: ${shortWords(error)}`,
-          );
+          notes.push(`Asked again ${words}: upstream refused with ${status}: ${shortWords(error)}`);
         }
       }
     },

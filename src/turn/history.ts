@@ -10,12 +10,20 @@ import { knownForms, type KnownForms } from "./known-forms.ts";
 import { openMediaSupport, type MediaSupport } from "./media-support.ts";
 import type { Turn } from "./turn.ts";
 
+/** What tools showed in earlier turns, and what the model reasoned in them. */
+export interface RestoredParts {
+  media: boolean;
+  reasoning: boolean;
+}
+
 /** A request's history as the model must see it. */
 export interface ModelHistory {
   /** The request: the client's own, or that with hidden items put back. */
   request: DialectRequest;
-  /** The same without what tools of earlier turns showed; null where they showed nothing. */
-  requestWithoutMedia: (() => DialectRequest) | null;
+  /** What of the items that were put back an upstream may not take. */
+  restoredParts: RestoredParts;
+  /** The same request with less in these items. @param parts that are left out */
+  requestWithout(parts: RestoredParts): DialectRequest;
   /** Places in the history that the client sent, where they were needed. */
   places: HistoryPlace[] | null;
   /** Whether the model is shown images and sounds of tools. */
@@ -140,11 +148,20 @@ export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
     dialect.withoutMedia(items),
   ];
   const words = new Map([...hidden].map(wordsAt));
-  const isShowing = [...hidden].some(([index, items]) => words.get(index) !== items);
   const requestWith = (items: Map<number, string>) => request.withText(request.restore(items));
+  const isUnreasoned = (items: string) => dialect.withoutReasoning(items) === items;
+  const lessOf = (items: string, without: RestoredParts): string => {
+    const shown = without.media ? dialect.withoutMedia(items) : items;
+    return without.reasoning ? dialect.withoutReasoning(shown) : shown;
+  };
   return {
     request: hidden.size === 0 ? request : requestWith(hidden),
-    requestWithoutMedia: isShowing ? () => requestWith(words) : null,
+    restoredParts: {
+      media: [...hidden].some(([index, items]) => words.get(index) !== items),
+      reasoning: [...hidden.values()].some((items) => !isUnreasoned(items)),
+    },
+    requestWithout: (parts) =>
+      requestWith(new Map([...hidden].map(([index, items]) => [index, lessOf(items, parts)]))),
     media,
     known,
     places: history?.places ?? null,

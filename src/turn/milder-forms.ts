@@ -17,6 +17,8 @@ export interface RefusedRound {
   offered: number;
   /** Whether it showed images or sounds of tools. */
   showsMedia: boolean;
+  /** Whether it sent back what the model reasoned in rounds that the client does not see. */
+  hasReasoning: boolean;
 }
 
 /** One row: a form, and when it is the next one. */
@@ -27,11 +29,13 @@ export interface MilderForm {
   /** Whether the round has what the form leaves out. */
   applies(round: RefusedRound): boolean;
   /** Whether the refusal is about that. */
-  isNamed(refusal: UpstreamRefusal): boolean;
+  isNamed(refusal: UpstreamRefusal, round: RefusedRound): boolean;
   /** A number that the form needs, from upstream's words. */
   value?(refusal: UpstreamRefusal): number;
   /** Whether the next turns begin with it. Absent: yes. */
   lasts?(refusal: UpstreamRefusal): boolean;
+  /** Whether it means nothing where no tools are offered. */
+  isForTools?: true;
 }
 
 /**
@@ -45,27 +49,41 @@ const OF_THIS_ONE =
 /** Statuses of a request that was not understood. */
 const NOT_UNDERSTOOD = new Set([400, 422]);
 /** Some say it with these, and name what they mean: 404 OpenRouter, 500 llama.cpp, 501 vLLM. */
-const NOT_UNDERSTOOD_BY_NAME = new Set([400, 404, 405, 415, 422, 500, 501]);
-/** What has nothing to do with anything that the proxy adds. */
+const NOT_UNDERSTOOD_BY_NAME = new Set([404, 405, 415, 500, 501]);
+/**
+ * What has nothing to do with the proxy's tools; what it adds to `stream_options` was left out
+ * before.
+ */
 const CLIENTS_OWN =
-  /model_not_found|invalid_api_key|content_filter|content_policy|insufficient_quota/;
+  /model_not_found|invalid_api_key|content_filter|content_policy|insufficient_quota|stream_options/;
+/** A hint is enough where the request was not understood; else tools must be named as such. */
 const TOOLS = /tool|function/i;
+const TOOLS_BY_NAME =
+  /\btools?\b|\btool[_-]|\bfunction[ _-]?(?:call|calls|calling|tools?|declarations?)\b/i;
+/** A server that stumbled may name tools too; one that cannot take them says so. */
+const CANNOT = /support|requires?|not (?:allowed|available|enabled|implemented)/i;
+/** The request was too long with the tools: another one may not be. */
+const TOO_LONG = /context.{0,3}length|context.{0,3}window|\btokens?\b|too_large|too large/i;
 
 const says = ({ words }: UpstreamRefusal, pattern: RegExp): boolean => pattern.test(words);
 
 /** OpenAI takes 128 tools, and says so: "Expected an array with maximum length 128". */
 const USUAL_MAX_TOOLS = 128;
 const MAX_TOOLS_WORDS =
-  /(?:max(?:imum)?(?: length| number)?(?: of)?|at most|up to|limit(?: of| is)?)\D{0,20}(\d{1,4})/i;
-const TOO_MANY = /array_above_max|too many|maximum (?:length|number)|at most|exceed|no more than/i;
+  /(?:array with maximum length|at most|up to|more than|max(?:imum)?\b|limit\b)\D{0,30}?(\d{1,4})\b/i;
+const TOO_MANY = new RegExp(
+  [
+    "array_above_max|array (?:too long|with maximum length)|too many (?:tools|functions)",
+    "(?:maximum|max|most|limit|up to|more than|exceeds?|exceeded)\\b.{0,40}?\\b(?:tools|functions|items)",
+    "(?:tools|functions).{0,40}?\\b(?:at most|maximum|exceeds?|exceeded|limit)\\b",
+  ].join("|"),
+  "i",
+);
 
 function maxToolsOf({ words }: UpstreamRefusal): number {
   const named = Number(MAX_TOOLS_WORDS.exec(words)?.[1] ?? USUAL_MAX_TOOLS);
   return named > 0 ? named : USUAL_MAX_TOOLS;
 }
-
-const hasReasoning = ({ state }: RefusedRound): boolean =>
-  state.appended.some((item) => "reasoning_content" in item || "reasoning_details" in item);
 
 /** In the order in which they are tried: the mildest first. */
 export const MILDER_FORMS: MilderForm[] = [
@@ -79,69 +97,90 @@ export const MILDER_FORMS: MilderForm[] = [
   {
     name: "withoutUsage",
     words: "without asking for usage",
-    applies: ({ request, form }) => request.addsUsage && form.withoutUsage !== true,
+    applies: ({ request }) => request.addsUsage,
     isNamed: (refusal) =>
       NOT_UNDERSTOOD.has(refusal.response.status) && says(refusal, /stream_options|include_usage/i),
   },
   {
     name: "withoutReasoningText",
     words: "without what the model reasoned in earlier rounds",
-    applies: (round) => hasReasoning(round) && round.form.withoutReasoningText !== true,
+    applies: ({ hasReasoning }) => hasReasoning,
     isNamed: (refusal) =>
       NOT_UNDERSTOOD.has(refusal.response.status) &&
       says(refusal, /reasoning_(?:content|details)/i),
   },
   {
-    // OpenAI, gpt-5.4 and later: "Function tools with reasoning_effort are not supported …".
+    // OpenAI, gpt-5.4 and later: "Function tools with reasoning_effort are not supported …". Beside
+    // tools of the client it would have been refused without the proxy's too.
     name: "withoutReasoning",
     words: 'with reasoning_effort "none", because the model takes no tools beside reasoning',
-    applies: ({ offered, form }) => offered > 0 && form.withoutReasoning !== true,
+    applies: ({ offered, request }) => offered > 0 && request.clientTools.size === 0,
     isNamed: (refusal) =>
       NOT_UNDERSTOOD.has(refusal.response.status) &&
       says(refusal, /reasoning/i) &&
       says(refusal, TOOLS),
+    isForTools: true,
   },
   {
     name: "maxTools",
     words: "with as many tools as upstream takes",
-    applies: ({ offered, form }) => offered > 0 && form.maxTools === undefined,
-    isNamed: (refusal) =>
+    applies: ({ offered }) => offered > 0,
+    isNamed: (refusal, { offered, request }) =>
       NOT_UNDERSTOOD.has(refusal.response.status) &&
       says(refusal, TOO_MANY) &&
-      says(refusal, TOOLS),
+      says(refusal, TOOLS) &&
+      !says(refusal, TOO_LONG) &&
+      maxToolsOf(refusal) < offered + request.clientTools.size,
     value: maxToolsOf,
+    isForTools: true,
   },
   {
     name: "withoutTools",
     words: "without the proxy's tools",
-    applies: ({ offered, state, form }) =>
-      offered > 0 && state.round === 1 && form.withoutTools !== true,
+    applies: ({ offered, state }) => offered > 0 && state.round === 1,
     isNamed: (refusal) => {
       const { status } = refusal.response;
-      if (says(refusal, TOOLS)) return NOT_UNDERSTOOD_BY_NAME.has(status);
-      return NOT_UNDERSTOOD.has(status) && !says(refusal, CLIENTS_OWN);
+      if (NOT_UNDERSTOOD_BY_NAME.has(status)) return says(refusal, TOOLS_BY_NAME);
+      if (!NOT_UNDERSTOOD.has(status)) return false;
+      return says(refusal, TOOLS) || !says(refusal, CLIENTS_OWN);
     },
+    lasts: (refusal) =>
+      !says(refusal, TOO_LONG) && (refusal.response.status !== 500 || says(refusal, CANNOT)),
   },
   {
     // Servers in front of Anthropic and Bedrock want tools beside a history of calls.
     name: "keepsTools",
     words: "with the withdrawn tools, which may not be called",
-    applies: ({ offered, state, form, request }) =>
-      offered === 0 &&
-      state.appended.length > 0 &&
-      request.clientTools.size === 0 &&
-      form.keepsTools !== true,
+    applies: ({ offered, state, request }) =>
+      offered === 0 && state.appended.length > 0 && request.clientTools.size === 0,
     isNamed: ({ response }) => response.status === 400,
     lasts: () => false,
   },
 ];
 
-/** The next form for a refused round, or null: then the refusal is the client's to see. */
-export function milderForm(round: RefusedRound, refusal: UpstreamRefusal): MilderForm | null {
-  return MILDER_FORMS.find((row) => row.applies(round) && row.isNamed(refusal)) ?? null;
+/**
+ * The next form for a refused round, or null: then the refusal is the client's to see.
+ * @param tried forms that were taken for this round already
+ */
+export function milderForm(
+  round: RefusedRound,
+  refusal: UpstreamRefusal,
+  tried: ReadonlySet<FormName>,
+): MilderForm | null {
+  const isNext = (row: MilderForm): boolean => {
+    const isNew = !tried.has(row.name) && (row.value !== undefined || !(row.name in round.form));
+    return isNew && row.applies(round) && row.isNamed(refusal, round);
+  };
+  return MILDER_FORMS.find(isNext) ?? null;
 }
 
 /** A form with one more member. */
 export function withForm(form: RoundForm, row: MilderForm, value: number): RoundForm {
   return { ...form, [row.name]: row.value === undefined ? true : value };
+}
+
+/** A form with one member as it was before. */
+export function withoutForm(form: RoundForm, { name }: MilderForm, before: RoundForm): RoundForm {
+  const { [name]: _left, ...others } = form;
+  return name in before ? { ...others, [name]: before[name] } : others;
 }

@@ -52,18 +52,16 @@ interface Recording {
   added: string[];
 }
 
-/** Waits, unless the client goes away meanwhile. */
+/** Waits, or until the client goes away. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const stop = () => {
       clearTimeout(timer);
-      reject(signal.reason as Error);
-    };
-    const timer = setTimeout(() => {
       signal.removeEventListener("abort", stop);
       resolve();
-    }, ms);
-    signal.addEventListener("abort", stop, { once: true });
+    };
+    const timer = setTimeout(stop, ms);
+    signal.addEventListener("abort", stop);
   });
 }
 

@@ -101,11 +101,10 @@ function openRunning(
   const offered = new Map(spellings);
   const isServerTool = (name: string) => offered.has(name);
   const encoder = new TextEncoder();
-  const { requestWithoutMedia } = history;
   const asker = openAsker({
     request,
-    requestWithoutMedia:
-      requestWithoutMedia === null ? null : () => toUpstream(requestWithoutMedia()),
+    restoredParts: history.restoredParts,
+    requestWithout: (without) => toUpstream(history.requestWithout(without)),
     offered,
     maxBytes: config.maxBodyBytes,
     openDecoder: scope.platform.openDecoder,

@@ -43,6 +43,7 @@ export interface ConversationDetail {
     durationMs: number;
     timeToFirstTokenMs: number | null;
     error: string | null;
+    notes: string[];
   }[];
 }
 

@@ -19,6 +19,7 @@ import { ChatAnswer } from "./client-answer.ts";
 import { keptMedia, restoredMedia, showsMedia, wordsOnly } from "./hidden-media.ts";
 import { isCompletion, readStreamedRound, readWholeRound } from "./read-round.ts";
 import { roundBody } from "./round-body.ts";
+import { hasReasoning, unreasoned } from "./hidden-reasoning.ts";
 import { createMediaShow } from "./show-media.ts";
 import { hiddenOf, spliceHidden } from "./splice-hidden.ts";
 import { dataEvent, KEEP_ALIVE } from "./write-chat-chunks.ts";
@@ -130,5 +131,7 @@ export const chatDialect: Dialect = {
   keptItems: keptMedia,
   restoredItems: restoredMedia,
   withoutMedia: wordsOnly,
+  hasReasoning,
+  withoutReasoning: unreasoned,
   errorEvent: (error) => dataEvent({ error }),
 };

@@ -2,8 +2,9 @@
 import { toolName, type ChatRequest } from "../../openai/chat-request.ts";
 import { isObject, objectsOf } from "../../openai/json.ts";
 import { appendElements, memberText, setMembers } from "../../openai/json-object-text.ts";
-import type { HistoryItem, RoundPlan } from "../dialect.ts";
+import type { RoundPlan } from "../dialect.ts";
 import { showsMedia } from "./hidden-media.ts";
+import { withoutReasoning } from "./hidden-reasoning.ts";
 
 /** JSON texts by member; undefined removes one. */
 type Changes = Record<string, string | undefined>;
@@ -30,14 +31,6 @@ function relaxedToolChoice(choice: unknown, withdrawn: ReadonlySet<string>): unk
 
 /** Members that upstreams refuse where a request has no tools. */
 const NEED_TOOLS = ["tools", "tool_choice", "parallel_tool_calls"];
-/** Where models and servers put what was thought. */
-const REASONING_FIELDS = new Set(["reasoning_content", "reasoning", "reasoning_details"]);
-
-function withoutReasoning(item: HistoryItem): HistoryItem {
-  const kept = Object.entries(item).filter(([name]) => !REASONING_FIELDS.has(name));
-  return Object.fromEntries(kept);
-}
-
 /** Spellings of the server tools that the round offers. */
 function offeredIn(request: ChatRequest, { offered, state, form }: RoundPlan): string[] {
   if (form.withoutTools === true) return [];
@@ -72,7 +65,8 @@ function historyChanges({ text }: ChatRequest, { state, form }: RoundPlan): Chan
 
 function optionChanges(request: ChatRequest, { form }: RoundPlan): Changes {
   const changes: Changes = {};
-  if (form.withoutReasoning === true) changes["reasoning_effort"] = '"none"';
+  const isUnreasoned = form.withoutReasoning === true && form.withoutTools !== true;
+  if (isUnreasoned) changes["reasoning_effort"] = '"none"';
   if (request.stream && !request.includeUsage && form.withoutUsage !== true)
     changes["stream_options"] = JSON.stringify({ ...request.streamOptions, include_usage: true });
   return changes;
