@@ -124,6 +124,7 @@ export const ROWS: Row[] = [
     files: [
       "admin-openapi",
       "mcp-stdio",
+      "milder-forms",
       "odd-upstream-arguments",
       "odd-upstream-calls",
       "odd-upstream-fields",
