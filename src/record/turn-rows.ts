@@ -137,6 +137,7 @@ export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Pro
     async () =>
       countRounds({
         ...content,
+        countsWithoutText: content.countsWithoutText && record.request !== null,
         model,
         request: body,
         addedTools: record.addedTools ?? [],

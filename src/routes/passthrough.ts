@@ -6,14 +6,9 @@ import { openDigestTap } from "../stream/digest-tap.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
 import { relayTurn, type RelayedTurn } from "../turn/relay-turn.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
+import { isSmall } from "./is-small.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
 import { judgedRequest } from "./judged-request.ts";
-
-/**
- * Bodies up to this size are sent as bytes, which costs less; larger ones, and those of unknown
- * size, are streamed.
- */
-const BUFFERED_BYTES = 64 * 1024;
 
 /** Bodies of these types are text that people read. */
 const TEXT_TYPES = /^\s*(?:$|text\/|application\/(?:[\w.+-]*\+)?json)/i;
@@ -21,13 +16,15 @@ const TEXT_TYPES = /^\s*(?:$|text\/|application\/(?:[\w.+-]*\+)?json)/i;
 /** Every `/v1` path that has no stage of its own: any method and body, through and back untouched. */
 export const passthrough = inTurn(async (parts) => {
   const { context, scope, request, key, limits } = parts;
-  await limits.check();
+  // Nothing large is read for a key that has used up its limits; what is small is on record with it.
+  if (!isSmall(request)) await limits.check();
   const read = isBuffered(parts) ? await bufferedBody(parts) : null;
+  const sent = read === null ? streamedBody(parts) : await notedBody(parts, read);
+  await limits.check();
   const { all } = await checkModels(key, judgedRequest(request), read);
   const upstream = pickUpstream(scope.platform.config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
   await limits.take();
-  const sent = read === null ? streamedBody(parts) : await notedBody(parts, read);
   const keepsText = keepsAnswerText(context.req.path);
   return relayTurn({ ...parts, ...sent, upstream, headers: {}, keepsText, places: () => [] });
 });
@@ -46,10 +43,9 @@ function isBuffered(parts: TurnRequest): boolean {
   if (hasNoBody(parts)) return false;
   const { request, key, scope } = parts;
   if (mustReadBody(key, judgedRequest(request))) return true;
+  if (isSmall(request)) return true;
   const length = request.headers.get("content-length");
-  if (length === null) return false;
-  const limit = isKept(parts) ? scope.platform.config.maxBodyBytes : BUFFERED_BYTES;
-  return Number(length) <= limit;
+  return isKept(parts) && length !== null && Number(length) <= scope.platform.config.maxBodyBytes;
 }
 
 const bufferedBody = ({ scope, request }: TurnRequest): Promise<ReadBody> =>

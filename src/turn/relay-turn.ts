@@ -100,24 +100,54 @@ async function endRelayed(
   await turn.ended({ status: "failed", error, errorCode: facts.error?.code ?? null });
 }
 
+/** A line that ends a stream of events, and what may follow it. Texts of models have no line ends. */
+const DONE_LINE = /(?:^|[\r\n])data: ?\[DONE\]\s*$/;
+const TAIL_LENGTH = 32;
+const CLOSING_BRACKET = 93;
+
+/** Notices the line that ends a stream of events, however it is cut. */
+function doneWatcher(): (bytes: Uint8Array) => boolean {
+  let tail = "\n";
+  return (bytes) => {
+    const last = bytes.subarray(-TAIL_LENGTH);
+    tail = (tail + String.fromCharCode(...last)).slice(-TAIL_LENGTH);
+    return last.includes(CLOSING_BRACKET) && DONE_LINE.test(tail);
+  };
+}
+
+const isEventStream = ({ headers }: UpstreamResponse): boolean =>
+  (headers["content-type"] ?? "").toLowerCase().startsWith("text/event-stream");
+
 /** The tap that reads along: for figures, words and errors. */
 function readingTap(parts: RelayedTurn, begun: BegunAnswer): RelayTap {
   const { headers } = begun.response;
+  const { platform } = parts.scope;
   const reader = createAnswerReader({
     contentType: headers["content-type"] ?? "",
     contentEncoding: headers["content-encoding"] ?? "",
     maxKeptBytes: parts.keepsText ? MAX_KEPT_BYTES : 0,
-    hash: parts.keepsText ? null : parts.scope.platform.sha256(),
+    hash: parts.keepsText ? null : platform.sha256(),
     isFailure: begun.response.status >= 400,
-    openDecoder: parts.scope.platform.openDecoder,
+    openDecoder: platform.openDecoder,
   });
+  const isPlainStream = isEventStream(begun.response) && !headers["content-encoding"];
+  const isDone = isPlainStream ? doneWatcher() : () => false;
+  let hasEnded = false;
+  const finish = async (end: RelayEnd): Promise<void> => {
+    if (hasEnded) return;
+    hasEnded = true;
+    await endRelayed(parts, begun, await reader.end(), end);
+  };
   return {
     onChunk: (bytes) => {
+      if (hasEnded) return;
       begun.firstByteAt ??= performance.now();
       parts.turn.firstToken();
-      return reader.onChunk(bytes);
+      const behind = reader.onChunk(bytes);
+      // For clients these words are the end: the record is kept before they see them.
+      return isDone(bytes) ? finish({ status: "completed" }) : behind;
     },
-    onEnd: async (end) => endRelayed(parts, begun, await reader.end(), end),
+    onEnd: finish,
   };
 }
 
@@ -128,21 +158,18 @@ async function relayBody(
   cancel: AbortController,
 ): Promise<UpstreamResponse["body"]> {
   const { scope, turn } = parts;
-  const { body, headers } = begun.response;
+  const { body } = begun.response;
   const taps = [readingTap(parts, begun)];
   if (!(body instanceof ReadableStream)) {
     for (const tap of taps) if (body !== null) await tap.onChunk(body);
     for (const tap of taps) await tap.onEnd({ status: "completed" });
     return body;
   }
-  const isEventStream = (headers["content-type"] ?? "")
-    .toLowerCase()
-    .startsWith("text/event-stream");
   const { readable, done } = relay(body, {
     maxUnreadBytes: scope.platform.maxUnreadBytes,
     cancel,
     failureNotice: (error) => {
-      if (!isEventStream) return null;
+      if (!isEventStream(begun.response)) return null;
       const told = { error: streamError(error, scope.platform.logger, turn) };
       return new TextEncoder().encode(`data: ${JSON.stringify(told)}\n\n`);
     },
