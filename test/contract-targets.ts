@@ -129,6 +129,7 @@ export const ROWS: Row[] = [
       "mcp-stdio",
       "later-rounds",
       "milder-forms",
+      "refused-additions",
       "odd-upstream-arguments",
       "odd-upstream-calls",
       "odd-upstream-fields",
