@@ -78,7 +78,7 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
 
 /** An error as a response that names its request. */
 function renderNamed({ env }: { env: RequestScope }, error: unknown): Response {
-  const response = renderError(error, env.platform.logger);
+  const response = renderError(error, env.platform.logger, env.requestId);
   response.headers.set("x-proxy-request-id", env.requestId);
   return response;
 }

@@ -15,9 +15,10 @@ function separated(data: string): string[] {
 
 /**
  * Feeds bytes of a `text/event-stream`, cut anywhere, to `onData`, one call per event with its data
- * lines joined. CRLF, comments, a BOM and split UTF-8 are survived. Comments are dropped.
+ * lines joined and its name. CRLF, comments, a BOM and split UTF-8 are survived. Comments are
+ * dropped.
  */
-export function createEventReader(onData: (data: string) => void): {
+export function createEventReader(onData: (data: string, name: string | undefined) => void): {
   push(bytes: Uint8Array): void;
   end(): void;
 } {
@@ -27,7 +28,7 @@ export function createEventReader(onData: (data: string) => void): {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   const parser = createParser({
     onEvent: (event) => {
-      for (const data of separated(event.data)) onData(data);
+      for (const data of separated(event.data)) onData(data, event.event);
     },
   });
   let isStart = true;

@@ -1,12 +1,15 @@
 /** Errors that an upstream answered with: their status, body and words are the client's to see. */
 import { UpstreamFailure, type UpstreamResponse } from "../platform.ts";
 import { ApiError } from "./api-error.ts";
+import { readErrorWords, type ErrorWords } from "./error-words.ts";
 import { isObject, type JsonObject } from "./json.ts";
 
 /**
  * The error object of an answer, which some servers send with status 200, and some beside a choice.
+ * Gemini gives it in a list.
  */
 export function errorOf(body: unknown): JsonObject | null {
+  if (Array.isArray(body)) return errorOf(body[0]);
   if (!isObject(body)) return null;
   const { error } = body;
   if (isObject(error)) return error;
@@ -15,6 +18,15 @@ export function errorOf(body: unknown): JsonObject | null {
   const { object: _object, ...members } = body;
   return members;
 }
+
+/** What upstream said in a shape of its own, as OpenAI's error object. */
+export function errorOfWords(words: ErrorWords | null): JsonObject {
+  const { message, code } = words ?? NO_WORDS;
+  const said = message ?? "The upstream API reported an error and did not say which.";
+  return { message: said, type: "upstream_error", param: null, code };
+}
+
+const NO_WORDS = { message: null, code: null };
 
 const codeOf = (error: JsonObject | null): string | null =>
   typeof error?.["code"] === "string" ? error["code"] : null;
@@ -29,21 +41,18 @@ export class UpstreamRefusal extends Error {
   readonly error: JsonObject | null;
   /** All that upstream said, as text; empty where it could not be read. */
   readonly words: string;
+  /** What kind of error it is: `error.code`, or what upstream has in its place. */
+  readonly code: string | null;
   constructor(response: UpstreamResponse, body: unknown, words = "") {
     const error = errorOf(body);
-    super(
-      typeof error?.["message"] === "string"
-        ? error["message"]
-        : `The upstream API answered with status ${response.status}.`,
-    );
+    const said = words === "" && error !== null ? JSON.stringify(body) : words;
+    const { message, code } = readErrorWords(said, body ?? undefined) ?? NO_WORDS;
+    super(message ?? `The upstream API answered with status ${response.status}.`);
     this.name = "UpstreamRefusal";
     this.response = response;
     this.error = error;
-    this.words = words === "" && error !== null ? JSON.stringify(error) : words;
-  }
-  /** `error.code`, where that is a text. */
-  get code(): string | null {
-    return codeOf(this.error);
+    this.words = said;
+    this.code = code;
   }
 }
 

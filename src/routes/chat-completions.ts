@@ -1,6 +1,7 @@
 import { checkModels } from "../auth/check-model.ts";
 import { chatDialect } from "../dialects/chat/chat-dialect.ts";
 import type { DialectRequest } from "../dialects/dialect.ts";
+import { translationOf } from "../dialects/translations.ts";
 import { checkPriced } from "../limits/check-priced.ts";
 import { readJsonBody } from "../openai/json.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
@@ -55,6 +56,7 @@ export const chatCompletions = inTurn(async (parts) => {
     offer,
     upstream,
     spoken,
+    translation: translationOf(chatDialect, spoken),
     isWatched,
   });
 });

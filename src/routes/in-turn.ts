@@ -30,7 +30,7 @@ const pathOf = ({ req }: ProxyContext): string => req.path;
 function renderTurnError(scope: RequestScope, turn: Turn, error: unknown): Response {
   const ids = { "x-proxy-conversation-id": turn.conversationId };
   if (error instanceof UpstreamRefusal) return writeResponse(scope, error.response, ids);
-  const response = renderError(error, scope.platform.logger);
+  const response = renderError(error, scope.platform.logger, scope.requestId);
   response.headers.set("x-proxy-request-id", scope.requestId);
   response.headers.set("x-proxy-conversation-id", turn.conversationId);
   return response;

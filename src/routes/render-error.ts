@@ -7,7 +7,7 @@ import { describeError } from "../store/describe-error.ts";
 /** Seconds after which a database that restarted is usually back. */
 const DATABASE_RETRY_SECONDS = 2;
 
-function toApiError(error: unknown, logger: Logger): ApiError {
+function toApiError(error: unknown, logger: Logger, requestId: string | undefined): ApiError {
   if (error instanceof ApiError) return error;
   // What Hono's validators throw, e.g. for JSON that does not parse.
   if (error instanceof HTTPException && error.status < 500)
@@ -26,6 +26,7 @@ function toApiError(error: unknown, logger: Logger): ApiError {
     );
   }
   logger.error("A request failed for a reason that nobody foresaw", {
+    ...(requestId === undefined ? {} : { request: requestId }),
     error: describeError(error),
   });
   return new ApiError(
@@ -38,9 +39,10 @@ function toApiError(error: unknown, logger: Logger): ApiError {
 /**
  * The one place where an error becomes a response. What is not an ApiError is a bug: it is logged
  * and shown as a bland 500.
+ * @param requestId the `x-proxy-request-id` of the response, by which the log is searched
  */
-export function renderError(error: unknown, logger: Logger): Response {
-  const { status, body, headers } = toApiError(error, logger);
+export function renderError(error: unknown, logger: Logger, requestId?: string): Response {
+  const { status, body, headers } = toApiError(error, logger, requestId);
   // A body that was refused unread is still on its way: the connection cannot carry another request
   // behind it.
   return Response.json(body, {

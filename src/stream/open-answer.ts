@@ -4,6 +4,7 @@
  * header only where it can be believed.
  */
 import { ApiError } from "../openai/api-error.ts";
+import { readErrorMember } from "../openai/error-words.ts";
 import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
 import { looksLikeEvents } from "../openai/read-events.ts";
 import { brokeOff, errorOf, UpstreamRefusal } from "../openai/upstream-error.ts";
@@ -125,7 +126,10 @@ async function jsonAnswer(
   const json = readJson(bytes);
   if (!isObject(json))
     throw invalidAnswer(bytes.byteLength === 0 ? "an empty body" : "something that is no JSON");
-  if (errorOf(json) === null && !isAnswer(json)) throw invalidAnswer("JSON without a choice");
+  if (errorOf(json) === null && !isAnswer(json)) {
+    const said = readErrorMember(json)?.message ?? null;
+    throw invalidAnswer(said === null ? "JSON without a choice" : `the words "${said}"`);
+  }
   const { "content-encoding": _encoding, "content-length": _length, ...headers } = response.headers;
   return { response: { ...response, headers, body: bytes }, content: { json } };
 }

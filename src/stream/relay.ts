@@ -14,7 +14,10 @@ export interface RelayTap {
   onEnd(end: RelayEnd): void | Promise<void>;
 }
 
-/** `failed`: upstream broke off. `cancelled`: the client went away. */
+/**
+ * `failed`: upstream broke off (an `ApiError`), or a tap has a bug (anything else). `cancelled`: the
+ * client went away.
+ */
 export type RelayEnd =
   | { status: "completed" }
   | { status: "failed"; error: unknown }
@@ -27,7 +30,7 @@ interface RelayOptions {
    * sooner.
    */
   cancel: AbortController;
-  /** Bytes that tell the client of a failure of upstream, where the format has a place for it. */
+  /** Bytes that tell the client of a failure, where the format has a place for it. */
   failureNotice: (error: unknown) => Uint8Array | null;
   /** In the order in which they hear. */
   taps: RelayTap[];
@@ -47,8 +50,18 @@ export function relay(
   const tellEnd = async (end: RelayEnd): Promise<void> => {
     for (const tap of options.taps) await tap.onEnd(end);
   };
-  const pump = async (): Promise<void> => {
-    const reader = source.getReader();
+  const reader = source.getReader();
+  const leaveSource = (): void => {
+    void reader.cancel().catch(() => undefined);
+  };
+  const fail = (error: unknown): void => {
+    leaveSource();
+    const notice = options.failureNotice(error);
+    if (notice === null) return client.fail(error);
+    void client.write(notice);
+    client.close();
+  };
+  const pass = async (): Promise<void> => {
     try {
       for (;;) {
         const { done, value } = await reader.read().catch((error: unknown) => {
@@ -66,13 +79,11 @@ export function relay(
     } catch (error) {
       if (signal.aborted) return await tellEnd({ status: "cancelled" });
       await tellEnd({ status: "failed", error });
-      const notice = options.failureNotice(error);
-      if (notice === null) return client.fail(error);
-      void client.write(notice);
-      return client.close();
+      return fail(error);
     }
     await tellEnd({ status: "completed" });
     client.close();
   };
-  return { readable: client.readable, done: pump() };
+  // Where a tap cannot even end, the client's answer ends all the same.
+  return { readable: client.readable, done: pass().catch(fail) };
 }

@@ -1,12 +1,13 @@
-import type { Round } from "../dialects/dialect.ts";
+import type { OpenAnswer, Round } from "../dialects/dialect.ts";
 import { messageOf } from "../openai/error-message.ts";
 import { lacksHalf } from "../openai/usage.ts";
 import type { RoundRecord } from "../record/turn-record.ts";
 import { retryWait } from "./ask-upstream.ts";
 import type { Turn } from "./turn.ts";
 
-/** A round that was asked for already. */
-interface AskedRound {
+/** A first round that was asked for before the client gets its status. */
+export interface AskedRound {
+  answer: OpenAnswer;
   /** By the monotonic clock, in milliseconds. */
   askedAt: number;
   notes: string[];
@@ -33,6 +34,8 @@ export interface RoundRecorder {
   readonly headers: Record<string, string>;
   /** What came of a round that was broken off; null where nothing did. */
   soFar(): Round | null;
+  /** Asks for the first round; one that is refused is on record too. */
+  first(ask: (notes: string[]) => Promise<OpenAnswer>): Promise<AskedRound>;
   /**
    * Reads one round and keeps its figures, also of one that is broken off.
    * @param first where it was asked for already
@@ -65,6 +68,29 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
+type RoundFigures = Omit<RoundRecord, "status" | "error">;
+
+/** When a round was asked for, when something of it came, and what was done for it. */
+interface RoundTimes {
+  number: number;
+  /** By the monotonic clock, in milliseconds, both. */
+  askedAt: number;
+  firstEventAt: number | null;
+  notes: string[];
+}
+
+/** The figures of a round that has ended now. */
+function figuresOf({ number, askedAt, firstEventAt, notes }: RoundTimes, came: Round | null) {
+  return {
+    round: number,
+    usage: came?.usage ?? null,
+    timeToFirstTokenMs: firstEventAt === null ? null : Math.round(firstEventAt - askedAt),
+    durationMs: Math.round(performance.now() - askedAt),
+    finishReason: came?.finishReason ?? null,
+    ...(notes.length === 0 ? {} : { notes }),
+  };
+}
+
 /** Opens what records the rounds of one turn. */
 export function roundRecorder(turn: Turn, { signal, added }: Recording): RoundRecorder {
   let headers: Record<string, string> = {};
@@ -79,22 +105,33 @@ export function roundRecorder(turn: Turn, { signal, added }: Recording): RoundRe
     turn.roundEnded({ ...round, ...received }, added);
   };
 
+  /** A round that failed, or that the client left. */
+  const noteFailed = (round: RoundFigures, error: unknown, came: Round | null): void => {
+    const isGone = signal.aborted;
+    const status = isGone ? "cancelled" : "failed";
+    note({ ...round, status, error: isGone ? null : messageOf(error) }, came);
+  };
+
   return {
     get headers() {
       return headers;
     },
     soFar,
+    first: async (ask) => {
+      const notes: string[] = [];
+      const askedAt = performance.now();
+      try {
+        return { answer: await ask(notes), askedAt, notes };
+      } catch (error) {
+        noteFailed(figuresOf({ number: 1, askedAt, firstEventAt: null, notes }, null), error, null);
+        throw error;
+      }
+    },
     round: async (number, first, read) => {
       const notes = first?.notes ?? [];
       const askedAt = first?.askedAt ?? performance.now();
-      const figures = (came: Round | null) => ({
-        round: number,
-        usage: came?.usage ?? null,
-        timeToFirstTokenMs: firstEventAt === null ? null : Math.round(firstEventAt - askedAt),
-        durationMs: Math.round(performance.now() - askedAt),
-        finishReason: came?.finishReason ?? null,
-        ...(notes.length === 0 ? {} : { notes }),
-      });
+      const figures = (came: Round | null) =>
+        figuresOf({ number, askedAt, firstEventAt, notes }, came);
       current = null;
       firstEventAt = null;
       const attempt: Attempt = {
@@ -116,14 +153,11 @@ export function roundRecorder(turn: Turn, { signal, added }: Recording): RoundRe
           current = null;
           return done.round;
         } catch (error) {
-          const isGone = signal.aborted;
           // What the client has of a round cannot be taken back; the first round is the client's to retry.
-          const mayRetry = !isGone && number > 1 && firstEventAt === null;
+          const mayRetry = !signal.aborted && number > 1 && firstEventAt === null;
           const wait = mayRetry ? retryWait(error, tries) : null;
           if (wait === null) {
-            const message = isGone ? null : messageOf(error);
-            const status = isGone ? "cancelled" : "failed";
-            note({ ...figures(soFar()), status, error: message }, soFar());
+            noteFailed(figures(soFar()), error, soFar());
             throw error;
           }
           notes.push(`Tried again after ${Math.round(wait)} ms: ${messageOf(error)}`);

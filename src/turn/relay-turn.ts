@@ -90,10 +90,7 @@ async function endRelayed(
   if (facts.model !== null) turn.answeredBy(facts.model);
   noteRound(parts, begun, facts, end);
   if (end.status === "cancelled") return turn.ended({ status: "cancelled" });
-  if (end.status === "failed") {
-    const error = streamFailure(end.error);
-    return turn.ended({ status: "failed", error, errorCode: "upstream_unreachable" });
-  }
+  if (end.status === "failed") return turn.endedBy(end.error, false, begun.response.status);
   // An error that upstream sent inside a stream of status 200 is one too.
   if (begun.response.status < 400 && facts.error === null)
     return turn.ended({ status: "completed" });
@@ -137,7 +134,13 @@ function readingTap(parts: RelayedTurn, begun: BegunAnswer): RelayTap {
   const finish = async (end: RelayEnd): Promise<void> => {
     if (hasEnded) return;
     hasEnded = true;
-    await endRelayed(parts, begun, await reader.end(), end);
+    try {
+      await endRelayed(parts, begun, await reader.end(), end);
+    } catch (error) {
+      // Whatever could not be read of the answer: the turn has ended.
+      await parts.turn.endedBy(error, false, begun.response.status);
+      throw error;
+    }
   };
   return {
     onChunk: (bytes) => {
@@ -170,8 +173,8 @@ async function relayBody(
     maxUnreadBytes: scope.platform.maxUnreadBytes,
     cancel,
     failureNotice: (error) => {
-      if (!isEventStream(begun.response)) return null;
       const told = { error: streamError(error, scope.platform.logger, turn) };
+      if (!isEventStream(begun.response)) return null;
       return new TextEncoder().encode(`data: ${JSON.stringify(told)}\n\n`);
     },
     taps,

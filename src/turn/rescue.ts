@@ -10,6 +10,24 @@ const BUG =
   "The proxy failed to handle this request. Its log says why, under the x-proxy-request-id of " +
   "this response.";
 
+function logBug(error: unknown, logger: Logger, turn: { id: string }): void {
+  const fields = { turn: turn.id, error: describeError(error) };
+  logger.error("A stream failed for a reason that nobody foresaw", fields);
+}
+
+/**
+ * What can be made of a turn that was broken off; null where that fails too, which is logged: the
+ * turn must end all the same.
+ */
+export function salvage<T>(make: () => T, logger: Logger, turn: { id: string }): T | null {
+  try {
+    return make();
+  } catch (error) {
+    logBug(error, logger, turn);
+    return null;
+  }
+}
+
 /**
  * The error object that ends a stream: upstream's own where there is one, else ours. What nobody
  * foresaw is a bug: it is logged with its cause, and never blamed on upstream.
@@ -19,7 +37,6 @@ export function streamError(error: unknown, logger: Logger, turn: { id: string }
   if (error instanceof ApiError) return error.body.error;
   if (error instanceof UpstreamRefusal)
     return error.error ?? new ApiError("upstream_invalid", error.message).body.error;
-  const fields = { turn: turn.id, error: describeError(error) };
-  logger.error("A stream failed for a reason that nobody foresaw", fields);
+  logBug(error, logger, turn);
   return new ApiError("internal", BUG).body.error;
 }

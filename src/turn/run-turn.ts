@@ -1,83 +1,21 @@
 /** A turn with tools, from upstream's first answer to the end of the client's: read it from below. */
-import type { AuthenticatedKey } from "../auth/authenticate.ts";
-import { translationOf } from "../dialects/translations.ts";
 import type {
   ClientAnswer,
-  Dialect,
-  DialectRequest,
   HistoryItem,
   LoopEnd,
   LoopState,
   MergedTurn,
-  OpenAnswer,
   Round,
 } from "../dialects/dialect.ts";
-import type { KeyLimits } from "../limits/open-limits.ts";
-import { runToolLoop, type LoopParts, type RunningCall } from "../loop/run-tool-loop.ts";
+import { runToolLoop } from "../loop/run-tool-loop.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
-import type { JsonObject } from "../openai/json.ts";
-import type { RequestScope } from "../platform.ts";
-import { withoutMedia } from "../record/stored-content.ts";
 import { openClientStream, type ClientStream } from "../stream/client-stream.ts";
-import { namedEvent } from "../stream/named-event.ts";
-import { spellTool, type ToolOffer } from "../tools/resolve-tools.ts";
-import { callUpstream } from "../upstream/call-upstream.ts";
-import type { Upstream } from "../upstream/pick-upstream.ts";
-import { openAsker, type Asker } from "./ask-upstream.ts";
-import type { ModelHistory } from "./history.ts";
 import { joinConversation } from "./join-conversation.ts";
 import { keepAlive } from "./keep-alive.ts";
-import { streamError } from "./rescue.ts";
-import { roundRecorder, type RoundRecorder } from "./record-round.ts";
-import { runTool, runWatchedTool, TOOL_EVENT } from "./run-tool.ts";
-import type { Turn } from "./turn.ts";
+import { openRunning, type RunningTurn, type ToolTurn } from "./open-running.ts";
+import type { AskedRound } from "./record-round.ts";
+import { salvage, streamError } from "./rescue.ts";
 import { withoutBodyHeaders, writeResponse } from "./write-response.ts";
-
-/** A turn in which the model is offered tools. */
-export interface ToolTurn {
-  scope: RequestScope;
-  /** The client's HTTP request. */
-  request: Request;
-  key: AuthenticatedKey;
-  turn: Turn;
-  limits: KeyLimits;
-  /** The client's request as it was read, and its history as the model must see it. */
-  asked: DialectRequest;
-  history: ModelHistory;
-  offer: ToolOffer;
-  upstream: Upstream;
-  /** The dialect in which upstream is asked. */
-  spoken: Dialect;
-  /** Whether the operator watches: a stream then tells of each tool as it runs. */
-  isWatched: boolean;
-}
-
-/** Headers of a round: the body is ours, and we have to read the answer. */
-const ROUND_HEADERS = {
-  "accept-encoding": "identity",
-  "content-encoding": "",
-  "content-type": "application/json",
-};
-
-/** A turn on its way. */
-interface RunningTurn {
-  asker: Asker;
-  answer: ClientAnswer;
-  recorder: RoundRecorder;
-  loop: Omit<LoopParts, "ask">;
-  /** As upstream's dialect has it. */
-  request: DialectRequest;
-  /** The rounds that ended. */
-  rounds: Round[];
-}
-
-/** Upstream's first answer, which is there before the client gets its status. */
-interface FirstAnswer {
-  answer: OpenAnswer;
-  /** By the monotonic clock, in milliseconds. */
-  askedAt: number;
-  notes: string[];
-}
 
 const FIRST_ROUND: LoopState = {
   round: 1,
@@ -86,84 +24,17 @@ const FIRST_ROUND: LoopState = {
   toolsEnded: false,
 };
 
-function openRunning(
-  parts: ToolTurn,
-  signal: AbortSignal,
-  client: ClientStream | null,
-): RunningTurn {
-  const { scope, asked, spoken, history, offer, turn, limits, key, upstream } = parts;
-  const { config } = scope.platform;
-  const { toUpstream, toClient } = translationOf(asked.dialect, spoken);
-  const request = toUpstream(history.request);
-  const spellings = [...offer.serverTools].map(
-    ([name, tool]) => [name, spellTool(spoken, tool)] as const,
-  );
-  const offered = new Map(spellings);
-  const isServerTool = (name: string) => offered.has(name);
-  const encoder = new TextEncoder();
-  const asker = openAsker({
-    request,
-    restoredParts: history.restoredParts,
-    requestWithout: (without) => toUpstream(history.requestWithout(without)),
-    offered,
-    maxBytes: config.maxBodyBytes,
-    openDecoder: scope.platform.openDecoder,
-    signal,
-    media: history.media,
-    known: history.known,
-    send: (body) => {
-      turn.roundBegan(upstream.baseUrl);
-      const bytes = encoder.encode(body);
-      const call = { upstream, request: parts.request, body: bytes, signal };
-      return callUpstream(scope.platform, { ...call, headers: ROUND_HEADERS });
-    },
-    onMediaRefused: (round) =>
-      turn.withdrew((message, shown) => shown === round && asked.dialect.showsMedia(message)),
-  });
-  const answer = asked.openAnswer({
-    write: (bytes) => client?.write(bytes),
-    upstream: spoken.name,
-    isServerTool,
-    onText: () => turn.firstToken(),
-  });
-  const tell = (event: JsonObject) => void client?.write(namedEvent(TOOL_EVENT, event));
-  const run = (call: RunningCall) => {
-    const running = { ...call, signal: AbortSignal.any([signal, call.signal]) };
-    const isTold = parts.isWatched && client !== null;
-    return isTold ? runWatchedTool(parts, running, tell) : runTool(parts, running);
-  };
-  return {
-    asker,
-    answer,
-    recorder: roundRecorder(turn, { signal, added: [...offered.values()] }),
-    request,
-    rounds: [],
-    loop: {
-      isServerTool,
-      run,
-      tell: spoken.openResults((kind) => history.media.takes(kind)),
-      onHidden: async (item, round) => {
-        for (const message of toClient([item]))
-          turn.produced(await withoutMedia(message), { round, hidden: true });
-      },
-      limitReached: () => limits.reached(turn.record),
-      maxRounds: key.toolMaxRounds ?? config.toolMaxRounds,
-      maxTurnMs: config.toolTurnTimeoutMs,
-    },
-  };
-}
-
 /** Asks for a round and reads it; what comes of it is the client's the moment it is there. */
 async function askRound(
   parts: ToolTurn,
   running: RunningTurn,
   state: LoopState,
-  first: FirstAnswer | null,
+  first: AskedRound | null,
 ): Promise<Round> {
   const { asker, answer, recorder, request, rounds } = running;
   const { maxBodyBytes } = parts.scope.platform.config;
   // A whole answer of a client of the same dialect is made of the rounds.
-  const isHeard = parts.asked.stream || parts.asked.dialect !== parts.spoken;
+  const isHeard = parts.asked.stream || parts.asked.dialect.name !== parts.spoken.name;
   const round = await recorder.round(state.round, first, async ({ notes, onEvent, onProgress }) => {
     const opened = first?.answer ?? (await asker.ask(state, notes));
     const heard = (event: Parameters<ClientAnswer["take"]>[0]) => {
@@ -180,15 +51,14 @@ async function askRound(
 
 /** What the turn has come to, as the client has it, on record and kept for when it is back. */
 async function settle(
-  { asked, spoken, history, turn }: ToolTurn,
+  { translation, history, turn }: ToolTurn,
   { answer }: RunningTurn,
   end: LoopEnd,
 ): Promise<MergedTurn> {
-  const { toClient } = translationOf(asked.dialect, spoken);
   const merged = answer.merge(end);
   turn.produced(merged.message, { round: end.rounds.length, hidden: false });
   turn.looped({ finishReason: merged.finishReason, stopReason: end.stopReason });
-  const itemsOf = (items: HistoryItem[]) => toClient(items);
+  const itemsOf = (items: HistoryItem[]) => translation.toClient(items);
   const rounds = end.rounds.map((round) => ({ ...round, items: itemsOf(round.items) }));
   // Kept before the client sees the end: whoever has an answer can come back with it.
   await history.keep({ ...end, rounds, hidden: itemsOf(end.hidden) }, merged.message);
@@ -226,7 +96,7 @@ async function runStream(
   parts: ToolTurn,
   running: RunningTurn,
   client: ClientStream,
-  first: FirstAnswer,
+  first: AskedRound,
 ): Promise<void> {
   const { scope, turn, asked } = parts;
   const { answer, recorder, rounds, loop } = running;
@@ -240,13 +110,13 @@ async function runStream(
     await turn.ended({ status: "completed" });
     await answer.end(merged);
   } catch (error) {
-    const received = answer.mergeBrokenOff(rounds, recorder.soFar());
-    turn.produced(received, { round: turn.record.rounds.length, hidden: false });
+    const { logger } = scope.platform;
     const isCancelled = scope.clientGone.aborted || client.gone.aborted;
-    if (!isCancelled) {
-      const told = streamError(error, scope.platform.logger, turn);
-      void client.write(asked.dialect.errorEvent(told));
-    }
+    if (!isCancelled) void client.write(asked.dialect.errorEvent(streamError(error, logger, turn)));
+    const merge = () => answer.mergeBrokenOff(rounds, recorder.soFar());
+    const received = salvage(merge, logger, turn);
+    if (received !== null)
+      turn.produced(received, { round: turn.record.rounds.length, hidden: false });
     await turn.endedBy(error, isCancelled, 200);
   } finally {
     alive.end();
@@ -259,13 +129,11 @@ async function answerStreamed(parts: ToolTurn, joining: Promise<void>): Promise<
   const client = openClientStream(scope.platform.maxUnreadBytes);
   const signal = AbortSignal.any([scope.clientGone, client.gone]);
   const running = openRunning(parts, signal, client);
-  const notes: string[] = [];
-  const askedAt = performance.now();
-  const answer = await running.asker.ask(FIRST_ROUND, notes);
+  const first = await running.recorder.first((notes) => running.asker.ask(FIRST_ROUND, notes));
   await joining;
-  scope.waitUntil(runStream(parts, running, client, { answer, askedAt, notes }));
+  scope.waitUntil(runStream(parts, running, client, first));
   const headers = {
-    ...withoutBodyHeaders(answer.response.headers),
+    ...withoutBodyHeaders(first.answer.response.headers),
     ...asked.dialect.streamHeaders,
   };
   return writeResponse(scope, { status: 200, headers, body: client.readable }, ids(parts));

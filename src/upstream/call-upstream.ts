@@ -12,6 +12,8 @@ interface UpstreamCall {
   upstream: Upstream;
   /** The client's request: method, URL and headers are taken from it. */
   request: Request;
+  /** Path below the base URL, where it is another than the client's. */
+  path?: string;
   body: UpstreamRequest["body"];
   signal: AbortSignal;
   /** Headers that replace the client's; an empty value removes one. */
@@ -52,11 +54,11 @@ export async function callUpstream(
   if (call.upstream.apiKey !== null) headers["authorization"] = `Bearer ${call.upstream.apiKey}`;
   if (call.body instanceof Uint8Array) headers["content-length"] = String(call.body.byteLength);
   else if (call.body === null) delete headers["content-length"];
-  const { upstream, request, body, signal } = call;
+  const { upstream, request, path, body, signal } = call;
   try {
     const response = await platform.send({
       method: request.method,
-      url: upstreamUrl(upstream, request.url),
+      url: path === undefined ? upstreamUrl(upstream, request.url) : upstream.baseUrl + path,
       headers,
       body,
       signal,

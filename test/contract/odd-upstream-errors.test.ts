@@ -285,3 +285,59 @@ describe("answers in an encoding that nobody asked for", () => {
     ).toBe("ok");
   });
 });
+
+describe("Errors in a shape of somebody's own", () => {
+  const shapes: [string, unknown, string][] = [
+    ["Gemini's list", [{ error: { code: 400, message: "No such key" } }], "No such key"],
+    [
+      "MiniMax's base_resp",
+      { base_resp: { status_code: 1004, status_msg: "no login" } },
+      "no login",
+    ],
+    ["FastAPI's detail", { detail: "Not enough credits" }, "Not enough credits"],
+  ];
+  const ways = shapes.flatMap(([title, error, words]) => [
+    { title, error, words, way: "whole", more: {} },
+    { title, error, words, way: "streamed", more: { stream: true } },
+  ]);
+
+  it.each(ways)(
+    "are passed on as they came, and their words are on record: $title, $way",
+    async ({ error, words, more }) => {
+      const { key } = await keyWithAdd(() => [json(error, 403)]);
+      const response = await post(key, ask(more));
+      expect([response.status, await response.json()]).toEqual([403, error]);
+      const id = response.headers.get("x-proxy-conversation-id") ?? "";
+      const { status, rounds } = await proxy.conversation(id);
+      expect(status).toBe("failed");
+      expect(rounds).toMatchObject([{ round: 1, status: "failed", error: words }]);
+    },
+  );
+
+  it.each(shapes)("are told after the tools ran: %s", async (_title, error, words) => {
+    const key = await keyWithAdd((name) => [callRound(name), json(error, 403)]);
+    expect((await errorEvent(key))["error"]).toMatchObject({ message: words });
+  });
+
+  it.each(shapes.slice(1))(
+    "are told where they came with 200: %s",
+    async (_title, error, words) => {
+      const inStream = await keyWithAdd(() => [events(half, error)]);
+      expect((await errorEvent(inStream))["error"]).toMatchObject({ message: words });
+      const atOnce = await keyWithAdd(() => [json(error)]);
+      const response = await post(atOnce.key, ask());
+      expect(response.status).toBe(502);
+      expect(await response.text()).toContain(words);
+    },
+  );
+
+  it.each([
+    ['{"message":"The model is overloaded","code":"overloaded"}', "The model is overloaded"],
+    ["out of memory", "out of memory"],
+  ])("are told where only the event is called an error: %s", async (data, message) => {
+    const start = `data: ${JSON.stringify(half)}\n\n`;
+    const text = `${start}event: error\ndata: ${data}\n\n`;
+    const key = await keyWithAdd(() => [body(text, "text/event-stream")]);
+    expect((await errorEvent(key))["error"]).toMatchObject({ message });
+  });
+});

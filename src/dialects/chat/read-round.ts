@@ -6,11 +6,13 @@ import {
   readChatCompletion,
   type CollectedPart,
 } from "../../openai/collect-chat-chunks.ts";
+import { readErrorMember, readErrorWords } from "../../openai/error-words.ts";
 import { isObject, parseJson, type JsonObject } from "../../openai/json.ts";
 import { createEventReader } from "../../openai/read-events.ts";
 import {
   brokeOff,
   errorOf,
+  errorOfWords,
   UpstreamRefusal,
   UpstreamStreamError,
 } from "../../openai/upstream-error.ts";
@@ -132,8 +134,16 @@ export async function readStreamedRound(
   return collected(collector);
 }
 
-async function takeChunk(chunk: unknown, sink: ChunkSink): Promise<void> {
+/** MiniMax and FastAPI have members of their own for it. */
+function errorOfChunk(chunk: unknown): JsonObject | null {
   const error = errorOf(chunk);
+  if (error !== null || !isObject(chunk)) return error;
+  const words = readErrorMember(chunk);
+  return words === null ? null : errorOfWords(words);
+}
+
+async function takeChunk(chunk: unknown, sink: ChunkSink): Promise<void> {
+  const error = errorOfChunk(chunk);
   if (error !== null) throw new UpstreamStreamError(error);
   const part = isObject(chunk) ? sink.collector.add(chunk) : null;
   if (part !== null) await tell(part, sink);
@@ -159,18 +169,28 @@ function readPayload(data: string): unknown {
   return payload;
 }
 
+/** The data of an event that is called an error; some have no member `error` in it. */
+function errorPayload(data: string): unknown {
+  const payload = parseJson(data);
+  if (errorOf(payload) !== null) return payload;
+  return { error: errorOfWords(readErrorWords(data, payload)) };
+}
+
 /** `[DONE]` ends a stream, and so does the end of the body. */
 async function readEventStream(events: ReadableStream<Uint8Array>, sink: ChunkSink): Promise<void> {
-  let pending: string[] = [];
+  let pending: { data: string; isError: boolean }[] = [];
   const stream = { ended: false, size: 0 };
-  const reader = createEventReader((data) => {
+  const reader = createEventReader((data, name) => {
     if (data.trim() === "[DONE]") stream.ended = true;
-    else if (!stream.ended) pending.push(data);
+    else if (!stream.ended) pending.push({ data, isError: name === "error" });
   });
   const drain = async (): Promise<void> => {
     const ready = pending;
     pending = [];
-    for (const data of ready) await takeChunk(readPayload(data), sink);
+    for (const { data, isError } of ready) {
+      const payload = isError ? errorPayload(data) : readPayload(data);
+      await takeChunk(payload, sink);
+    }
   };
   const body = events.getReader();
   try {

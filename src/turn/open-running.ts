@@ -1,0 +1,138 @@
+/** What a turn with tools runs on: each part is opened once, and knows nothing of the others. */
+import type { AuthenticatedKey } from "../auth/authenticate.ts";
+import type { TurnTranslation } from "../dialects/translations.ts";
+import type { ClientAnswer, Dialect, DialectRequest, Round } from "../dialects/dialect.ts";
+import type { KeyLimits } from "../limits/open-limits.ts";
+import type { LoopParts, RunningCall } from "../loop/run-tool-loop.ts";
+import type { JsonObject } from "../openai/json.ts";
+import type { RequestScope } from "../platform.ts";
+import { withoutMedia } from "../record/stored-content.ts";
+import type { ClientStream } from "../stream/client-stream.ts";
+import { namedEvent } from "../stream/named-event.ts";
+import { spellTool, type ToolOffer } from "../tools/resolve-tools.ts";
+import { callUpstream } from "../upstream/call-upstream.ts";
+import type { Upstream } from "../upstream/pick-upstream.ts";
+import { openAsker, type Asker } from "./ask-upstream.ts";
+import type { ModelHistory } from "./history.ts";
+import { roundRecorder, type RoundRecorder } from "./record-round.ts";
+import { runTool, runWatchedTool, TOOL_EVENT } from "./run-tool.ts";
+import type { Turn } from "./turn.ts";
+
+/** A turn in which the model is offered tools. */
+export interface ToolTurn {
+  scope: RequestScope;
+  /** The client's HTTP request. */
+  request: Request;
+  key: AuthenticatedKey;
+  turn: Turn;
+  limits: KeyLimits;
+  /** The client's request as it was read, and its history as the model must see it. */
+  asked: DialectRequest;
+  history: ModelHistory;
+  offer: ToolOffer;
+  upstream: Upstream;
+  /** The dialect in which upstream is asked, and how the client's becomes it. */
+  spoken: Dialect;
+  translation: TurnTranslation;
+  /** Whether the operator watches: a stream then tells of each tool as it runs. */
+  isWatched: boolean;
+}
+
+/** Headers of a round: the body is ours, and we have to read the answer. */
+const ROUND_HEADERS = {
+  "accept-encoding": "identity",
+  "content-encoding": "",
+  "content-type": "application/json",
+};
+
+/** A turn on its way. */
+export interface RunningTurn {
+  asker: Asker;
+  answer: ClientAnswer;
+  recorder: RoundRecorder;
+  loop: Omit<LoopParts, "ask">;
+  /** As upstream's dialect has it. */
+  request: DialectRequest;
+  /** The rounds that ended. */
+  rounds: Round[];
+}
+
+/**
+ * Opens what a turn runs on.
+ * @param signal fires when the client has gone away
+ * @param client its stream; null where its answer is whole
+ */
+export function openRunning(
+  parts: ToolTurn,
+  signal: AbortSignal,
+  client: ClientStream | null,
+): RunningTurn {
+  const { scope, asked, spoken, history, offer, turn, limits, key, upstream } = parts;
+  const { config } = scope.platform;
+  const { toUpstream, toClient } = parts.translation;
+  const request = toUpstream(history.request);
+  const spellings = [...offer.serverTools].map(
+    ([name, tool]) => [name, spellTool(spoken, tool)] as const,
+  );
+  const offered = new Map(spellings);
+  const isServerTool = (name: string) => offered.has(name);
+  const encoder = new TextEncoder();
+  const asker = openAsker({
+    request,
+    restoredParts: history.restoredParts,
+    requestWithout: (without) => toUpstream(history.requestWithout(without)),
+    offered,
+    maxBytes: config.maxBodyBytes,
+    openDecoder: scope.platform.openDecoder,
+    signal,
+    media: history.media,
+    known: history.known,
+    send: (body) => {
+      turn.roundBegan(upstream.baseUrl);
+      const bytes = encoder.encode(body);
+      const isForeign = spoken.name !== asked.dialect.name;
+      const call = {
+        upstream,
+        request: parts.request,
+        body: bytes,
+        signal,
+        headers: ROUND_HEADERS,
+        ...(isForeign ? { path: spoken.path } : {}),
+      };
+      return callUpstream(scope.platform, call);
+    },
+    onMediaRefused: (round) =>
+      turn.withdrew((message, shown) => shown === round && asked.dialect.showsMedia(message)),
+  });
+  const answer = asked.openAnswer({
+    write: (bytes) => client?.write(bytes),
+    upstream: spoken.name,
+    isServerTool,
+    onText: () => turn.firstToken(),
+  });
+  const tell = (event: JsonObject) => void client?.write(namedEvent(TOOL_EVENT, event));
+  const run = (call: RunningCall) => {
+    const running = { ...call, signal: AbortSignal.any([signal, call.signal]) };
+    const isTold = parts.isWatched && client !== null;
+    return isTold ? runWatchedTool(parts, running, tell) : runTool(parts, running);
+  };
+  return {
+    asker,
+    answer,
+    recorder: roundRecorder(turn, { signal, added: [...offered.values()] }),
+    request,
+    rounds: [],
+    loop: {
+      isServerTool,
+      run,
+      tell: spoken.openResults((kind) => history.media.takes(kind)),
+      onHidden: async (item, round) => {
+        for (const message of toClient([item]))
+          turn.produced(await withoutMedia(message), { round, hidden: true });
+      },
+      limitReached: () => limits.reached(turn.record),
+      maxRounds: key.toolMaxRounds ?? config.toolMaxRounds,
+      maxTurnMs: config.toolTurnTimeoutMs,
+    },
+  };
+}
