@@ -158,6 +158,11 @@ export class Turn {
     this.#record.requestDigest = digest;
   }
 
+  /** A model was seen in passing, which counts where the request was not read, or names none. */
+  modelSeen(model: string): void {
+    this.#record.seenModel = model;
+  }
+
   /** What the model is offered of the key's tools, by name, and what tools of the client hide. */
   offered(tools: string[], shadowed: string[]): void {
     this.#record.toolsOffered = tools;
