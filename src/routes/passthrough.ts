@@ -3,6 +3,7 @@ import { checkPriced } from "../limits/check-priced.ts";
 import type { UpstreamRequest } from "../platform.ts";
 import { keepsAnswerText, keepsRequestText } from "../record/endpoint-content.ts";
 import { openDigestTap } from "../stream/digest-tap.ts";
+import { openFormModelReader } from "../stream/form-model.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
 import { relayTurn, type RelayedTurn } from "../turn/relay-turn.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
@@ -51,7 +52,7 @@ function isBuffered(parts: TurnRequest): boolean {
 const bufferedBody = ({ scope, request }: TurnRequest): Promise<ReadBody> =>
   readBody(request, scope.platform.config.maxBodyBytes, scope.platform.openDecoder);
 
-type SentBody = Pick<RelayedTurn, "body" | "sentDigest">;
+type SentBody = Pick<RelayedTurn, "body" | "sentDigest" | "sentModel">;
 
 /** A body that was read: its text is on record where it is some, its hash and size where not all is kept. */
 async function notedBody(parts: TurnRequest, read: ReadBody): Promise<SentBody> {
@@ -65,14 +66,21 @@ async function notedBody(parts: TurnRequest, read: ReadBody): Promise<SentBody> 
   hash.update(bytes);
   const contentType = contentTypeOf(parts);
   const digest = { sha256: hash.hex(), bytes: bytes.byteLength, contentType };
-  return { body: bytes, sentDigest: () => digest };
+  const form = openFormModelReader(contentType);
+  form?.onChunk(bytes);
+  return { body: bytes, sentDigest: () => digest, sentModel: () => form?.model() ?? null };
 }
 
 /** A body that is handed on as it comes. */
 function streamedBody(parts: TurnRequest): SentBody {
   const source: UpstreamRequest["body"] = hasNoBody(parts) ? null : parts.request.body;
   if (!(source instanceof ReadableStream)) return { body: null, sentDigest: null };
-  const tap = openDigestTap(source, parts.scope.platform.sha256());
   const contentType = contentTypeOf(parts);
-  return { body: tap.readable, sentDigest: () => ({ ...tap.digest(), contentType }) };
+  const form = openFormModelReader(contentType);
+  const tap = openDigestTap(source, parts.scope.platform.sha256(), form?.onChunk);
+  return {
+    body: tap.readable,
+    sentDigest: () => ({ ...tap.digest(), contentType }),
+    sentModel: () => form?.model() ?? null,
+  };
 }

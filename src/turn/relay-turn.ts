@@ -26,6 +26,8 @@ export interface RelayedTurn {
   headers: Record<string, string>;
   /** What is kept of a request's body that is no text: known when it was sent. */
   sentDigest: (() => BodyDigest | Promise<BodyDigest>) | null;
+  /** The model that a body named which was not read: known when it was sent. */
+  sentModel?: () => string | null;
   /** Whether the answer's text is kept, or its hash and size alone. */
   keepsText: boolean;
   /** Places in the history at which an earlier turn may have ended. */
@@ -78,8 +80,10 @@ async function endRelayed(
   facts: AnswerFacts,
   end: RelayEnd,
 ): Promise<void> {
-  const { turn, keepsText, sentDigest } = parts;
+  const { turn, keepsText, sentDigest, sentModel } = parts;
   if (sentDigest !== null) turn.sent(await sentDigest());
+  const model = sentModel?.() ?? facts.model;
+  if (model !== null) turn.modelSeen(model);
   const contentType = begun.response.headers["content-type"] ?? "";
   const { text, truncated, sha256, bytes } = facts;
   const isKept = keepsText && facts.isText;
@@ -87,7 +91,6 @@ async function endRelayed(
     response: isKept ? { contentType, text, truncated } : null,
     ...(isKept || bytes === 0 ? {} : { digest: { sha256, bytes, contentType } }),
   });
-  if (facts.model !== null) turn.answeredBy(facts.model);
   noteRound(parts, begun, facts, end);
   if (end.status === "cancelled") return turn.ended({ status: "cancelled" });
   if (end.status === "failed") return turn.endedBy(end.error, false, begun.response.status);

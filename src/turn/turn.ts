@@ -158,6 +158,11 @@ export class Turn {
     this.#record.requestDigest = digest;
   }
 
+  /** A model was seen in passing, which counts where the request was not read, or names none. */
+  modelSeen(model: string): void {
+    this.#record.seenModel = model;
+  }
+
   /** What the model is offered of the key's tools, by name, and what tools of the client hide. */
   offered(tools: string[], shadowed: string[]): void {
     this.#record.toolsOffered = tools;
@@ -227,11 +232,6 @@ export class Turn {
   /** Upstream's answer has this status, and is passed on with it. */
   answered(httpStatus: number): void {
     this.#record.httpStatus = httpStatus;
-  }
-
-  /** The model that answered, which stands for one that the request named where nobody read it. */
-  answeredBy(model: string): void {
-    if (this.#record.request === null) this.#record.model ??= model;
   }
 
   /** What of an answer that was passed on is kept. */
