@@ -130,6 +130,7 @@ export const ROWS: Row[] = [
       "later-rounds",
       "milder-forms",
       "refused-additions",
+      "one-document",
       "odd-upstream-arguments",
       "odd-upstream-calls",
       "odd-upstream-fields",

@@ -148,6 +148,8 @@ export interface AnswerParts {
   upstream: string;
   /** Whether a call of that name is a server tool's, which the client does not see. */
   isServerTool(name: string): boolean;
+  /** Whether the round that comes was offered no server tool, so that none can follow it. */
+  isLastRound(): boolean;
   /** Hears of each text, and each part of a call, that the client is given. */
   onText(): void;
 }

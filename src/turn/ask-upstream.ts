@@ -40,6 +40,8 @@ export interface Asking {
 
 /** Asks for one round after another. */
 export interface Asker {
+  /** Whether the round that was asked for last offers server tools. */
+  readonly offersTools: boolean;
   /** @param notes hears, a sentence each, of what was done so that upstream took the round */
   ask(state: LoopState, notes: string[]): Promise<OpenAnswer>;
 }
@@ -73,6 +75,7 @@ export function openAsker(asking: Asking): Asker {
   const { hasReasoning, showsMedia, isAnswer } = asking.request.dialect;
   const learned = firstForm(known);
   let form = learned;
+  let offersTools = true;
 
   const send = async (state: LoopState): Promise<OpenAnswer> => {
     const withoutMedia = media.isRefused;
@@ -136,6 +139,9 @@ export function openAsker(asking: Asking): Asker {
   };
 
   return {
+    get offersTools() {
+      return offersTools;
+    },
     ask: async (state, notes) => {
       const taken: Taken[] = [];
       if (state.round === 1) noteLearned(state, notes);
@@ -143,6 +149,7 @@ export function openAsker(asking: Asking): Asker {
         try {
           const answer = await send(state);
           for (const one of taken) learn(state, one);
+          offersTools = !state.toolsEnded && offeredCount(asking, state, form) > 0;
           return answer;
         } catch (error) {
           if (!(error instanceof UpstreamRefusal)) throw error;

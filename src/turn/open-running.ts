@@ -108,6 +108,7 @@ export function openRunning(
     write: (bytes) => client?.write(bytes),
     upstream: spoken.name,
     isServerTool,
+    isLastRound: () => !asker.offersTools,
     onText: () => turn.firstToken(),
   });
   const tell = (event: JsonObject) => void client?.write(namedEvent(TOOL_EVENT, event));

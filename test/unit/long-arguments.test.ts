@@ -19,6 +19,7 @@ async function timeOfRound(chunks: Iterable<Record<string, unknown>>) {
     isHidden: () => false,
     includeUsage: false,
     wantsJson: false,
+    isLastRound: () => false,
     onText: () => undefined,
   });
   const start = performance.now();

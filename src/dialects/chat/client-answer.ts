@@ -40,6 +40,7 @@ export class ChatAnswer implements ClientAnswer {
       isHidden: (name) => parts.isServerTool(name),
       includeUsage: request.includeUsage,
       wantsJson: request.wantsJson,
+      isLastRound: () => parts.isLastRound(),
       onText: () => parts.onText(),
     });
   }

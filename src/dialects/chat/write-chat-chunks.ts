@@ -23,6 +23,8 @@ interface ChunkWriterOptions {
   isHidden(name: string): boolean;
   includeUsage: boolean;
   wantsJson: boolean;
+  /** Whether no round can follow the one that comes. */
+  isLastRound(): boolean;
   /** Hears of each text, and each part of a call, that the client is given. */
   onText(): void;
 }
@@ -106,7 +108,7 @@ type HeldPart = Pick<CollectedPart, "members" | "choice"> & { content: unknown }
  * Holds the text of a round where the answer must be one JSON document: only the last round's is
  * the client's, and which one is the last is certain when it has ended.
  */
-function createHold(): {
+function createHold(isLastRound: () => boolean): {
   /** The part without what is held of it. */
   take(part: CollectedPart, round: number): CollectedPart;
   /** What is held of the last round. */
@@ -118,6 +120,7 @@ function createHold(): {
     take: (part, round) => {
       if (round !== ofRound) held = [];
       ofRound = round;
+      if (isLastRound()) return part;
       const { content, ...delta } = part.delta;
       if (!isVisible(content)) return part;
       const { members, choice } = part;
@@ -137,7 +140,7 @@ export function createChunkWriter(options: ChunkWriterOptions): ChunkWriter {
   const head = createHead(options.model);
   const separated = createSeparator(options.wantsJson);
   const unseenCalls = createCallForwarder(options.isHidden);
-  const hold = options.wantsJson ? createHold() : null;
+  const hold = options.wantsJson ? createHold(options.isLastRound) : null;
   let started = false;
   /**
    * Members of chunks and choices that were not sent: they go out with the next chunk, and with the
