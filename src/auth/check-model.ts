@@ -75,8 +75,8 @@ function queryModels({ method, search }: JudgedRequest): NamedModel[] {
   });
 }
 
-/** The request's own model, where all places that name it agree. */
-function oneModel(named: readonly NamedModel[]): string | null {
+/** @throws ApiError 403 where the places that name the request's own model do not agree */
+function checkOneModel(named: readonly NamedModel[]): void {
   const own = named.filter(({ place }) => place === "model");
   const [first] = own;
   const other = own.find(({ model }) => model !== first?.model);
@@ -85,7 +85,6 @@ function oneModel(named: readonly NamedModel[]): string | null {
       `the request names two models, "${first.model.slice(0, 200)}" and "${other.model.slice(0, 200)}"`,
       "model",
     );
-  return first?.model ?? named[0]?.model ?? null;
 }
 
 /** Whether a key wants to know the models of a request: not all are allowed, or not at any price. */
@@ -111,10 +110,8 @@ async function namedModels(request: JudgedRequest, body: ReadBody | null): Promi
 }
 
 /** What a request's models were judged to be. */
-export interface JudgedModels {
-  /** The request's own; null where it has none, and for keys without a restriction. */
-  model: string | null;
-  /** All that it names, each once. */
+interface JudgedModels {
+  /** All that it names, each once; none for keys without a restriction. */
   all: string[];
 }
 
@@ -122,18 +119,16 @@ export interface JudgedModels {
  * Judges all models that a request names, where the key may use certain ones only. Upstream must be
  * sent exactly the bytes that are judged here.
  * @param body null where {@link mustReadBody} says that it need not be read, or there is none
- * @param onModel hears of the request's own model before it is judged: a refusal is on record with it
  * @throws ApiError 403 where one is not allowed, or cannot be told
  */
 export async function checkModels(
   key: Key,
   request: JudgedRequest,
   body: ReadBody | null,
-  onModel: (model: string | null) => void,
 ): Promise<JudgedModels> {
-  if (!isRestricted(key)) return { model: null, all: [] };
+  if (!isRestricted(key)) return { all: [] };
   const named = await namedModels(request, body);
-  onModel(oneModel(named));
   for (const { model } of named) checkModel(key, model);
-  return { model: oneModel(named), all: [...new Set(named.map(({ model }) => model))] };
+  checkOneModel(named);
+  return { all: [...new Set(named.map(({ model }) => model))] };
 }

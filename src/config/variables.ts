@@ -36,7 +36,9 @@ export const VARIABLES = {
     name: "OPENAI_API_KEY",
     kind: text,
     default: null,
-    about: "upstream's key, for proxy keys that have none of their own",
+    about:
+      "upstream's key, for proxy keys that have none of their own; it goes to this OPENAI_BASE_URL " +
+      "only: a key with a base URL of its own sends its own upstream key, or none",
     unset: "no key is sent",
     isSecret: true,
   }),

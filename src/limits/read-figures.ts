@@ -6,7 +6,7 @@ import { priceRounds } from "../record/price-rounds.ts";
 import { readTurn, type ReadTurn } from "../record/turn-rows.ts";
 import { withoutContent } from "../record/without-content.ts";
 import { estimateUsage } from "./estimate-usage.ts";
-import { requestedModel } from "./reported-rounds.ts";
+import { requestedModel } from "./requested-model.ts";
 import { isReported, usedRounds } from "./turn-use.ts";
 
 /** A record, and what was read of it. */

@@ -3,7 +3,7 @@ import type { Platform } from "../platform.ts";
 import { priceRounds } from "../record/price-rounds.ts";
 import type { RoundRecord, TurnRecord } from "../record/turn-record.ts";
 import { estimateUsage } from "./estimate-usage.ts";
-import { reportedRounds, requestedModel } from "./reported-rounds.ts";
+import { requestedModel } from "./requested-model.ts";
 
 /** An upstream call whose use is known, as far as it can be. */
 type UsedRound = RoundRecord & { tokensEstimated: boolean };
@@ -14,7 +14,7 @@ export const isReported = (usage: Usage | null): usage is Usage =>
 
 /** The calls of a turn that were not counted yet. @param counted how many were */
 export function usedRounds(record: TurnRecord, counted: number): UsedRound[] {
-  return reportedRounds(record)
+  return record.rounds
     .slice(counted)
     .map((round) =>
       isReported(round.usage)

@@ -90,8 +90,9 @@ export function createConnector(timeoutMs: number): buildConnector.connector {
   const connect = buildConnector({ timeout: timeoutMs });
   return (options, callback) =>
     connect(options, (...connected) => {
-      const [, socket] = connected;
-      if (socket !== null) {
+      // undici's types say null; where it could not connect, there is no second argument.
+      const socket: Socket | null | undefined = connected[1];
+      if (socket) {
         const traffic: Traffic = { read: 0, readBefore: null };
         countReads(socket, traffic);
         surviveClosedWrites(socket, traffic);

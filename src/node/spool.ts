@@ -171,8 +171,9 @@ export function openSpool(dataDir: string, reader: SpoolReader): Spool {
       return writeAsync(used.descriptor, bytes)
         .then(({ bytesWritten }) => writeWhole(used.descriptor, bytes.subarray(bytesWritten)))
         .finally(() => {
-          used.pending--;
+          // Still pending while its segment may end, so that the file is closed once.
           finish();
+          used.pending--;
           settle(used);
         });
     },

@@ -94,7 +94,10 @@ export interface TurnRecord {
   endpoint: string;
   /** The path whose bodies these are, where it is another: a call of `/mcp` asks others inside. */
   bodies?: string;
+  /** The model as the request names it, where that was read. */
   model: string | null;
+  /** What an upload that was passed on, or else its answer, turned out to name. */
+  seenModel?: string;
   streamed: boolean;
   /** Whether an earlier answer was given again. Absent: upstream was asked. */
   cached?: boolean;

@@ -99,10 +99,11 @@ const NO_ANSWER: Answered = { messages: [], others: [], usage: null, finishReaso
 
 const uncounted = (round: RoundRecord): CountedRound => ({ ...round, tokensEstimated: false });
 
-/** The model by the request's word, else by the answer's. */
+/** The model by the request's word, else as it was seen in passing, else by the answer's. */
 function modelOf(record: TurnRecord, body: JsonObject): string | null {
   const named = record.model ?? body["model"];
   if (typeof named === "string") return named;
+  if (record.seenModel !== undefined) return record.seenModel;
   return record.response === null ? null : answerModel(record.response);
 }
 
@@ -137,6 +138,7 @@ export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Pro
     async () =>
       countRounds({
         ...content,
+        countsWithoutText: content.countsWithoutText && record.request !== null,
         model,
         request: body,
         addedTools: record.addedTools ?? [],

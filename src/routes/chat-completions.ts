@@ -12,6 +12,7 @@ import { relayTurn } from "../turn/relay-turn.ts";
 import { runTurn } from "../turn/run-turn.ts";
 import { pickUpstream, type Upstream } from "../upstream/pick-upstream.ts";
 import { watchesTools } from "./admin-session.ts";
+import { isSmall } from "./is-small.ts";
 import { judgedRequest } from "./judged-request.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
 
@@ -19,14 +20,20 @@ import { inTurn, type TurnRequest } from "./in-turn.ts";
 export const chatCompletions = inTurn(async (parts) => {
   const { context, scope, request, key, limits, turn, waitedMs } = parts;
   const { config } = scope.platform;
-  await limits.check();
+  // Nothing large is read for a key that has used up its limits; what is small is on record with it.
+  if (!isSmall(request)) await limits.check();
   const body = await readBody(request, config.maxBodyBytes, scope.platform.openDecoder);
-  const { all } = await checkModels(key, judgedRequest(request), body, (model) =>
-    turn.asksFor(model),
-  );
+  // A body that cannot be read is upstream's to refuse, and recorded without its content.
+  const text = await body.text().catch((error: unknown) => {
+    if (key.tools.length > 0) throw error;
+    return null;
+  });
+  turn.requested({ text });
+  await limits.check();
+  const { all } = await checkModels(key, judgedRequest(request), body);
   const upstream = pickUpstream(config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
-  const asked = key.tools.length > 0 ? await readChat(await body.text()) : null;
+  const asked = key.tools.length > 0 && text !== null ? await readChat(text) : null;
   await limits.take();
   const picked = request.headers.get("x-proxy-tools");
   const offer = asked === null ? null : resolveTools(key.tools, asked, picked);
@@ -36,7 +43,7 @@ export const chatCompletions = inTurn(async (parts) => {
       ? null
       : await openHistory({ ...parts, request: asked, upstream: upstream.baseUrl, waitedMs });
   if (asked === null || offer === null || history === null)
-    return relayChat(parts, { body, asked, upstream, history });
+    return relayChat(parts, { body, text, upstream, history });
   const spoken = chatDialect;
   return runTurn({
     scope,
@@ -61,8 +68,8 @@ async function readChat(text: string): Promise<DialectRequest | null> {
 
 interface UntouchedChat {
   body: ReadBody;
-  /** Null where nothing of it had to be read. */
-  asked: DialectRequest | null;
+  /** Null where it cannot be read. */
+  text: string | null;
   upstream: Upstream;
   /** Where the key has tools: the history may be one that a client came back with. */
   history: ModelHistory | null;
@@ -74,10 +81,7 @@ interface UntouchedChat {
  */
 async function relayChat(parts: TurnRequest, chat: UntouchedChat): Promise<Response> {
   const { turn } = parts;
-  const { body, asked, upstream, history } = chat;
-  // A body that cannot be read is upstream's to refuse, and recorded without its content.
-  const text = asked?.text ?? (await body.text().catch(() => null));
-  turn.requested({ text });
+  const { body, text, upstream, history } = chat;
   turn.restored(history?.restored ?? []);
   // The record reads along, so the answer should not be compressed.
   const headers = { "accept-encoding": "identity" };

@@ -3,33 +3,29 @@ import { checkPriced } from "../limits/check-priced.ts";
 import type { UpstreamRequest } from "../platform.ts";
 import { keepsAnswerText, keepsRequestText } from "../record/endpoint-content.ts";
 import { openDigestTap } from "../stream/digest-tap.ts";
+import { openFormModelReader } from "../stream/form-model.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
 import { relayTurn, type RelayedTurn } from "../turn/relay-turn.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
+import { isSmall } from "./is-small.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
 import { judgedRequest } from "./judged-request.ts";
-
-/**
- * Bodies up to this size are sent as bytes, which costs less; larger ones, and those of unknown
- * size, are streamed.
- */
-const BUFFERED_BYTES = 64 * 1024;
 
 /** Bodies of these types are text that people read. */
 const TEXT_TYPES = /^\s*(?:$|text\/|application\/(?:[\w.+-]*\+)?json)/i;
 
 /** Every `/v1` path that has no stage of its own: any method and body, through and back untouched. */
 export const passthrough = inTurn(async (parts) => {
-  const { context, scope, request, key, limits, turn } = parts;
-  await limits.check();
+  const { context, scope, request, key, limits } = parts;
+  // Nothing large is read for a key that has used up its limits; what is small is on record with it.
+  if (!isSmall(request)) await limits.check();
   const read = isBuffered(parts) ? await bufferedBody(parts) : null;
-  const { all } = await checkModels(key, judgedRequest(request), read, (model) =>
-    turn.asksFor(model),
-  );
+  const sent = read === null ? streamedBody(parts) : await notedBody(parts, read);
+  await limits.check();
+  const { all } = await checkModels(key, judgedRequest(request), read);
   const upstream = pickUpstream(scope.platform.config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
   await limits.take();
-  const sent = read === null ? streamedBody(parts) : await notedBody(parts, read);
   const keepsText = keepsAnswerText(context.req.path);
   return relayTurn({ ...parts, ...sent, upstream, headers: {}, keepsText, places: () => [] });
 });
@@ -48,16 +44,15 @@ function isBuffered(parts: TurnRequest): boolean {
   if (hasNoBody(parts)) return false;
   const { request, key, scope } = parts;
   if (mustReadBody(key, judgedRequest(request))) return true;
+  if (isSmall(request)) return true;
   const length = request.headers.get("content-length");
-  if (length === null) return false;
-  const limit = isKept(parts) ? scope.platform.config.maxBodyBytes : BUFFERED_BYTES;
-  return Number(length) <= limit;
+  return isKept(parts) && length !== null && Number(length) <= scope.platform.config.maxBodyBytes;
 }
 
 const bufferedBody = ({ scope, request }: TurnRequest): Promise<ReadBody> =>
   readBody(request, scope.platform.config.maxBodyBytes, scope.platform.openDecoder);
 
-type SentBody = Pick<RelayedTurn, "body" | "sentDigest">;
+type SentBody = Pick<RelayedTurn, "body" | "sentDigest" | "sentModel">;
 
 /** A body that was read: its text is on record where it is some, its hash and size where not all is kept. */
 async function notedBody(parts: TurnRequest, read: ReadBody): Promise<SentBody> {
@@ -71,14 +66,21 @@ async function notedBody(parts: TurnRequest, read: ReadBody): Promise<SentBody> 
   hash.update(bytes);
   const contentType = contentTypeOf(parts);
   const digest = { sha256: hash.hex(), bytes: bytes.byteLength, contentType };
-  return { body: bytes, sentDigest: () => digest };
+  const form = openFormModelReader(contentType);
+  form?.onChunk(bytes);
+  return { body: bytes, sentDigest: () => digest, sentModel: () => form?.model() ?? null };
 }
 
 /** A body that is handed on as it comes. */
 function streamedBody(parts: TurnRequest): SentBody {
   const source: UpstreamRequest["body"] = hasNoBody(parts) ? null : parts.request.body;
   if (!(source instanceof ReadableStream)) return { body: null, sentDigest: null };
-  const tap = openDigestTap(source, parts.scope.platform.sha256());
   const contentType = contentTypeOf(parts);
-  return { body: tap.readable, sentDigest: () => ({ ...tap.digest(), contentType }) };
+  const form = openFormModelReader(contentType);
+  const tap = openDigestTap(source, parts.scope.platform.sha256(), form?.onChunk);
+  return {
+    body: tap.readable,
+    sentDigest: () => ({ ...tap.digest(), contentType }),
+    sentModel: () => form?.model() ?? null,
+  };
 }

@@ -19,6 +19,7 @@ export interface DigestTap {
 export function openDigestTap(
   source: ReadableStream<Uint8Array>,
   hash: IncrementalHash,
+  onChunk?: (bytes: Uint8Array) => void,
 ): DigestTap {
   let bytes = 0;
   const tap = new TransformStream<Uint8Array, Uint8Array>(
@@ -26,6 +27,7 @@ export function openDigestTap(
       transform: (chunk, controller) => {
         bytes += chunk.byteLength;
         hash.update(chunk);
+        onChunk?.(chunk);
         controller.enqueue(chunk);
       },
     },

@@ -143,9 +143,10 @@ export function roundRecorder(turn: Turn, { signal, added }: Recording): RoundRe
           current = progress;
         },
       };
+      // Who has gone away already asks for nothing.
+      signal.throwIfAborted();
       for (let tries = 1; ; tries++) {
         try {
-          signal.throwIfAborted();
           const done = await read(attempt);
           headers = done.headers;
           note({ ...figures(done.round), status: "completed", error: null }, done.round);

@@ -26,6 +26,8 @@ export interface RelayedTurn {
   headers: Record<string, string>;
   /** What is kept of a request's body that is no text: known when it was sent. */
   sentDigest: (() => BodyDigest | Promise<BodyDigest>) | null;
+  /** The model that a body named which was not read: known when it was sent. */
+  sentModel?: () => string | null;
   /** Whether the answer's text is kept, or its hash and size alone. */
   keepsText: boolean;
   /** Places in the history at which an earlier turn may have ended. */
@@ -78,8 +80,10 @@ async function endRelayed(
   facts: AnswerFacts,
   end: RelayEnd,
 ): Promise<void> {
-  const { turn, keepsText, sentDigest } = parts;
+  const { turn, keepsText, sentDigest, sentModel } = parts;
   if (sentDigest !== null) turn.sent(await sentDigest());
+  const model = sentModel?.() ?? facts.model;
+  if (model !== null) turn.modelSeen(model);
   const contentType = begun.response.headers["content-type"] ?? "";
   const { text, truncated, sha256, bytes } = facts;
   const isKept = keepsText && facts.isText;
@@ -97,32 +101,60 @@ async function endRelayed(
   await turn.ended({ status: "failed", error, errorCode: facts.error?.code ?? null });
 }
 
+/** A line that ends a stream of events, and what may follow it. Texts of models have no line ends. */
+const DONE_LINE = /(?:^|[\r\n])data: ?\[DONE\]\s*$/;
+const TAIL_LENGTH = 32;
+const CLOSING_BRACKET = 93;
+
+/** Notices the line that ends a stream of events, however it is cut. */
+function doneWatcher(): (bytes: Uint8Array) => boolean {
+  let tail = "\n";
+  return (bytes) => {
+    const last = bytes.subarray(-TAIL_LENGTH);
+    tail = (tail + String.fromCharCode(...last)).slice(-TAIL_LENGTH);
+    return last.includes(CLOSING_BRACKET) && DONE_LINE.test(tail);
+  };
+}
+
+const isEventStream = ({ headers }: UpstreamResponse): boolean =>
+  (headers["content-type"] ?? "").toLowerCase().startsWith("text/event-stream");
+
 /** The tap that reads along: for figures, words and errors. */
 function readingTap(parts: RelayedTurn, begun: BegunAnswer): RelayTap {
   const { headers } = begun.response;
+  const { platform } = parts.scope;
   const reader = createAnswerReader({
     contentType: headers["content-type"] ?? "",
     contentEncoding: headers["content-encoding"] ?? "",
     maxKeptBytes: parts.keepsText ? MAX_KEPT_BYTES : 0,
-    hash: parts.keepsText ? null : parts.scope.platform.sha256(),
+    hash: parts.keepsText ? null : platform.sha256(),
     isFailure: begun.response.status >= 400,
-    openDecoder: parts.scope.platform.openDecoder,
+    openDecoder: platform.openDecoder,
   });
+  const isPlainStream = isEventStream(begun.response) && !headers["content-encoding"];
+  const isDone = isPlainStream ? doneWatcher() : () => false;
+  let hasEnded = false;
+  const finish = async (end: RelayEnd): Promise<void> => {
+    if (hasEnded) return;
+    hasEnded = true;
+    try {
+      await endRelayed(parts, begun, await reader.end(), end);
+    } catch (error) {
+      // Whatever could not be read of the answer: the turn has ended.
+      await parts.turn.endedBy(error, false, begun.response.status);
+      throw error;
+    }
+  };
   return {
     onChunk: (bytes) => {
+      if (hasEnded) return;
       begun.firstByteAt ??= performance.now();
       parts.turn.firstToken();
-      return reader.onChunk(bytes);
+      const behind = reader.onChunk(bytes);
+      // For clients these words are the end: the record is kept before they see them.
+      return isDone(bytes) ? finish({ status: "completed" }) : behind;
     },
-    onEnd: async (end) => {
-      try {
-        await endRelayed(parts, begun, await reader.end(), end);
-      } catch (error) {
-        // Whatever could not be read of the answer: the turn has ended.
-        await parts.turn.endedBy(error, false, begun.response.status);
-        throw error;
-      }
-    },
+    onEnd: finish,
   };
 }
 
@@ -133,22 +165,19 @@ async function relayBody(
   cancel: AbortController,
 ): Promise<UpstreamResponse["body"]> {
   const { scope, turn } = parts;
-  const { body, headers } = begun.response;
+  const { body } = begun.response;
   const taps = [readingTap(parts, begun)];
   if (!(body instanceof ReadableStream)) {
     for (const tap of taps) if (body !== null) await tap.onChunk(body);
     for (const tap of taps) await tap.onEnd({ status: "completed" });
     return body;
   }
-  const isEventStream = (headers["content-type"] ?? "")
-    .toLowerCase()
-    .startsWith("text/event-stream");
   const { readable, done } = relay(body, {
     maxUnreadBytes: scope.platform.maxUnreadBytes,
     cancel,
     failureNotice: (error) => {
       const told = { error: streamError(error, scope.platform.logger, turn) };
-      if (!isEventStream) return null;
+      if (!isEventStream(begun.response)) return null;
       return new TextEncoder().encode(`data: ${JSON.stringify(told)}\n\n`);
     },
     taps,

@@ -153,14 +153,14 @@ export class Turn {
     if (streamed !== undefined) this.#record.streamed = streamed;
   }
 
-  /** The model that the request names is known, whatever becomes of it. */
-  asksFor(model: string | null): void {
-    this.#record.model = model;
-  }
-
   /** What was sent is no text that is kept. */
   sent(digest: BodyDigest): void {
     this.#record.requestDigest = digest;
+  }
+
+  /** A model was seen in passing, which counts where the request was not read, or names none. */
+  modelSeen(model: string): void {
+    this.#record.seenModel = model;
   }
 
   /** What the model is offered of the key's tools, by name, and what tools of the client hide. */

@@ -152,11 +152,6 @@ const REFUSED: [string, SpelledRequest, string][] = [
   ["a remix of a video", posted("/videos/video_1/remix", { prompt: "a" }), "the video"],
   ["a workflow", posted("/chatkit/sessions", { workflow: { id: "wf_1" } }), "workflow"],
   ["a WebSocket without a model", bare("/realtime"), 'no "model"'],
-  [
-    "a WebSocket of responses",
-    { ...bare("/responses"), headers: ["connection", "upgrade", "upgrade", "websocket"] },
-    "WebSocket",
-  ],
   ["an unknown endpoint without a model", posted("/rerank", { query: "a" }), 'no "model"'],
   [
     "an unknown endpoint with another model somewhere",
@@ -196,7 +191,7 @@ const PASSED: [string, SpelledRequest][] = [
   ],
   ["a run with a model", posted("/threads/runs", { assistant_id: "asst_1", model: "cheap" })],
   ["a deployment", posted("/openai/deployments/cheap/chat/completions", { messages: [] })],
-  ["an engine", posted("/engines/owner%2Fcheap/completions", { prompt: "a" })],
+  ["an engine", posted("/engines/cheap/completions", { prompt: "a" })],
   ["the list of models", bare("/models")],
   ["an allowed model", bare("/models/owner/cheap")],
   ["a list of objects", bare("/responses")],

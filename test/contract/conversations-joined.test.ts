@@ -269,6 +269,16 @@ describe("x-conversation-id", () => {
     ]);
   });
 
+  it("holds for a history that another conversation goes on from, too", async () => {
+    const key = await plainKey();
+    const first = await send(key, [user("one")]);
+    const history = [user("one"), assistant(first.content), user("two")];
+    const name = crypto.randomUUID();
+    expect((await send(key, history, named(name))).conversationId).toBe(name);
+    const next = await send(key, history);
+    expect(next.conversationId).toBe(first.conversationId);
+  });
+
   it("never reaches into another key's conversation", async () => {
     const [key, other] = [await plainKey(), await plainKey()];
     const first = await send(key, [user("mine")]);

@@ -58,7 +58,7 @@ const REFUSED: [string, number, (key: string) => Promise<Response>][] = [
   ],
   [
     "an upload that cannot be read",
-    400,
+    403,
     (key) =>
       send(key, "/v1/audio/transcriptions", "no parts", {
         "content-type": "multipart/form-data; boundary=x",
@@ -90,6 +90,69 @@ describe("a request that is refused", () => {
       expect((await post(key, ask({ model: "dear", stream }))).status).toBe(403);
     expect((await post(key, ask({ model: "cheap" }))).status).toBe(200);
     expect((await post(key, ask({ model: "cheap" }))).status).toBe(429);
+    expect(upstream.requests).toHaveLength(1);
+  });
+});
+
+const PRICED = "gpt-4.1-mini";
+const IMAGE_TOOL = { type: "image_generation", model: "homemade" };
+
+/** What names a model without a known price. */
+const UNPRICED: [string, Json, (key: string) => Promise<Response>][] = [
+  ["a chat", {}, (key) => post(key, ask({ model: "homemade" }))],
+  ["embeddings", {}, (key) => sendJson(key, "/v1/embeddings", { model: "homemade", input: "x" })],
+  [
+    "a response of a model whose tool is another",
+    {},
+    (key) => sendJson(key, "/v1/responses", { model: PRICED, input: "x", tools: [IMAGE_TOOL] }),
+  ],
+  [
+    "a response of a model that the key may use",
+    { allowedModels: ["homemade", PRICED] },
+    (key) => sendJson(key, "/v1/responses", { model: "homemade", input: "x" }),
+  ],
+  [
+    "an upload",
+    {},
+    (key) => {
+      const form = new FormData();
+      form.set("model", "homemade");
+      return send(key, "/v1/audio/transcriptions", form);
+    },
+  ],
+];
+
+describe("a key that refuses models without a known price", () => {
+  it.each(UNPRICED)(
+    "is refused %s, and lets what has a price through",
+    async (_what, more, send) => {
+      const upstream = await startUpstream(hello);
+      const fields = { openaiBaseUrl: upstream.url, unpriced: "refuse", requestsPerMinute: 1 };
+      const { key } = await proxy.createKey({ ...fields, ...more });
+      const refusal = await send(key);
+      expect([refusal.status, await refusal.json()]).toMatchObject([
+        403,
+        { error: { code: "model_not_priced", message: expect.stringContaining("homemade") } },
+      ]);
+      expect(upstream.requests).toEqual([]);
+      expect((await post(key, ask({ model: PRICED }))).status).toBe(200);
+    },
+  );
+
+  it("is refused a chat with its tools, too, streamed and whole", async () => {
+    const { key, upstream } = await toolKey({ unpriced: "refuse" }, [hello]);
+    for (const stream of [true, false])
+      expect((await post(key, ask({ model: "homemade", stream }))).status).toBe(403);
+    expect(upstream.requests).toEqual([]);
+    expect((await post(key, ask({ model: PRICED }))).status).toBe(200);
+  });
+
+  it("has to name a model, and may ask for what uses none", async () => {
+    const upstream = await startUpstream(json({ object: "list", data: [] }));
+    const { key } = await proxy.createKey({ openaiBaseUrl: upstream.url, unpriced: "refuse" });
+    expect((await post(key, ask({ model: undefined }))).status).toBe(403);
+    const headers = { authorization: `Bearer ${key}` };
+    expect((await fetch(`${proxy.url}/v1/files`, { headers })).status).toBe(200);
     expect(upstream.requests).toHaveLength(1);
   });
 });

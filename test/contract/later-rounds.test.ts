@@ -228,8 +228,8 @@ describe.each(BOTH)("What goes back to upstream after a %s round", (_way, more) 
     "is an object as arguments, and a result that quotes what they were: %j",
     async (args) => {
       const [answer, result] = await sentBack({}, args);
-      const calls = answer?.["tool_calls"] as { function: { arguments: string } }[] | undefined;
-      expect(calls?.[0]?.function.arguments).toBe("{}");
+      const calls = answer?.["tool_calls"];
+      expect(calls).toMatchObject([{ function: { arguments: "{}" } }]);
       expect(result?.content).toContain(args);
     },
   );

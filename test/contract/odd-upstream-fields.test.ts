@@ -339,6 +339,35 @@ describe("requests that are odd", () => {
     ).toEqual([]);
   });
 
+  it("takes any, as Mistral says, for required: it holds for the first round", async () => {
+    const key = await keyWithAdd((name) => [
+      completion({ tool_calls: [toolCall("c1", name, { a: 1, b: 2 })] }),
+      completion({ content: "3" }),
+    ]);
+    expect((await whole(key, { tool_choice: "any" })).content).toBe("3");
+    const choices = key.upstream.requests.map((request) => request.json()["tool_choice"]);
+    expect(choices).toEqual(["any", "auto"]);
+  });
+
+  it("allows a withdrawn tool no longer where the client allows certain tools", async () => {
+    const parameters = { type: "object", properties: {} };
+    const own = { type: "function", function: { name: "own", parameters } };
+    const named = (name: string) => ({ type: "function", function: { name } });
+    const choice = (...names: string[]) => ({
+      type: "allowed_tools",
+      allowed_tools: { mode: "auto", tools: names.map(named) },
+    });
+    const script = (name: string) => [threeCalls(name), completion({ content: "ok" })];
+    for (const [beside, later] of [
+      [["own"], choice("own")],
+      [[], "none"],
+    ] as const) {
+      const key = await keyWithAdd(script, failing);
+      await whole(key, { tools: [own], tool_choice: choice(key.name, ...beside) });
+      expect(key.upstream.requests[1]?.json()["tool_choice"]).toEqual(later);
+    }
+  });
+
   it("asks again with tools that may not be called where upstream refuses a history of calls without tools", async () => {
     const message = "Requests which include tool_use blocks must define tools";
     const refused = json(

@@ -203,4 +203,23 @@ describe("text that is not content alone", () => {
     const { completion: seen } = await whole(key);
     expect(seen).toMatchObject({ x_completion: 3, service_tier: "flex", choices: [choice] });
   });
+
+  it("sends a blank beside calls back as nothing, and a sound that the model made by its id", async () => {
+    const audio = { id: "audio_1", data: "AAAA", transcript: "Let me add.", expires_at: 1 };
+    const key = await keyWithAdd((name) => {
+      const call = toolCall("c1", name, { a: 1, b: 2 });
+      return [
+        completion({ content: " \n", audio, tool_calls: [call] }),
+        completion({ content: "3" }),
+      ];
+    });
+    expect((await whole(key)).content.trim()).toBe("3");
+    expect(sentMessages(key.upstream, 1)[1]).toMatchObject({
+      role: "assistant",
+      content: null,
+      audio: { id: "audio_1" },
+      tool_calls: [{ id: "c1" }],
+    });
+    expect(key.upstream.requests[1]?.body.includes("AAAA")).toBe(false);
+  });
 });

@@ -78,6 +78,7 @@ describe("a path", () => {
     "/v1/files/a%2f..",
     "/v1/files%2F.%2Fx",
     "/v1/files/..;x=1/models",
+    "/v1/files/..%3bx=1/models",
     "/v1/files%5cmodels",
     "/v1/files/%2e%2E%5C",
     "/health/..%2fv1",

@@ -77,10 +77,13 @@ describe("an upstream that refuses images", () => {
     },
   );
 
-  it("because one is broken is shown the next one all the same", async () => {
+  it.each([
+    ["is broken", refusal("The image could not be read.", "invalid_image_format")],
+    ["is too large", refusal("Request Entity Too Large", null, 413)],
+  ])("because one %s is shown the next one all the same", async (_title, refused) => {
     const answers: Answer[] = [];
     const { tool, upstream, ask } = await conversation(gives(image()), () => [
-      blind(answers, refusal("The image could not be read.", "invalid_image_format")),
+      blind(answers, refused),
     ]);
     answers.push(
       ...looks("call_1")(tool.name).slice(0, 2),

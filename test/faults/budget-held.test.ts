@@ -101,7 +101,7 @@ describe("a budget that is used up", () => {
     await client.unsafe(`
       create function refuse() returns trigger language plpgsql as
         $$ begin raise exception 'never' using errcode = '23514'; end $$;
-      create trigger refuse before insert on turns execute function refuse();`);
+      create trigger refuse before insert on conversations execute function refuse();`);
     expect((await chat(url, key)).status).toBe(200);
     expect(refusals(await statusesFor(5, url, key))).toEqual(new Set([429]));
     expect(await spent()).toBe(0);

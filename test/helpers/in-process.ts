@@ -7,16 +7,17 @@
  */
 import { systemClock, type Clock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config/read-config.ts";
+import { readAnyTurn } from "../../src/limits/read-figures.ts";
 import { noteTurnsWritten } from "../../src/limits/memory-limits.ts";
 import { Memory } from "../../src/memory.ts";
 import { createFunctionSandbox } from "../../src/node/function-sandbox.ts";
 import { startHash } from "../../src/node/hash.ts";
 import { createGuardedFetch } from "../../src/node/guarded-fetch.ts";
+import { openDecoder } from "../../src/node/open-decoder.ts";
 import { createSendUpstream } from "../../src/node/send-upstream.ts";
 import { startServer } from "../../src/node/serve.ts";
 import { createOnce, createTurnstile } from "../../src/node/wait-for-one-another.ts";
 import type { Platform } from "../../src/platform.ts";
-import { readTurn } from "../../src/record/turn-rows.ts";
 import { describeError } from "../../src/store/describe-error.ts";
 import { writeTurns } from "../../src/store/write-turns.ts";
 import { memoryLogger } from "../unit/database/memory-logger.ts";
@@ -62,7 +63,7 @@ async function createPlatform(
     sidecar: async () => null,
     clock: systemClock,
     once: createOnce(),
-    openDecoder: () => null,
+    openDecoder,
     turnstile: createTurnstile,
     connections: memory,
     noticesLeavingMs: null,
@@ -71,7 +72,9 @@ async function createPlatform(
     maxUnreadBytes: 64 * 1024,
     keepRecord: async (record) => {
       try {
-        await writeTurns(database, [{ record, read: await readTurn(record, config.prices) }]);
+        const { fault, ...turn } = await readAnyTurn(record, config.prices);
+        if (fault !== null) logger.error("A record has no content", { error: fault });
+        await writeTurns(database, [turn]);
         noteTurnsWritten(memory, [record.id]);
       } catch (error) {
         logger.error("A record could not be written", { error: describeError(error) });

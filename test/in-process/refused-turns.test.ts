@@ -71,9 +71,9 @@ it("A request for another model and three for an allowed one are four turns on r
   expect(upstream.requests).toHaveLength(2);
   const refused = { status: "refused", rounds: [], apiKeyId: id, apiKeyName: "a key for tests" };
   expect(records).toMatchObject([
-    { ...refused, httpStatus: 403, errorCode: "model_not_allowed", model: "model-b" },
-    { status: "completed", httpStatus: 200, errorCode: null, model: "model-a" },
-    { status: "completed", httpStatus: 200, errorCode: null, model: "model-a" },
+    { ...refused, httpStatus: 403, errorCode: "model_not_allowed" },
+    { status: "completed", httpStatus: 200, errorCode: null },
+    { status: "completed", httpStatus: 200, errorCode: null },
     { ...refused, httpStatus: 429, errorCode: "rate_limit_exceeded" },
   ]);
   expect(answers.map(({ response }) => idsOf(response))).toEqual(
@@ -82,6 +82,13 @@ it("A request for another model and three for an allowed one are four turns on r
   const retryAfter = answers.map(({ response }) => response.headers.get("retry-after"));
   expect(retryAfter.map((seconds) => Number(seconds) > 0)).toEqual([false, false, false, true]);
   expect(await statisticsOf(id)).toMatchObject([{ requests: 4, refused: 2, failed: 0 }]);
+  const listed = await proxy.admin(`/conversations?apiKeyId=${id}&status=refused`);
+  expect(await listed.json()).toMatchObject({
+    data: [
+      { model: "model-a", errorCode: "rate_limit_exceeded", apiKeyName: "a key for tests" },
+      { model: "model-b", errorCode: "model_not_allowed", apiKeyName: "a key for tests" },
+    ],
+  });
 });
 
 it("A request with a key that does not work is no turn", async () => {

@@ -80,6 +80,19 @@ describe("An answer's usage", () => {
     expect(facts).toMatchObject({ text, truncated: false, error: null, isText: true });
   });
 
+  it("is kept up to a whole character, and known to be cut", async () => {
+    const text = "🙂".repeat(10);
+    const plain = { ...JSON_ANSWER, contentType: "text/plain" };
+    for (const [maxKeptBytes, kept] of [
+      [20, 10],
+      [7, 3],
+      [6, 3],
+    ] as const) {
+      const facts = await readText(text, { ...plain, maxKeptBytes });
+      expect(facts).toMatchObject({ text: "🙂".repeat(kept), truncated: kept < 10 });
+    }
+  });
+
   it.each(Object.entries(ANSWERS))("is the same however %s is cut", async (_name, answer) => {
     const bytes = bytesOf(answer.text);
     const options = { ...answer.options, maxKeptBytes: 700 };

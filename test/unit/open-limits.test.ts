@@ -164,6 +164,18 @@ describe("what a turn takes", () => {
     expect(await usedBy(record, "tokensPerMinute")).toBeLessThan(65);
   });
 
+  it("is in a later round what was said in the rounds before, too, and not what comes after", async () => {
+    const content = "four".repeat(100);
+    const said = (number: number) => ({ message: { content }, round: number, hidden: true });
+    const rounds = [
+      round({ usage: usage(10, 5) }),
+      round({ round: 2, received: { content: "four" } }),
+    ];
+    const record = turn({ rounds, produced: [said(1), said(2)] });
+    expect(await usedBy(record, "tokensPerMinute")).toBeGreaterThan(100);
+    expect(await usedBy(record, "tokensPerMinute")).toBeLessThan(130);
+  });
+
   it("is not the bytes of an image", async () => {
     const request = `{"messages":[{"image_url":"data:image/png;base64,${"A".repeat(500_000)}"}]}`;
     expect(await usedBy(turn({ request, rounds: [round()] }), "tokensPerMinute")).toBeLessThan(30);

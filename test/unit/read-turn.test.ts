@@ -163,6 +163,8 @@ describe("The record of an endpoint", () => {
   it.each([
     ["/v1/images/generations", { prompt: "A cat" }, [["user", "A cat"]]],
     ["/v1/images/edits", { prompt: "A cat" }, [["user", "A cat"]]],
+    ["/v1/images/variations", { prompt: "A cat" }, [["user", "A cat"]]],
+    ["/v1/responses/compact", { input: "Hello." }, [["user", "Hello."]]],
     [
       "/v1/audio/speech",
       { input: "Hello.", instructions: "Softly.", voice: "coral" },

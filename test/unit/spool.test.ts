@@ -49,3 +49,18 @@ it("mixes no lines, however many are long, and closes a segment after its last l
   expect(seen.closed.length).toBeGreaterThan(1);
   expect(read.toSorted()).toEqual(lines.toSorted());
 });
+
+it("keeps a line that is longer than a segment, and closes its file once", async () => {
+  const { spool, seen } = startSpool();
+  await spool.append(line("c", 5000 * KB));
+  await spool.append(line("d", 5000 * KB));
+  expect(seen.closed).toHaveLength(2);
+  expect(new Set(seen.closed).size).toBe(2);
+  expect(seen.closed.flatMap(linesOf)).toEqual([
+    line("c", 5000 * KB),
+    "",
+    line("d", 5000 * KB),
+    "",
+  ]);
+  spool.close();
+});
