@@ -47,7 +47,7 @@ describe.each(Object.entries(FORMATS))("Under %s", (_title, format) => {
     },
   );
 
-  it("it is kept all the same: on record, and in the history of the next round", async () => {
+  it("is kept all the same: on record, and in the history of the next round", async () => {
     const key = await keyWithAdd((name) => [saying('{"n":0}', [call(name)]), saying('{"n":5}')]);
     const response = await post(key.key, ask(asks));
     await response.text();
@@ -112,9 +112,9 @@ function heldRound(before: Json[], after: Json[]) {
   const answer: Answer = async (_request, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
     const write = (one: Json) => response.write(`data: ${JSON.stringify(one)}\n\n`);
-    before.forEach(write);
+    for (const one of before) write(one);
     await gate.promise;
-    after.forEach(write);
+    for (const one of after) write(one);
     response.end("data: [DONE]\n\n");
   };
   return { answer, release: gate.resolve };
