@@ -13,18 +13,22 @@ import { pickUpstream, type Upstream } from "../upstream/pick-upstream.ts";
 import { watchesTools } from "./admin-session.ts";
 import { judgedRequest } from "./judged-request.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
+import { refusable } from "./note-refused.ts";
 
 /** `POST /v1/chat/completions`: with the key's tools where it has some, untouched where it has none. */
 export const chatCompletions = inTurn(async (parts) => {
   const { context, scope, request, key, limits, turn, waitedMs } = parts;
   const { config } = scope.platform;
-  await limits.check();
+  await refusable(parts, null, () => limits.check());
   const body = await readBody(request, config.maxBodyBytes, scope.platform.openDecoder);
-  const { all } = await checkModels(key, judgedRequest(request), body);
   const upstream = pickUpstream(config, key);
-  for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
-  const asked = key.tools.length > 0 ? await readChat(await body.text()) : null;
-  await limits.take();
+  const asked = await refusable(parts, body, async () => {
+    const { all } = await checkModels(key, judgedRequest(request), body);
+    for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
+    const chat = key.tools.length > 0 ? await readChat(await body.text()) : null;
+    await limits.take();
+    return chat;
+  });
   const picked = request.headers.get("x-proxy-tools");
   const offer = asked === null ? null : resolveTools(key.tools, asked, picked);
   const isWatched = await watchesTools(context);

@@ -9,6 +9,7 @@ import { relayTurn, type RelayedTurn } from "../turn/relay-turn.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
 import { judgedRequest } from "./judged-request.ts";
+import { refusable } from "./note-refused.ts";
 
 /**
  * Bodies up to this size are sent as bytes, which costs less; larger ones, and those of unknown
@@ -22,13 +23,15 @@ const TEXT_TYPES = /^\s*(?:$|text\/|application\/(?:[\w.+-]*\+)?json)/i;
 /** Every `/v1` path that has no stage of its own: any method and body, through and back untouched. */
 export const passthrough = inTurn(async (parts) => {
   const { context, scope, request, key, limits, turn } = parts;
-  await limits.check();
+  await refusable(parts, null, () => limits.check());
   const read = isBuffered(parts) ? await bufferedBody(parts) : null;
-  const { model: judged, all } = await checkModels(key, judgedRequest(request), read);
-  if (judged !== null) turn.requested({ text: null, model: judged });
   const upstream = pickUpstream(scope.platform.config, key);
-  for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
-  await limits.take();
+  await refusable(parts, read, async () => {
+    const { model: judged, all } = await checkModels(key, judgedRequest(request), read);
+    if (judged !== null) turn.requested({ text: null, model: judged });
+    for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
+    await limits.take();
+  });
   const sent = read === null ? streamedBody(parts) : await notedBody(parts, read);
   const keepsText = keepsAnswerText(context.req.path);
   return relayTurn({ ...parts, ...sent, upstream, headers: {}, keepsText, places: () => [] });

@@ -58,7 +58,7 @@ const REFUSED: [string, number, (key: string) => Promise<Response>][] = [
   ],
   [
     "an upload that cannot be read",
-    400,
+    403,
     (key) =>
       send(key, "/v1/audio/transcriptions", "no parts", {
         "content-type": "multipart/form-data; boundary=x",
