@@ -68,7 +68,10 @@ async function notedBody(parts: TurnRequest, read: ReadBody): Promise<SentBody> 
   const digest = { sha256: hash.hex(), bytes: bytes.byteLength, contentType };
   const form = openFormModelReader(contentType);
   form?.onChunk(bytes);
-  return { body: bytes, sentDigest: () => digest, sentModel: () => form?.model() ?? null };
+  const model = form?.model() ?? null;
+  // A request may yet be refused, and is then on record with its model, too.
+  if (model !== null) parts.turn.modelSeen(model);
+  return { body: bytes, sentDigest: () => digest, sentModel: () => model };
 }
 
 /** A body that is handed on as it comes. */

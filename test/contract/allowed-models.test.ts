@@ -196,6 +196,7 @@ const PASSED: [string, SpelledRequest][] = [
   ["an allowed model", bare("/models/owner/cheap")],
   ["a list of objects", bare("/responses")],
   ["an object", bare("/responses/resp_1")],
+  ["a filter of an account's usage", bare("/organization/usage/completions?models=dear&limit=5")],
   ["a deletion", bare("/files/file-1", "DELETE")],
   ["a cancellation", bare("/batches/batch_1/cancel", "POST")],
   ["what takes no model", posted("/vector_stores", { name: "a" })],

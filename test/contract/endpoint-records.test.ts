@@ -104,6 +104,20 @@ describe("A request to any endpoint", () => {
     expect(record["cost"]).toBeGreaterThan(0);
   });
 
+  it.each([
+    ["the OpenAI way", 'data: {"error":{"message":"Busy","code":"overloaded"}}\n\n'],
+    ["in an event of that name", 'event: error\ndata: {"message":"Busy","code":"overloaded"}\n\n'],
+  ])("failed where upstream says so inside a stream of status 200: %s", async (_way, event) => {
+    const sent = Buffer.from(`data: {"choices":[{"delta":{"content":"half"}}]}\n\n${event}`);
+    const answer = send(sent, { "content-type": "text/event-stream" });
+    const { bytes, record } = await onRecord("/v1/chat/completions", answer, {});
+    expect(Buffer.from(bytes).equals(sent)).toBe(true);
+    expect(record["status"]).toBe("failed");
+    expect(record["turns"]).toMatchObject([
+      { status: "failed", httpStatus: 200, error: "Busy", errorCode: "overloaded" },
+    ]);
+  });
+
   it("of embeddings has its input, and of the vectors a hash and their size", async () => {
     const data = [{ index: 0, embedding: Array.from({ length: 3000 }, (_, place) => place / 7) }];
     const answer = { data, model: "e", usage: { prompt_tokens: 3, total_tokens: 3 } };

@@ -83,6 +83,23 @@ describe("text that is not content alone", () => {
     expect(specFaults("CreateChatCompletionResponse", seenWhole)).toEqual([]);
   });
 
+  it("gives those of the last round's document alone where the answer must be JSON", async () => {
+    const key = await keyWithAdd((name) => [
+      callRound(name, withLogprobs(chunk({ content: "{}" }), "{}")),
+      textRound(
+        withLogprobs(chunk({ content: '{"a"' }), '{"a"'),
+        withLogprobs(chunk({ content: ":1}" }), ":1}"),
+        chunk({}, "stop"),
+      ),
+    ]);
+    const { chunks, content } = await streamed(key, { response_format: { type: "json_object" } });
+    const seen = chunks.flatMap(
+      (one) =>
+        (choiceOf(one)["logprobs"] as { content: { token: string }[] } | null)?.content ?? [],
+    );
+    expect([content, seen.map(({ token }) => token)]).toEqual(['{"a":1}', ['{"a"', ":1}"]]);
+  });
+
   it("gives a refusal, streamed and whole", async () => {
     const inStream = await keyWithAdd((name) => [
       callRound(name),

@@ -47,7 +47,7 @@ describe.each(Object.entries(FORMATS))("Under %s", (_title, format) => {
     },
   );
 
-  it("what an earlier round wrote is kept: on record, and in the history of the next round", async () => {
+  it("is kept all the same: on record, and in the history of the next round", async () => {
     const key = await keyWithAdd((name) => [saying('{"n":0}', [call(name)]), saying('{"n":5}')]);
     const response = await post(key.key, ask(asks));
     await response.text();

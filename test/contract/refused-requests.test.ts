@@ -51,8 +51,8 @@ describe("a refused request", () => {
     await expect.poll(() => rowsOf({ apiKeyId: id }), { timeout: 15_000 }).toHaveLength(4);
     const refused = await rowsOf({ apiKeyId: id, status: "refused" });
     expect(refused).toMatchObject([
-      { kind: "conversation", errorCode: "rate_limit_exceeded" },
-      { kind: "conversation", errorCode: "model_not_allowed" },
+      { kind: "conversation", errorCode: "rate_limit_exceeded", model: "model-a" },
+      { kind: "conversation", errorCode: "model_not_allowed", model: "model-b" },
     ]);
     for (const { error, apiKeyName } of refused)
       expect([typeof error, apiKeyName]).toEqual(["string", "a key for tests"]);
@@ -74,6 +74,7 @@ describe("a refused request", () => {
     const find = () => rowsOf({ apiKeyId: id, status: "refused", kind: "request" });
     await expect.poll(find, { timeout: 15_000 }).toHaveLength(3);
     expect((await find()).map(({ endpoint }) => endpoint)).toEqual(asked.toReversed());
+    expect((await find()).map(({ model }) => model)).toEqual(["model-b", "model-b", "model-b"]);
     expect(await rowsOf({ apiKeyId: id, kind: "conversation" })).toEqual([]);
     expect(upstream.requests).toEqual([]);
   });
@@ -95,4 +96,26 @@ describe("a request of its own", () => {
     const groups = (await figuresOf(id, "endpoint")).map(({ group }) => group);
     expect(groups.map(String).toSorted()).toEqual(["/v1/files/{id}", "/v1/files/{id}/content"]);
   });
+});
+
+it("that is over a limit of its key is on record with its model, whatever the endpoint", async () => {
+  const upstream = await startUpstream(json({ object: "list", data: [] }));
+  const { id, key } = await proxy.createKey({ openaiBaseUrl: upstream.url, requestsPerMinute: 1 });
+  const form = new FormData();
+  form.set("model", "model-c");
+  const sendForm = () =>
+    fetch(`${proxy.url}/v1/audio/transcriptions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}` },
+      body: form,
+    });
+  const asks = [
+    () => send(key, "/v1/moderations", { model: "model-a", input: "x" }),
+    () => send(key, "/v1/responses", { model: "model-b", input: "x" }),
+    sendForm,
+  ];
+  for (const ask of asks) await (await ask()).text();
+  const find = () => rowsOf({ apiKeyId: id, status: "refused" });
+  await expect.poll(find, { timeout: 15_000 }).toHaveLength(2);
+  expect((await find()).map(({ model }) => model)).toEqual(["model-c", "model-b"]);
 });
