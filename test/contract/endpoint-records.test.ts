@@ -118,6 +118,23 @@ describe("A request to any endpoint", () => {
     ]);
   });
 
+  it("tells in a stream that upstream broke off, and failed", async () => {
+    const half = 'data: {"choices":[{"delta":{"content":"half"}}]}\n\n';
+    const { bytes, record } = await onRecord(
+      "/v1/chat/completions",
+      async (_request, response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" }).write(half);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        response.destroy();
+      },
+      {},
+    );
+    const told = Buffer.from(bytes).toString();
+    expect(told.startsWith(half)).toBe(true);
+    expect(told.slice(half.length)).toContain('"code":"upstream_unreachable"');
+    expect(record["status"]).toBe("failed");
+  });
+
   it("of embeddings has its input, and of the vectors a hash and their size", async () => {
     const data = [{ index: 0, embedding: Array.from({ length: 3000 }, (_, place) => place / 7) }];
     const answer = { data, model: "e", usage: { prompt_tokens: 3, total_tokens: 3 } };

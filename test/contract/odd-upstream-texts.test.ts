@@ -88,8 +88,7 @@ describe("text that is not content alone", () => {
       callRound(name, withLogprobs(chunk({ content: "{}" }), "{}")),
       textRound(
         withLogprobs(chunk({ content: '{"a"' }), '{"a"'),
-        withLogprobs(chunk({ content: ":1}" }), ":1}"),
-        chunk({}, "stop"),
+        withLogprobs(chunk({ content: ":1}" }, "stop"), ":1}"),
       ),
     ]);
     const { chunks, content } = await streamed(key, { response_format: { type: "json_object" } });

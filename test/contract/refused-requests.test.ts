@@ -70,6 +70,8 @@ describe("a refused request", () => {
     for (const path of asked) {
       const response = await send(key, path, { model: "model-b", input: "x", prompt: "x" });
       expect(response.status, await response.text()).toBe(403);
+      const named = response.headers.get("x-proxy-conversation-id") ?? "";
+      expect(await proxy.conversation(named)).toMatchObject({ endpoint: path, status: "refused" });
     }
     const find = () => rowsOf({ apiKeyId: id, status: "refused", kind: "request" });
     await expect.poll(find, { timeout: 15_000 }).toHaveLength(3);

@@ -49,6 +49,8 @@ describe("a key without tools", () => {
     expect(headers).toMatchObject({
       "x-custom": "kept",
       "content-type": "application/json",
+      // The record reads along.
+      "accept-encoding": "identity",
     });
     expect(headers["cookie"]).toBeUndefined();
     // The configured credential is for the configured base URL.

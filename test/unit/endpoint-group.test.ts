@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { endpointGroup, endpointPattern } from "../../src/store/endpoint-group.ts";
+import {
+  endpointGroup,
+  endpointPattern,
+  hasConversations,
+} from "../../src/store/endpoint-group.ts";
 
 const GROUPS: [path: string, group: string][] = [
   ["/v1/chat/completions", "/v1/chat/completions"],
@@ -61,5 +65,20 @@ describe("the endpoint of figures", () => {
         expect(isLike && !isUnlike, `${other} of ${group}`).toBe(itsGroup === group);
       }
     }
+  });
+});
+
+describe("the pattern of a group", () => {
+  it("finds ids, and not the words that may stand in their place", () => {
+    const pattern = new RegExp(endpointPattern("/v1/threads/{id}")?.like ?? "^$");
+    const paths = ["/v1/threads/runs", "/v1/threads/thread_1", "/v1/threads/runs_1"];
+    expect(paths.filter((path) => pattern.test(path))).toEqual(paths.slice(1));
+  });
+});
+
+describe("a conversation", () => {
+  it("is what requests of these endpoints make, and of no other", () => {
+    const paths = ["/v1/chat/completions", "/v1/responses", "/mcp", "/v1/embeddings", "/v1/files"];
+    expect(paths.filter(hasConversations)).toEqual(paths.slice(0, 3));
   });
 });
