@@ -110,7 +110,10 @@ describe("an upstream that refuses images", () => {
     const { key } = await proxy.createKey({ toolIds: [tool.id], openaiBaseUrl: upstream.url });
     const failure = await proxy
       .client(key)
-      .chat.completions.create({ model: "gpt-4o", messages: [{ role: "user", content: "Look." }] })
+      .chat.completions.create({
+        model: `gpt-4o-${crypto.randomUUID()}`,
+        messages: [{ role: "user", content: "Look." }],
+      })
       .catch((thrown: unknown) => thrown);
     expect(failure).toMatchObject({ status: 400, code: "insufficient_quota" });
     expect(upstream.requests).toHaveLength(3);
