@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { authenticate, type AuthenticatedKey } from "../auth/authenticate.ts";
 import { openLimits, type KeyLimits } from "../limits/open-limits.ts";
+import { ApiError } from "../openai/api-error.ts";
 import { UpstreamRefusal } from "../openai/upstream-error.ts";
 import type { RequestScope } from "../platform.ts";
 import { nameConversation } from "../turn/name-conversation.ts";
@@ -22,6 +23,9 @@ export interface TurnRequest {
   /** How long the request has waited for its key, in milliseconds. */
   waitedMs: number;
 }
+
+/** What nobody hears any more, whatever else a client broke off by leaving. */
+const CLIENT_GONE = new ApiError("bad_request", "The client went away before it was answered.");
 
 /** As it was normalised before the route was chosen. */
 const pathOf = ({ req }: ProxyContext): string => req.path;
@@ -55,8 +59,10 @@ export function inTurn(
       nameConversation(turn, key, request.headers);
       return await serve({ context, scope, request, key, limits, turn, waitedMs });
     } catch (error) {
-      await turn.endedBy(error, scope.clientGone.aborted);
-      return renderTurnError(scope, turn, error);
+      const isGone = scope.clientGone.aborted;
+      await turn.endedBy(error, isGone);
+      const isBroken = isGone && !(error instanceof UpstreamRefusal);
+      return renderTurnError(scope, turn, isBroken ? CLIENT_GONE : error);
     }
   };
 }

@@ -2,7 +2,7 @@
  * On Node only: workerd learns of a client that has left when it writes to it, and here there is
  * nothing to write.
  */
-import { get } from "node:http";
+import { get, request } from "node:http";
 import { describe, expect, it } from "vitest";
 import { adminCall, dataDirectory } from "../helpers/own-proxy.ts";
 import { chunk, startUpstream } from "../helpers/upstream.ts";
@@ -114,5 +114,28 @@ describe("a client that goes away", () => {
       (line) => !line.startsWith("{") || line.includes('"level":50'),
     );
     expect(foreign).toEqual([]);
+  });
+
+  it("in the midst of its upload is on record as cancelled, and no error in the log", async () => {
+    const upstream = await startUpstream(() => {});
+    const proxy = await dataDirectory().start({ LOG_LEVEL: "info" });
+    const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", {
+      name: "uploads",
+      openaiBaseUrl: upstream.url,
+    });
+    const upload = request(`${proxy.captured}/v1/chat/completions`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${key}`, "content-length": 1_000_000 },
+    });
+    upload.on("error", () => {});
+    upload.write("a beginning");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    upload.destroy();
+    const find = async () => {
+      const { data } = await adminCall<List>(proxy.captured, "/conversations");
+      return data.map(({ status }) => status);
+    };
+    await expect.poll(find, { timeout: 15_000 }).toEqual(["cancelled"]);
+    expect(proxy.output.filter((line) => line.includes('"level":50'))).toEqual([]);
   });
 });
