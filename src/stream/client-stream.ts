@@ -8,8 +8,8 @@ export interface ClientStream {
    * is gone.
    */
   write(bytes: Uint8Array): Promise<void> | void;
-  /** How often something was written. */
-  writes(): number;
+  /** When something was written last, or when this was opened: by the monotonic clock, in milliseconds. */
+  lastWriteAt(): number;
   close(): void;
   /** Ends the response in a way that the client notices: its connection breaks. */
   fail(error: unknown): void;
@@ -24,7 +24,7 @@ export function openClientStream(maxUnreadBytes: number): ClientStream {
   const gone = new AbortController();
   let controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   let resume: (() => void) | null = null;
-  let writes = 0;
+  let lastWriteAt = performance.now();
   const wake = () => {
     resume?.();
     resume = null;
@@ -58,14 +58,14 @@ export function openClientStream(maxUnreadBytes: number): ClientStream {
     gone: gone.signal,
     write: (bytes) => {
       if (controller === null || bytes.byteLength === 0) return;
-      writes++;
+      lastWriteAt = performance.now();
       controller.enqueue(bytes);
       if ((controller.desiredSize ?? 0) > 0) return;
       return new Promise<void>((resolve) => {
         resume = resolve;
       });
     },
-    writes: () => writes,
+    lastWriteAt: () => lastWriteAt,
     close: () => end((open) => open.close()),
     fail: (error) => end((open) => open.error(error)),
   };

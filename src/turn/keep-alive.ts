@@ -8,10 +8,12 @@ const EVERY_MS = 10_000;
  * for a while.
  */
 export function keepAlive(client: ClientStream, comment: Uint8Array): { end(): void } {
-  let heard = client.writes();
-  const timer = setInterval(() => {
-    if (client.writes() === heard) void client.write(comment);
-    heard = client.writes();
-  }, EVERY_MS);
-  return { end: () => clearInterval(timer) };
+  const beat = () => {
+    const quietMs = performance.now() - client.lastWriteAt();
+    const isQuiet = quietMs >= EVERY_MS;
+    if (isQuiet) void client.write(comment);
+    timer = setTimeout(beat, isQuiet ? EVERY_MS : EVERY_MS - quietMs);
+  };
+  let timer = setTimeout(beat, EVERY_MS);
+  return { end: () => clearTimeout(timer) };
 }

@@ -86,8 +86,8 @@ const PASSING: Record<string, Answer | Answer[]> = {
   "503": json(error("overloaded"), 503),
   "529": json(error("overloaded"), 529),
   "a page of a gateway": page,
-  // A connection that was used before is tried afresh once, which is no try of the turn.
-  "a reset": [reset, reset],
+  // On Node a connection that was used before is tried afresh once, which is no try of the turn.
+  "a reset": proxy.target === "workerd" ? [reset] : [reset, reset],
 };
 
 describe.each(BOTH)("A %s turn whose second round fails goes on", (way, more) => {
@@ -173,30 +173,40 @@ it("A stream that broke off in the midst of a text is not begun again", async ()
   expect(turn.conversation.status).toBe("failed");
 });
 
-it.each(BOTH)("A client that leaves a %s turn while it waits ends it", async (_way, more) => {
-  const key = await keyWithAdd((name) => [
-    calling(name),
-    json(busy, 429, { "retry-after": "20" }),
-    five,
-  ]);
-  const leaving = new AbortController();
-  const headers = {
-    authorization: `Bearer ${key.key}`,
-    "content-type": "application/json",
-    "x-conversation-id": crypto.randomUUID(),
-  };
-  const body = JSON.stringify(ask(more));
-  const url = `${proxy.url}/v1/chat/completions`;
-  const asking = fetch(url, { method: "POST", headers, body, signal: leaving.signal });
-  const read = asking.then((response) => response.text()).catch(() => "left");
-  await expect.poll(() => key.upstream.requests.length).toBe(2);
-  leaving.abort();
-  expect(await read).toBe("left");
-  const conversation = await proxy.conversation(headers["x-conversation-id"]);
-  expect(conversation.status).toBe("cancelled");
-  expect(conversation.rounds.map(({ status }) => status)).toEqual(["completed", "cancelled"]);
-  expect(key.upstream.requests).toHaveLength(2);
-});
+/** On workerd a client that has left is noticed at a second beat, which whole answers have none of. */
+const NOTICED = proxy.target === "workerd" ? BOTH.filter(([way]) => way === "streamed") : BOTH;
+
+it.each(NOTICED)(
+  "A client that leaves a %s turn while it waits ends it",
+  async (_way, more) => {
+    const key = await keyWithAdd((name) => [
+      calling(name),
+      json(busy, 429, { "retry-after": "29" }),
+      five,
+    ]);
+    const leaving = new AbortController();
+    const headers = {
+      authorization: `Bearer ${key.key}`,
+      "content-type": "application/json",
+      "x-conversation-id": crypto.randomUUID(),
+    };
+    const body = JSON.stringify(ask(more));
+    const url = `${proxy.url}/v1/chat/completions`;
+    const asking = fetch(url, { method: "POST", headers, body, signal: leaving.signal });
+    const read = asking.then((response) => response.text()).catch(() => "left");
+    await expect.poll(() => key.upstream.requests.length).toBe(2);
+    leaving.abort();
+    expect(await read).toBe("left");
+    const id = headers["x-conversation-id"];
+    const isWritten = async () => (await proxy.admin(`/conversations/${id}`)).ok;
+    await expect.poll(isWritten, { timeout: 30_000 }).toBe(true);
+    const conversation = await proxy.conversation(id);
+    expect(conversation.status).toBe("cancelled");
+    expect(conversation.rounds.map(({ status }) => status)).toEqual(["completed", "cancelled"]);
+    expect(key.upstream.requests).toHaveLength(2);
+  },
+  40_000,
+);
 
 describe.each(BOTH)("What goes back to upstream after a %s round", (_way, more) => {
   /** The messages of the second round, whose first said `message`. */
