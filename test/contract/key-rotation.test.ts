@@ -1,6 +1,6 @@
 import OpenAI from "openai";
 import { describe, expect, it } from "vitest";
-import { ask, post } from "../helpers/chat-turn.ts";
+import { ask, MODEL, post } from "../helpers/chat-turn.ts";
 import { proxy } from "../helpers/proxy.ts";
 import { completion, startUpstream } from "../helpers/upstream.ts";
 
@@ -44,7 +44,7 @@ describe("a rotation", () => {
       key: old,
       updatedAt: _old,
       ...before
-    } = await newKey({ name: "rotated", allowedModels: ["gpt-test"], requestsPerMinute: 100 });
+    } = await newKey({ name: "rotated", allowedModels: [MODEL], requestsPerMinute: 100 });
     const { key, updatedAt: _new, ...after } = await rotated(before.id);
     expect(key).toMatch(/^sk-proxy-[A-Za-z0-9_-]{43}$/);
     expect(key).not.toBe(old);

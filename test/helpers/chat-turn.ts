@@ -53,7 +53,7 @@ export interface SeenTurn {
  * A model of its own for each file: what a proxy learns of an upstream is kept for an hour, and an
  * upstream of another file may come to listen at the same port.
  */
-const MODEL = `gpt-test-${crypto.randomUUID()}`;
+export const MODEL = `gpt-test-${crypto.randomUUID()}`;
 
 /** The request of a test, with whatever it adds. */
 export const ask = (more: Json = {}): Json => ({
