@@ -17,12 +17,24 @@ const ALL = 40 * MB;
 /** What sockets of the system and the proxy's own buffers may hold together. */
 const BETWEEN = 24 * MB;
 
-/** A piece again and again. */
-function* pieces(piece: Buffer): Generator<Buffer> {
-  for (let sent = 0; sent < ALL; sent += piece.byteLength) yield piece;
+/** So much is written at a time, a moment apart. */
+const AT_A_TIME = 256 * 1024;
+
+/**
+ * A piece again and again, not as fast as can be: Linux lets the receive buffer of a socket that
+ * is read fast grow up to `net.ipv4.tcp_rmem`, 33 MB, which on a busy machine would take nearly all.
+ */
+async function* pieces(piece: Buffer): AsyncGenerator<Buffer> {
+  for (let [sent, since] = [0, 0]; sent < ALL; sent += piece.byteLength) {
+    yield piece;
+    since += piece.byteLength;
+    if (since < AT_A_TIME) continue;
+    since = 0;
+    await new Promise((resolve) => setTimeout(resolve, 4));
+  }
 }
 
-/** Writes a piece again and again, as fast as it is taken, until all is written. */
+/** Writes a piece again and again, as it is taken, until all is written. */
 function writeAll(to: Writable, piece: Buffer, end: string): void {
   const source = Readable.from(pieces(piece)).once("end", () => to.end(end));
   source.pipe(to, { end: false });

@@ -187,7 +187,9 @@ export async function serve(handle: Handle): Promise<{ url: string; heard: Heard
     server.closeAllConnections();
     server.close();
   });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`, heard };
+  const { port } = server.address() as AddressInfo;
+  // What a proxy learns of a server is kept, and another may come to listen at the same port.
+  return { url: `http://127.0.0.1:${port}/mcp?${crypto.randomUUID()}`, heard };
 }
 
 /**
