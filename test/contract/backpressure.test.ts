@@ -13,17 +13,18 @@ import { chunk, startUpstream, toolCall, usageChunk, type Answer } from "../help
 
 const MB = 1024 * 1024;
 /** Less than the 64 MB that a tool turn's answer may have. */
-const ALL = 40 * MB;
-/** What sockets of the system and the proxy's own buffers may hold together. */
-const BETWEEN = 24 * MB;
+const ALL = 60 * MB;
+/**
+ * What sockets of the system and the proxy's own buffers may hold together. Linux lets the receive
+ * buffer of a socket that is read fast grow up to `net.ipv4.tcp_rmem`, 33 MB, and a send buffer up
+ * to 4 MB; on a busy machine it does.
+ */
+const BETWEEN = 52 * MB;
 
 /** So much is written at a time, a moment apart. */
 const AT_A_TIME = 256 * 1024;
 
-/**
- * A piece again and again, not as fast as can be: Linux lets the receive buffer of a socket that
- * is read fast grow up to `net.ipv4.tcp_rmem`, 33 MB, which on a busy machine would take nearly all.
- */
+/** A piece again and again, not as fast as can be, so that the system's buffers stay small. */
 async function* pieces(piece: Buffer): AsyncGenerator<Buffer> {
   for (let [sent, since] = [0, 0]; sent < ALL; sent += piece.byteLength) {
     yield piece;
@@ -40,14 +41,14 @@ function writeAll(to: Writable, piece: Buffer, end: string): void {
   source.pipe(to, { end: false });
 }
 
-/** Resolves to the bytes that a socket has sent, when they have not grown for half a second. */
+/** Resolves to the bytes that a socket has sent, when they have not grown for a second. */
 async function stalledAt(socket: () => Socket | null | undefined): Promise<number> {
   for (let [before, quiet] = [-1, 0]; ;) {
     // A response that has ended gives its socket up.
     const sent = socket()?.bytesWritten ?? before;
     quiet = sent > 0 && sent === before ? quiet + 1 : 0;
     before = sent;
-    if (quiet === 5) return sent;
+    if (quiet === 10) return sent;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
