@@ -8,8 +8,11 @@ import {
   type Target,
 } from "./test/contract-targets.ts";
 
-/** Vite's mode: `fast` is `npm test`, `slow` is `npm run test:slow`; else everything everywhere. */
-const SUITES: Record<string, Suite> = { fast: "fast", slow: "slow" };
+/**
+ * Vite's mode: `fast` is `npm test`, `slow` is `npm run test:slow`, `soak` is `npm run test:soak`;
+ * else everything everywhere.
+ */
+const SUITES: Record<string, Suite> = { fast: "fast", slow: "slow", soak: "soak" };
 
 /**
  * How long a test and a hook may take, in milliseconds: ten times what they take on a quiet machine.
@@ -18,9 +21,13 @@ const LIMITS_MS = {
   unit: 60_000,
   sidecar: 60_000,
   faults: 120_000,
+  attacks: 180_000,
   e2e: 120_000,
   contract: 60_000,
 };
+
+/** How long a test of a soak may take, in milliseconds. */
+const SOAK_LIMIT_MS = 2 * 3_600_000;
 
 const SETUP = "test/helpers/fail-on-console-error.ts";
 const TEMPLATE = "test/helpers/embedded-template.ts";
@@ -62,10 +69,10 @@ function contract(target: Target, suite: Suite | null): TestProjectInlineConfigu
   });
 }
 
-const KINDS = ["unit", "sidecar", "faults", "e2e"] as const;
+const KINDS = ["unit", "sidecar", "faults", "attacks", "e2e"] as const;
 
 /** These start proxies of their own. */
-const WITH_TEMPLATE = new Set<string>(["faults", "e2e"]);
+const WITH_TEMPLATE = new Set<string>(["faults", "attacks", "e2e"]);
 
 /** A file for the figures, where CI names one. */
 const report = process.env["TEST_REPORT"];
@@ -75,7 +82,7 @@ export default defineConfig(({ mode }) => {
   const projects = [
     ...KINDS.map((kind) =>
       project(kind, {
-        limitMs: LIMITS_MS[kind],
+        limitMs: suite === "soak" ? SOAK_LIMIT_MS : LIMITS_MS[kind],
         files: filesOf(kind, suite),
         more: WITH_TEMPLATE.has(kind) ? { globalSetup: [TEMPLATE] } : {},
       }),

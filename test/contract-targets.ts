@@ -1,6 +1,7 @@
 /**
  * Which test runs where, and when: the one place that decides it. `vitest.config.ts` reads it by
- * Vite's mode: `fast` (`npm test`), `slow` (`npm run test:slow`), else everything everywhere.
+ * Vite's mode: `fast` (`npm test`), `slow` (`npm run test:slow`), `soak` (`npm run test:soak`), else
+ * everything everywhere.
  */
 
 /**
@@ -13,14 +14,18 @@ export type Target = "in-process" | "node-pglite" | "node-postgres" | "workerd";
 /** Every target, the cheapest first. */
 export const TARGETS: Target[] = ["in-process", "node-pglite", "node-postgres", "workerd"];
 
-/** When a developer waits for it (`fast`), or CI alone does (`slow`). */
-export type Suite = "fast" | "slow";
+/**
+ * When a developer waits for it (`fast`), when CI alone does (`slow`), or when storms rage at their
+ * full length (`soak`).
+ */
+export type Suite = "fast" | "slow" | "soak";
 
 interface Row {
   /** Names of files in `test/contract/`, without `.test.ts`. */
   files: string[];
   fast: Target[];
   slow: Target[];
+  soak?: Target[];
   because: string;
 }
 
@@ -212,9 +217,10 @@ function impossibleOn(target: Target): string[] {
  * @param suite null: all of them, for whoever names a target and a file
  */
 export function contractFiles(target: Target, suite: Suite | null): Selection {
-  const own = target === "in-process" && suite !== "slow" ? [IN_PROCESS_ONLY] : [];
+  const isTheirTime = suite === null || suite === "fast";
+  const own = target === "in-process" && isTheirTime ? [IN_PROCESS_ONLY] : [];
   if (suite === null) return { include: [EVERYTHING, ...own], exclude: impossibleOn(target) };
-  const isHere = ({ [suite]: targets }: Pick<Row, Suite>) => targets.includes(target);
+  const isHere = ({ [suite]: targets }: Pick<Row, Suite>) => targets?.includes(target) ?? false;
   const here = ROWS.filter(isHere).flatMap(({ files }) => files.map(pathOf));
   const elsewhere = ROWS.filter((row) => !isHere(row)).flatMap(({ files }) => files.map(pathOf));
   return isHere(UNNAMED)
@@ -222,9 +228,11 @@ export function contractFiles(target: Target, suite: Suite | null): Selection {
     : { include: [...here, ...own], exclude: [] };
 }
 
-/** The files of another kind of tests, such as `unit`. */
+/** The files of another kind of tests, such as `unit`. Attacks are CI's to wait for. */
 export function filesOf(kind: string, suite: Suite | null): Selection {
   const everything = `test/${kind}/**/*.test.ts`;
+  if (kind === "attacks") return { include: suite === "fast" ? [] : [everything], exclude: [] };
+  if (suite === "soak") return { include: [], exclude: [] };
   const slow = Object.keys(SLOW_FILES).filter((path) => path.startsWith(`test/${kind}/`));
   if (suite === "slow") return { include: slow, exclude: [] };
   return { include: [everything], exclude: suite === "fast" ? slow : [] };
