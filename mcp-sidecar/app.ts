@@ -12,10 +12,21 @@ import type { StdioServer } from "./stdio-server.ts";
 /** Arguments of a tool call may hold a file, hardly more. */
 const MAX_BODY_BYTES = 16 * 1024 * 1024;
 
+const VARIABLE_NAME = /^[^=\0]+$/;
+
+/** Not a record of Zod's, which leaves out a variable that is called `__proto__`. */
+const isEnvironment = (value: unknown): boolean =>
+  typeof value === "object" &&
+  value !== null &&
+  Object.entries(value).every(
+    ([name, text]: [string, unknown]) =>
+      VARIABLE_NAME.test(name) && typeof text === "string" && !text.includes("\0"),
+  );
+
 const Definition: z.ZodType<ServerDefinition> = z.strictObject({
   command: z.string(),
   args: z.array(z.string()).max(1_000),
-  env: z.record(z.string().regex(/^[^=\0]+$/), z.string().regex(/^[^\0]*$/)),
+  env: z.custom<Record<string, string>>(isEnvironment),
   owner: z.string().max(200),
 });
 

@@ -37,11 +37,11 @@ interface Call {
 }
 
 /** What a client has to have declared before it may be asked. */
-const NEEDED: Record<string, "sampling" | "elicitation" | "roots"> = {
-  "sampling/createMessage": "sampling",
-  "elicitation/create": "elicitation",
-  "roots/list": "roots",
-};
+const NEEDED = new Map<string, "sampling" | "elicitation" | "roots">([
+  ["sampling/createMessage", "sampling"],
+  ["elicitation/create", "elicitation"],
+  ["roots/list", "roots"],
+]);
 
 /** A server that has just started answers at once, or holds up whoever waits for it. */
 const RESTORE_LIMIT_MS = 5_000;
@@ -175,7 +175,7 @@ export class Audience {
    * @throws RelayError where there is no such client, or several that it could be
    */
   async ask(request: Request, client: { signal: AbortSignal; relay: Client }): Promise<Result> {
-    const needed = NEEDED[request.method];
+    const needed = NEEDED.get(request.method);
     if (needed === undefined) throw new RelayError(-32601, `Method not found: ${request.method}`);
     const able = new Map(
       [...this.#calls]

@@ -44,13 +44,14 @@ async function findInstalled(
 }
 
 /** By name, without a scope where the manifest names none. */
-function executablesOf({ name = "", bin = {} }: Manifest): Record<string, string> {
-  return typeof bin === "string" ? { [name.replace(/^@[^/]*\//, "")]: bin } : bin;
+function executablesOf({ name = "", bin = {} }: Manifest): Map<string, string> {
+  if (typeof bin !== "string") return new Map(Object.entries(bin));
+  return new Map([[name.replace(/^@[^/]*\//, ""), bin]]);
 }
 
 /** npm's own rule: the only executable, or the one that is named like the package. */
 function pickExecutable(manifest: Manifest): string | undefined {
-  const bins = Object.entries(executablesOf(manifest));
+  const bins = [...executablesOf(manifest)];
   const [first] = bins;
   if (bins.length === 1 && first) return first[1];
   const short = manifest.name?.replace(/^@[^/]*\//, "");
@@ -90,7 +91,7 @@ async function findScript(
   const script =
     executable === undefined
       ? pickExecutable(found.manifest)
-      : executablesOf(found.manifest)[executable];
+      : executablesOf(found.manifest).get(executable);
   return script === undefined ? null : join(found.directory, script);
 }
 

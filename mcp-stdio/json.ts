@@ -7,9 +7,13 @@ export type Json = Record<string, unknown>;
 export const isJson = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** A member under a name that others chose, where the object has one of its own. */
+export const ownMember = (value: Json, name: string): unknown =>
+  Object.hasOwn(value, name) ? value[name] : undefined;
+
 /** The object that is a member of a value; an empty one where there is none. */
 export function objectAt(value: unknown, name: string): Json {
-  const member = isJson(value) ? value[name] : undefined;
+  const member = isJson(value) ? ownMember(value, name) : undefined;
   return isJson(member) ? member : {};
 }
 

@@ -2,7 +2,7 @@
  * Arguments that a call repeats in headers (`x-mcp-header` in a tool's schema, 2026-07-28), so that
  * what stands between can route by them.
  */
-import { isJson, objectAt, type Json } from "./json.ts";
+import { isJson, objectAt, ownMember, type Json } from "./json.ts";
 
 /** A place in a call's arguments, and the name under which a header repeats what stands there. */
 export interface RepeatedArgument {
@@ -21,7 +21,7 @@ export function repeatedArguments(schema: unknown, path: string[] = []): Repeate
 }
 
 const valueAt = (args: Json, path: string[]): unknown =>
-  path.reduce<unknown>((inner, name) => (isJson(inner) ? inner[name] : undefined), args);
+  path.reduce<unknown>((inner, name) => (isJson(inner) ? ownMember(inner, name) : undefined), args);
 
 /** The headers of a call with these arguments. What is not there, or no scalar, has none. */
 export function argumentHeaders(repeated: RepeatedArgument[], args: Json): Record<string, string> {

@@ -106,6 +106,7 @@ export const ROWS: Row[] = [
       "mcp-remote-addresses",
       "odd-upstreams",
       "paths",
+      "prototype-names",
       "round-times",
       "tool-concurrency",
       "tool-events",

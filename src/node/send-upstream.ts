@@ -29,7 +29,8 @@ function failureOf(error: unknown): UpstreamFailure {
 function plainHeaders(
   headers: Record<string, string | string[] | undefined>,
 ): Record<string, string> {
-  const plain: Record<string, string> = {};
+  // Upstream chooses the names: `__proto__` is a header like others.
+  const plain = Object.create(null) as Record<string, string>;
   for (const [name, value] of Object.entries(headers)) {
     if (name === "set-cookie" || value === undefined) continue;
     plain[name] = Array.isArray(value) ? value.join(", ") : value;

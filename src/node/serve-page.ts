@@ -48,7 +48,8 @@ const CLIENT_ROUTE = /^\/(?:keys|tools|conversations(?:\/[^/]+)?|playground|sett
 const FILE_PATH = /^\/(?:assets\/)?[\w-][\w.-]*$/;
 const INDEX = "/index.html";
 
-const isServed = (path: string) => FILE_PATH.test(path) && extname(path) in CONTENT_TYPES;
+const isServed = (path: string) =>
+  FILE_PATH.test(path) && Object.hasOwn(CONTENT_TYPES, extname(path));
 
 const compress = promisify(gzip);
 

@@ -3,7 +3,7 @@
  * form.
  */
 import { addContent, plainContent } from "./join-texts.ts";
-import { isObject, objectsOf, type JsonObject } from "./json.ts";
+import { isObject, objectsOf, setMember, type JsonObject } from "./json.ts";
 import { mergeField } from "./merge-field.ts";
 import { EMPTY_PART, readChunk, readFinishReason, type ChunkPart } from "./read-chunk.ts";
 import { CallTracker, callOf, type TrackedCall } from "./track-calls.ts";
@@ -52,15 +52,15 @@ export function createChatCollector(): ChatCollector {
   const collect = (part: ChunkPart): void => {
     usage = mergeUsage(usage, part.usage);
     for (const [name, value] of Object.entries(part.members)) {
-      if (Boolean(value) && !(FIRST_STANDS.has(name) && name in completion))
-        completion[name] = value;
+      if (Boolean(value) && !(FIRST_STANDS.has(name) && Object.hasOwn(completion, name)))
+        setMember(completion, name, value);
     }
     if (part.choice === null) return;
     choice = { ...choice, ...part.choice };
     finishReason = part.finishReason ?? finishReason;
     mergeField(logprobs, "all", part.choice["logprobs"]);
     for (const [field, value] of Object.entries(part.delta)) {
-      if (field === "content") message[field] = addContent(message[field], value);
+      if (field === "content") message["content"] = addContent(message["content"], value);
       else mergeField(message, field, value);
     }
     tracker.add(part.fragments, part.isWhole);

@@ -1,5 +1,5 @@
 /** Finds the words of an error in whatever shape an upstream, or a proxy before it, gave it. */
-import { isObject, parseJson, type JsonObject } from "./json.ts";
+import { isObject, ownMember as member, parseJson, type JsonObject } from "./json.ts";
 
 /** What an error says. */
 export interface ErrorWords {
@@ -12,9 +12,6 @@ const MAX_MESSAGE_LENGTH = 4096;
 const MAX_CODE_LENGTH = 128;
 /** How much of a page or a text is looked at, in characters. */
 const MAX_PAGE_LENGTH = 16_384;
-
-const member = (value: JsonObject, name: string): unknown =>
-  Object.hasOwn(value, name) ? value[name] : undefined;
 
 function cut(text: string, length: number): string | null {
   const trimmed = text.trim();

@@ -10,6 +10,28 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/**
+ * A member under a name that others chose, or undefined where the object has none of its own: every
+ * object has a `constructor`, and it is nobody's.
+ */
+export const ownMember = (value: JsonObject, name: string): unknown =>
+  Object.hasOwn(value, name) ? value[name] : undefined;
+
+/**
+ * Sets a member under a name that others chose: to assign `__proto__` would give the object another
+ * prototype.
+ */
+export function setMember(target: JsonObject, name: string, value: unknown): void {
+  if (name !== "__proto__") target[name] = value;
+  else
+    Object.defineProperty(target, name, {
+      value,
+      configurable: true,
+      enumerable: true,
+      writable: true,
+    });
+}
+
 /** The parsed text, or undefined where it is not JSON. */
 export function parseJson(text: string): unknown {
   try {

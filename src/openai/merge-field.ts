@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "./json.ts";
+import { isObject, ownMember, setMember, type JsonObject } from "./json.ts";
 
 /** Fields that name a thing rather than carry a part of it: the latest value stands. */
 const WHOLE_FIELDS = new Set(["role", "id", "type"]);
@@ -9,17 +9,15 @@ const WHOLE_FIELDS = new Set(["role", "id", "type"]);
  * no more than to a short one.
  */
 export function mergeField(target: JsonObject, field: string, value: unknown): void {
-  // A foreign name must never reach a prototype, which all other objects share.
-  if (field === "__proto__") return;
-  const before = Object.hasOwn(target, field) ? target[field] : undefined;
+  const before = ownMember(target, field);
   if (typeof value === "string" && typeof before === "string" && !WHOLE_FIELDS.has(field))
-    target[field] = before + value;
+    setMember(target, field, before + value);
   else if (Array.isArray(value) && Array.isArray(before))
     for (const item of value) before.push(item);
   else if (isObject(value) && isObject(before))
     for (const [name, part] of Object.entries(value)) mergeField(before, name, part);
-  else if (value !== null && value !== undefined) target[field] = ownCopy(value);
-  else if (before === undefined) target[field] = null;
+  else if (value !== null && value !== undefined) setMember(target, field, ownCopy(value));
+  else if (before === undefined) setMember(target, field, null);
 }
 
 /** A value whose objects and lists may grow; the items of a list are as they were. */

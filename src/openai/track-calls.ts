@@ -3,7 +3,7 @@
  * first fragment or for ever, send index 0 or one id for every call, repeat the name in each
  * fragment, or cut it in pieces: all of it was seen in the wild.
  */
-import { isObject, type JsonObject } from "./json.ts";
+import { isObject, ownMember, setMember, type JsonObject } from "./json.ts";
 import { mergeField } from "./merge-field.ts";
 import { WholeObject } from "./whole-object.ts";
 
@@ -44,7 +44,10 @@ interface OpenCall extends TrackedCall {
 }
 
 /** Which member of a call of some type holds its text. */
-const TEXT_MEMBER: Record<string, string> = { function: "arguments", custom: "input" };
+const TEXT_MEMBER = new Map([
+  ["function", "arguments"],
+  ["custom", "input"],
+]);
 
 const asText = (value: unknown) =>
   typeof value === "string"
@@ -68,14 +71,14 @@ function readFragment(fragment: JsonObject): Fragment {
   const type =
     asText(given) ||
     (isObject(rest["custom"]) ? "custom" : isObject(rest["function"]) ? "function" : "");
-  const member = TEXT_MEMBER[type || "function"];
-  const definition = rest[type || "function"];
+  const member = TEXT_MEMBER.get(type || "function");
+  const definition = ownMember(rest, type || "function");
   const parts = { id: asText(id), index: typeof index === "number" ? index : undefined, type };
   if (member === undefined || !isObject(definition))
     return { ...parts, name: "", text: "", others: rest };
   const { [type || "function"]: _definition, ...others } = rest;
   const { name, [member]: text, ...more } = definition;
-  if (Object.keys(more).length > 0) others[type] = more;
+  if (Object.keys(more).length > 0) setMember(others, type, more);
   return { ...parts, name: asText(name), text: asText(text), others };
 }
 
@@ -202,10 +205,10 @@ export function spellCall(
   definition: { name?: string; text: string },
 ): JsonObject {
   const { name, text } = definition;
-  const member = TEXT_MEMBER[call.type];
+  const member = TEXT_MEMBER.get(call.type);
   const spelled: JsonObject = { ...head };
   if (member !== undefined)
-    spelled[call.type] = { ...(name === undefined ? {} : { name }), [member]: text };
+    setMember(spelled, call.type, { ...(name === undefined ? {} : { name }), [member]: text });
   for (const others of call.others)
     for (const [field, value] of Object.entries(others)) mergeField(spelled, field, value);
   return spelled;

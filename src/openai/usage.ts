@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "./json.ts";
+import { isObject, ownMember, type JsonObject } from "./json.ts";
 
 /**
  * Token usage under the names of chat completions, whatever upstream called it, and the rest of what
@@ -47,9 +47,6 @@ function readCount(value: unknown): number | null {
 /** Not a plain object: what upstream calls `__proto__` or `constructor` is a member like others. */
 const emptyMembers = (): JsonObject => Object.create(null) as JsonObject;
 
-const ownMember = (value: JsonObject, name: string): unknown =>
-  Object.hasOwn(value, name) ? value[name] : undefined;
-
 /** One member as it is kept, or undefined where it is not. */
 function keptMember(name: string, value: unknown, depth: number): unknown {
   if (TOKEN_COUNT.test(name) && !isObject(value)) return readCount(value) ?? undefined;
@@ -62,7 +59,7 @@ function keptMember(name: string, value: unknown, depth: number): unknown {
 function keptMembers(value: JsonObject, depth = 0): JsonObject {
   const kept = emptyMembers();
   for (const [name, member] of Object.entries(value).slice(0, MAX_MEMBERS)) {
-    const part = name === "__proto__" ? undefined : keptMember(name, member, depth);
+    const part = keptMember(name, member, depth);
     if (part !== undefined) kept[name] = part;
   }
   return kept;

@@ -2,10 +2,12 @@
 import { zValidator } from "@hono/zod-validator";
 import { bodyLimit } from "hono/body-limit";
 import { createMiddleware } from "hono/factory";
+import { validator } from "hono/validator";
 import { z } from "zod";
 import { checkBody } from "../openai/json.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { isUuid } from "../store/uuid.ts";
+import { parseWhole, withGivenNames } from "./keep-proto-members.ts";
 
 /** A tool's code and schema fit many times. */
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -60,19 +62,26 @@ function sentenceOf(issue: z.core.$ZodIssue): { message: string; param?: string 
     : { message: `${path}: ${reason}.`, param: path };
 }
 
-function refuse(result: {
-  success: boolean;
-  error?: { issues: readonly z.core.$ZodIssue[] };
-}): void {
-  if (result.success) return;
-  const faults = (result.error?.issues ?? []).map(sentenceOf);
+/** @throws ApiError 400 that names the field and the reason */
+function refuse(issues: readonly z.core.$ZodIssue[]): never {
+  const faults = issues.map(sentenceOf);
   const param = faults[0]?.param;
   throw new ApiError(
     "invalid_value",
-    faults.map(({ message }) => message).join(" "),
-    param === undefined ? {} : { param },
+    withGivenNames(faults.map(({ message }) => message).join(" ")),
+    param === undefined ? {} : { param: withGivenNames(param) },
   );
 }
+
+/** The hook of a validator: what it found. */
+interface Validated {
+  success: boolean;
+  error?: { issues: readonly z.core.$ZodIssue[] };
+}
+
+const refuseFailed = ({ success, error }: Validated): void => {
+  if (!success) refuse(error?.issues ?? []);
+};
 
 /**
  * The member of a validating handler that holds what it validates: the OpenAPI document is made
@@ -93,16 +102,20 @@ export function inputOf(handler: object): RouteInput | null {
 
 /** The body, checked against a schema. @throws ApiError 400 that names the field and the reason */
 export const jsonOf = <Schema extends z.ZodType>(schema: Schema) =>
-  Object.assign(zValidator("json", schema, refuse), {
-    [INPUT]: { part: "json", schema } satisfies RouteInput,
-  });
+  Object.assign(
+    validator("json", async (value: unknown) => {
+      const result = await parseWhole(schema, value);
+      return result.success ? result.data : refuse(result.error.issues);
+    }),
+    { [INPUT]: { part: "json", schema } satisfies RouteInput },
+  );
 
 /**
  * The query, checked against a schema.
  * @throws ApiError 400 that names the parameter and the reason
  */
 export const queryOf = <Schema extends z.ZodType>(schema: Schema) =>
-  Object.assign(zValidator("query", schema, refuse), {
+  Object.assign(zValidator("query", schema, refuseFailed), {
     [INPUT]: { part: "query", schema } satisfies RouteInput,
   });
 

@@ -1,6 +1,6 @@
 /** What an answer says of itself, gathered from its JSON: a whole one, or that of its events. */
 import { readErrorMember, readErrorWords, type ErrorWords } from "../openai/error-words.ts";
-import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
+import { isObject, objectsOf, ownMember as own, type JsonObject } from "../openai/json.ts";
 import { mergeUsage, readUsage, type Usage } from "../openai/usage.ts";
 import type { WantedValue } from "./scan-members.ts";
 
@@ -72,10 +72,6 @@ function firstName(values: unknown[]): string | null {
   }
   return null;
 }
-
-/** A member that is the object's own: `constructor` and the like are nobody's. */
-const own = (value: JsonObject, name: string): unknown =>
-  Object.hasOwn(value, name) ? value[name] : undefined;
 
 function ownObject(value: JsonObject, name: string): JsonObject | null {
   const member = own(value, name);

@@ -3,7 +3,7 @@
  * stands before or behind 200 MB of vectors. What it holds is bounded, however deep or long the text
  * is. It does not judge: of what is no JSON, it reads something or nothing.
  */
-import { parseJson, type JsonObject } from "../openai/json.ts";
+import { parseJson, setMember, type JsonObject } from "../openai/json.ts";
 
 /** What is read of a value. */
 export interface WantedValue {
@@ -62,7 +62,7 @@ function wantedIn({ found, wanted, name }: Frame): WantedValue {
 }
 
 function addFound({ found, wanted, name }: Frame, value: unknown): void {
-  if (!Array.isArray(found)) found[name ?? ""] = value;
+  if (!Array.isArray(found)) setMember(found, name ?? "", value);
   else if (found.length < (wanted.elements?.max ?? 0)) found.push(value);
   else found[found.length - 1] = value;
 }

@@ -3,7 +3,7 @@
  * 5.2), is put otherwise: the model may then know less than the tool's schema says, and is told
  * when its arguments do not fit that.
  */
-import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
+import { isObject, objectsOf, ownMember, setMember, type JsonObject } from "../openai/json.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
 
 /** "Expected a string with maximum length 1024" (sentry-mcp#106, OpenHands#4838). */
@@ -47,9 +47,9 @@ function clean(value: unknown): unknown {
   if (!isObject(value)) return value;
   const schema: JsonObject = {};
   for (const [keyword, part] of Object.entries(value)) {
-    if (SCHEMA_MAPS.has(keyword)) schema[keyword] = cleanMap(part);
+    if (SCHEMA_MAPS.has(keyword)) setMember(schema, keyword, cleanMap(part));
     else if (!NOT_FOR_MODELS.has(keyword))
-      schema[keyword] = SCHEMAS.has(keyword) ? clean(part) : part;
+      setMember(schema, keyword, SCHEMAS.has(keyword) ? clean(part) : part);
   }
   const { type, properties, required } = schema;
   // "array schema missing items"
@@ -73,7 +73,7 @@ function resolved(schema: JsonObject, root: JsonObject, depth = 0): JsonObject {
     .slice(2)
     .split("/")
     .map((step) => decodeURIComponent(step).replaceAll("~1", "/").replaceAll("~0", "~"))
-    .reduce<unknown>((value, step) => (isObject(value) ? value[step] : undefined), root);
+    .reduce<unknown>((value, step) => (isObject(value) ? ownMember(value, step) : undefined), root);
   return isObject(target) ? merged(resolved(target, root, depth + 1), rest) : rest;
 }
 
@@ -96,7 +96,7 @@ function common(schemas: JsonObject[]): JsonObject {
   for (const [name, schema] of schemas.flatMap((each) =>
     Object.entries(cleanMap(each["properties"])),
   )) {
-    const known = properties[name];
+    const known = ownMember(properties, name);
     const choices =
       known === undefined
         ? []
@@ -104,11 +104,8 @@ function common(schemas: JsonObject[]): JsonObject {
           ? objectsOf(known["anyOf"])
           : [known];
     const isKnown = choices.some((choice) => JSON.stringify(choice) === JSON.stringify(schema));
-    properties[name] = isKnown
-      ? known
-      : choices.length === 0
-        ? schema
-        : { anyOf: [...choices, schema] };
+    if (isKnown) continue;
+    setMember(properties, name, choices.length === 0 ? schema : { anyOf: [...choices, schema] });
   }
   return { properties, required };
 }
@@ -117,15 +114,20 @@ function common(schemas: JsonObject[]): JsonObject {
 function plainRoot(parameters: JsonObject): { root: JsonObject; rules: JsonObject } {
   const { $id: _id, ...whole } = resolved(parameters, parameters);
   const rules = Object.fromEntries(
-    NOT_AT_ROOT.filter((keyword) => keyword in whole).map((keyword) => [keyword, whole[keyword]]),
+    NOT_AT_ROOT.filter((keyword) => Object.hasOwn(whole, keyword)).map((keyword) => [
+      keyword,
+      whole[keyword],
+    ]),
   );
-  let root = Object.fromEntries(Object.entries(whole).filter(([keyword]) => !(keyword in rules)));
+  let root = Object.fromEntries(
+    Object.entries(whole).filter(([keyword]) => !Object.hasOwn(rules, keyword)),
+  );
   const branches = (keyword: string) =>
     objectsOf(whole[keyword]).map((branch) => resolved(branch, parameters));
   for (const { properties, required } of branches("allOf"))
     root = merged({ properties, required }, root);
   for (const keyword of ["anyOf", "oneOf"])
-    if (keyword in whole) root = merged(common(branches(keyword)), root);
+    if (Object.hasOwn(whole, keyword)) root = merged(common(branches(keyword)), root);
   return { root, rules };
 }
 

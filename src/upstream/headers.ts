@@ -147,6 +147,9 @@ const CROSSES: Record<Crossing, (name: string) => boolean> = {
   response: createRule("response"),
 };
 
+/** Others choose the names: `__proto__` is a header like others. */
+const emptyHeaders = () => Object.create(null) as Record<string, string>;
+
 /**
  * The headers that cross, names in lower case. Names that `Connection` lists are hop-by-hop too,
  * and stay behind.
@@ -156,7 +159,7 @@ export function crossingHeaders(
   crossing: Crossing,
 ): Record<string, string> {
   const crosses = CROSSES[crossing];
-  const kept: Record<string, string> = {};
+  const kept = emptyHeaders();
   let named: string[] = [];
   for (const [name, value] of headers) {
     if (name === "connection") named = value.split(",").map((token) => token.trim().toLowerCase());

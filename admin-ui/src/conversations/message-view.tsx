@@ -1,6 +1,7 @@
 import { Brain, EyeOff } from "lucide-react";
 import type { Message, ToolExecution } from "../api-shapes.ts";
 import { countOf } from "../format.ts";
+import { own } from "../own.ts";
 import { Content } from "./content.tsx";
 import { isObject, readToolCalls, reasoningOf } from "./read-record.ts";
 import { ToolCard } from "./tool-card.tsx";
@@ -46,7 +47,7 @@ function Instructions({ message }: { message: Message }) {
   return (
     <details className="instructions">
       <summary>
-        {NAMES[message.role]}{" "}
+        {own(NAMES, message.role)}{" "}
         <span className="hint">{countOf(lengthOf(message.content), "character")}</span>
       </summary>
       <Content content={message.content} />
@@ -60,9 +61,9 @@ export function SentMessage({ message }: { message: Message }) {
   if (role === "system" || role === "developer") return <Instructions message={message} />;
   const calls = readToolCalls(message.toolCalls);
   return (
-    <article className={`message ${role}`} aria-label={NAMES[role] ?? role}>
+    <article className={`message ${role}`} aria-label={own(NAMES, role) ?? role}>
       <header>
-        <strong>{NAMES[role] ?? role}</strong>
+        <strong>{own(NAMES, role) ?? role}</strong>
         {isObject(message.extra) && typeof message.extra["name"] === "string" && (
           <span className="hint">{message.extra["name"]}</span>
         )}

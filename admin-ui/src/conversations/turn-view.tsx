@@ -1,5 +1,6 @@
 import { Archive } from "lucide-react";
 import { countOf, formatCount, formatDuration } from "../format.ts";
+import { own } from "../own.ts";
 import { Notice } from "../parts/notice.tsx";
 import { Moment } from "../parts/table.tsx";
 import { Cost } from "./cost.tsx";
@@ -89,7 +90,7 @@ function TurnFacts({ turn }: { turn: TurnSteps["turn"] }) {
   const stop =
     turn.loopStopReason === null
       ? ""
-      : (STOP_REASONS[turn.loopStopReason] ?? turn.loopStopReason.replaceAll("_", " "));
+      : (own(STOP_REASONS, turn.loopStopReason) ?? turn.loopStopReason.replaceAll("_", " "));
   return (
     <p className="turn-facts">
       {turn.status !== "completed" && <StatusBadge status={turn.status} />}

@@ -1,5 +1,6 @@
 /** What a server changed of a tool, as texts that can be compared. */
 import { isObject } from "../conversations/read-record.ts";
+import { own } from "../own.ts";
 
 /**
  * The members of `value` in the order that `model` has them, deeply: the order alone is no change.
@@ -12,10 +13,12 @@ function orderedLike(value: unknown, model: unknown): unknown {
   if (!isObject(value)) return value;
   const known = isObject(model) ? model : {};
   const names = [
-    ...Object.keys(known).filter((name) => name in value),
-    ...Object.keys(value).filter((name) => !(name in known)),
+    ...Object.keys(known).filter((name) => Object.hasOwn(value, name)),
+    ...Object.keys(value).filter((name) => !Object.hasOwn(known, name)),
   ];
-  return Object.fromEntries(names.map((name) => [name, orderedLike(value[name], known[name])]));
+  return Object.fromEntries(
+    names.map((name) => [name, orderedLike(own(value, name), own(known, name))]),
+  );
 }
 
 const UNSEEN = /[\p{Cf}\p{Co}\p{Cn}]|(?![\n\t])\p{Cc}/gu;

@@ -1,5 +1,6 @@
 /** A JSON Schema as a form: one field for each argument. */
 import { isObject, type Members } from "../conversations/read-record.ts";
+import { own } from "../own.ts";
 
 /** How an argument is entered. */
 export interface SchemaField {
@@ -44,7 +45,7 @@ function fieldOf(name: string, schema: unknown, isRequired: boolean): SchemaFiel
   const description = typeof members["description"] === "string" ? members["description"] : "";
   return {
     name,
-    kind: choices.length > 0 ? "choice" : (KINDS[type] ?? "json"),
+    kind: choices.length > 0 ? "choice" : (own(KINDS, type) ?? "json"),
     isRequired,
     description,
     choices,
@@ -86,8 +87,8 @@ function valueOf({ name, kind }: SchemaField, text: string): unknown {
  * @throws Error that names the argument
  */
 export function argumentsOf(fields: SchemaField[], entered: Record<string, string>): Members {
-  const given = fields.filter(({ name }) => (entered[name] ?? "") !== "");
+  const given = fields.filter(({ name }) => (own(entered, name) ?? "") !== "");
   return Object.fromEntries(
-    given.map((field) => [field.name, valueOf(field, entered[field.name] ?? "")]),
+    given.map((field) => [field.name, valueOf(field, own(entered, field.name) ?? "")]),
   );
 }

@@ -2,6 +2,7 @@ import { RotateCw } from "lucide-react";
 import type { ReactNode } from "react";
 import type { McpServer } from "../api-shapes.ts";
 import { formatCount } from "../format.ts";
+import { own } from "../own.ts";
 import { Badge, Notice, type Tone } from "../parts/notice.tsx";
 import { Moment } from "../parts/table.tsx";
 import { Link } from "../router.tsx";
@@ -83,7 +84,7 @@ export function ServerProcess({ process, restart, isBusy = false }: ProcessProps
   return (
     <section className="server-process" aria-label={`Process ${name}`}>
       <div className="server-facts">
-        <Badge tone={TONES[state] ?? "quiet"}>{state}</Badge>
+        <Badge tone={own(TONES, state) ?? "quiet"}>{state}</Badge>
         <dl>
           {factsOf(process).map(([fact, value]) => (
             <div key={fact}>

@@ -6,6 +6,7 @@ import { actions } from "../http.ts";
 import { SelectField, TextArea, TextField } from "../parts/field.tsx";
 import { Badge, Notice } from "../parts/notice.tsx";
 import { Segments } from "../parts/segments.tsx";
+import { own } from "../own.ts";
 import { useAction } from "../use-action.ts";
 import { argumentsOf, fieldsOfSchema, readObject, type SchemaField } from "./schema-fields.ts";
 
@@ -112,7 +113,7 @@ function Arguments({
     <Argument
       key={field.name}
       field={field}
-      value={entered.fields[field.name] ?? ""}
+      value={own(entered.fields, field.name) ?? ""}
       onChange={(value) => enter({ fields: { ...entered.fields, [field.name]: value } })}
     />
   ));

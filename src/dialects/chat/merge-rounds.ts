@@ -91,7 +91,10 @@ export function wholeCompletion(rounds: ChatRound[], merged: MergedChat): JsonOb
   const last = rounds.at(-1)?.completion ?? {};
   const { usage: _usage, ...members } = last;
   const choice = objectsOf(last["choices"])[0] ?? {};
-  const once = ONCE_PER_TURN.filter((name) => name in first).map((name) => [name, first[name]]);
+  const once = ONCE_PER_TURN.filter((name) => Object.hasOwn(first, name)).map((name) => [
+    name,
+    first[name],
+  ]);
   return {
     ...members,
     ...Object.fromEntries(once),

@@ -1,5 +1,5 @@
 import type { CollectedPart } from "../../openai/collect-chat-chunks.ts";
-import type { JsonObject } from "../../openai/json.ts";
+import { setMember, type JsonObject } from "../../openai/json.ts";
 import { separatorAfter, TEXT_FIELDS } from "../../openai/join-texts.ts";
 import type { Usage } from "../../openai/usage.ts";
 import { createCallForwarder } from "./forward-client-calls.ts";
@@ -37,12 +37,12 @@ interface StreamEnd {
 const isText = (value: unknown) => typeof value === "string" && value !== "";
 
 /** Members of a chunk that are one per turn, and what a valid one is. */
-const HEAD: Record<string, (value: unknown) => boolean> = {
-  id: isText,
-  created: (value) => Number.isInteger(value) && (value as number) > 0,
-  model: isText,
-  system_fingerprint: isText,
-};
+const HEAD = new Map<string, (value: unknown) => boolean>([
+  ["id", isText],
+  ["created", (value) => Number.isInteger(value) && (value as number) > 0],
+  ["model", isText],
+  ["system_fingerprint", isText],
+]);
 
 /**
  * The head of a turn's chunks: the first valid value of each member before the first chunk is sent,
@@ -53,8 +53,9 @@ function createHead(model: string): { note(members: JsonObject): void; fixed(): 
   let head: JsonObject | null = null;
   return {
     note: (members) => {
-      for (const [name, isValid] of Object.entries(HEAD))
-        if (!(name in noted) && isValid(members[name])) noted[name] = members[name];
+      for (const [name, isValid] of HEAD)
+        if (!Object.hasOwn(noted, name) && isValid(members[name]))
+          setMember(noted, name, members[name]);
     },
     fixed: () =>
       (head ??= {
@@ -69,7 +70,7 @@ function createHead(model: string): { note(members: JsonObject): void; fixed(): 
 
 function withoutHead(members: JsonObject): JsonObject {
   return Object.fromEntries(
-    Object.entries(members).filter(([name]) => !(name in HEAD) && name !== "object"),
+    Object.entries(members).filter(([name]) => !HEAD.has(name) && name !== "object"),
   );
 }
 
@@ -169,7 +170,7 @@ export function createChunkWriter(options: ChunkWriterOptions): ChunkWriter {
       if (!isVisible(value)) continue;
       const isOfTurn =
         typeof value === "string" && (TEXT_FIELDS as readonly string[]).includes(field);
-      visible[field] = isOfTurn ? separated(field, value, round) : value;
+      setMember(visible, field, isOfTurn ? separated(field, value, round) : value);
       if (isOfTurn) options.onText();
     }
     const fragments = unseenCalls(calls);
