@@ -1,4 +1,5 @@
 import { Hono } from "hono";
+import { checkHost } from "./auth/check-host.ts";
 import type { RequestScope } from "./platform.ts";
 import { adminAudit } from "./routes/admin-audit.ts";
 import { adminConversations } from "./routes/admin-conversations.ts";
@@ -68,7 +69,9 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   const route = app.fetch;
   app.fetch = (request, env, execution) => {
     try {
-      return route(withNormalPath(request), env, execution);
+      const normal = withNormalPath(request);
+      checkHost((env as RequestScope).platform.config, normal, endpointOf(normal.url));
+      return route(normal, env, execution);
     } catch (error) {
       return renderNamed({ env: env as RequestScope }, error);
     }

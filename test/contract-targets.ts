@@ -99,6 +99,7 @@ export const ROWS: Row[] = [
       "chat-streaming",
       "early-answers",
       "headers",
+      "hosts",
       "loop-cancelled",
       "loop-scenarios",
       "mcp-http",

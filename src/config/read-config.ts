@@ -24,6 +24,8 @@ type DatabasePart =
 export interface Config extends Omit<Settings, DatabasePart | "encryptionKey"> {
   /** Secret from which the AES-256-GCM key for stored credentials is derived. */
   encryptionKey: string;
+  /** Names that are this server's; one that begins with a dot stands for every name under it. */
+  ownHosts: string[];
   /** Sentences for the operator, e.g. that a default password is in use. */
   warnings: string[];
 }
@@ -74,6 +76,21 @@ function checkSecrets(config: Config, faults: string[]): void {
 }
 
 /**
+ * Where Workers are reached under names that only Cloudflare can lead anywhere, so that no page can
+ * take one for itself. Other domains of a Worker are the operator's to name.
+ */
+const WORKERS_DEV = ".workers.dev";
+
+/** The names under which this server may be reached, beside loopback. */
+function ownHostsOf(
+  { allowedHosts, mcpAllowedHosts, host }: Settings,
+  runtime: { host?: string },
+): string[] {
+  const implied = runtime.host === undefined ? [host.toLowerCase()] : [WORKERS_DEV];
+  return [...allowedHosts, ...mcpAllowedHosts, ...implied];
+}
+
+/**
  * Checks the environment.
  * @param env strings by name; empty strings count as unset
  * @param runtime `host`: where the server is reachable, when the runtime knows better than `HOST`
@@ -91,6 +108,7 @@ export function readConfig(env: Environment, runtime: { host?: string } = {}): C
     host: runtime.host ?? settings.host,
     databaseUrl: settings.databaseUrl ?? urlOfParts(parts),
     encryptionKey: settings.encryptionKey ?? settings.jwtSecret,
+    ownHosts: ownHostsOf(settings, runtime),
     warnings: [],
   };
   if (config.sidecarUrl !== null && config.sidecarToken === null) {

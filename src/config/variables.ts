@@ -161,13 +161,22 @@ export const VARIABLES = {
     default: "gpt-4.1-mini",
     about: "model of a `chat` over MCP that names none",
   }),
+  allowedHosts: variable({
+    name: "ALLOWED_HOSTS",
+    kind: hostNames,
+    default: "",
+    about:
+      "host names under which a browser may reach this server, beside loopback names, IP addresses " +
+      "and `HOST`; `.example.com` stands for every name under it; pages of these names may call `/mcp`",
+    unset: "no others; on Cloudflare those under `.workers.dev`",
+    example: "proxy.example.com",
+  }),
   mcpAllowedHosts: variable({
     name: "MCP_ALLOWED_HOSTS",
     kind: hostNames,
     default: "",
-    about:
-      "host names, beside loopback, under which `/mcp` is served, and of web pages that may call it",
-    unset: "loopback names where the server listens on loopback, otherwise any",
+    about: "the older name of `ALLOWED_HOSTS`: what it names is allowed, too",
+    unset: "no others",
   }),
   mcpAllowedPrivateHosts: variable({
     name: "MCP_ALLOWED_PRIVATE_HOSTS",

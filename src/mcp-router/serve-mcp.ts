@@ -1,5 +1,6 @@
 import { createMcpHandler } from "@modelcontextprotocol/server";
 import { authenticate } from "../auth/authenticate.ts";
+import { requireAllowedHost } from "../auth/check-host.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { isObject, readJsonBody, type JsonObject } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
@@ -192,6 +193,7 @@ async function serveAllowed(parts: McpRequest): Promise<Response> {
 export async function serveMcp(parts: McpRequest): Promise<Response> {
   const { request, scope } = parts;
   try {
+    requireAllowedHost(scope.platform.config, request);
     checkOrigin(scope.platform.config, request);
   } catch (error) {
     if (error instanceof ApiError) return mcpError(error);

@@ -3,8 +3,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import { v7 as uuidv7 } from "uuid";
 import { createApp } from "../app.ts";
+import { checkHost } from "../auth/check-host.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { Logger, Platform, RequestScope } from "../platform.ts";
+import { endpointOf } from "../routes/normalise-path.ts";
 import { describeError } from "../store/describe-error.ts";
 import { keepSpelling, normaliseIncoming } from "./normalise-incoming.ts";
 import { answerRefused, refuseBytes, refuseRequest } from "./refuse-request.ts";
@@ -97,6 +99,9 @@ export function startServer(platform: Platform): Promise<RunningServer> {
     // A busy client would keep a closed server open for ever on the connection that it has.
     if (state.draining) outgoing.shouldKeepAlive = false;
     const requestId = uuidv7();
+    // The page is served before the app, which checks what is its own.
+    const path = endpointOf(request.url);
+    if (!path.startsWith("/v1/")) checkHost(platform.config, request, path);
     const page = servePage(incoming);
     if (page !== null) return page.then((answer) => named(answer, requestId));
     keepSpelling(request, incoming);

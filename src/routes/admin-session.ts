@@ -10,6 +10,7 @@ import { describeError } from "../store/describe-error.ts";
 import { withinLimit } from "../store/within-limit.ts";
 import { describeRoute } from "./describe-route.ts";
 import { expectJson, jsonOf } from "./admin-input.ts";
+import { requireSameOrigin } from "./same-origin.ts";
 
 type AdminContext = Context<{ Bindings: RequestScope }>;
 
@@ -19,7 +20,6 @@ const DATABASE_LIMIT_MS = 2500;
 const COOKIE = "admin_session";
 /** Where a session begins and ends, so that none is needed. */
 const OPEN_ROUTES = new Set(["POST /api/admin/login", "POST /api/admin/logout"]);
-const READING_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 
 const loginBody = z.strictObject({ password: z.string().max(1000) });
 
@@ -40,29 +40,6 @@ function bearerToken(context: AdminContext): string | null {
   const header = context.req.header("authorization");
   if (header === undefined) return null;
   return /^Bearer +(\S+)\s*$/i.exec(header)?.[1] ?? "";
-}
-
-/**
- * A cookie travels with requests that other sites make, a bearer token does not. SameSite keeps
- * those of other sites away, this those of other hosts of one site. A proxy in front may have
- * changed the host; a page cannot set that header.
- */
-function requireSameOrigin(context: AdminContext): void {
-  const origin = context.req.header("origin");
-  if (origin === undefined || READING_METHODS.has(context.req.method)) return;
-  const hosts = [
-    new URL(context.req.url).host,
-    context.req.header("host"),
-    context.req.header("x-forwarded-host"),
-  ];
-  if (URL.canParse(origin) && hosts.includes(new URL(origin).host)) return;
-  throw new ApiError(
-    "forbidden_origin",
-    "A page of another origin must not change anything here with the operator's cookie.",
-    {
-      param: "origin",
-    },
-  );
 }
 
 /**
@@ -129,6 +106,7 @@ export function adminSession(): Hono<{ Bindings: RequestScope }> {
     expectJson,
     jsonOf(loginBody),
     async (context) => {
+      requireSameOrigin(context);
       const { platform, clientAddress } = context.env;
       const attempt = { address: clientAddress, password: context.req.valid("json").password };
       const { token, expiresAt } = await signIn(platform, attempt).catch(async (error: unknown) => {

@@ -2,6 +2,7 @@ import { request } from "node:http";
 import { SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
 import { proxy } from "../helpers/proxy.ts";
+import { rawRequest } from "../helpers/raw-http.ts";
 import { ADMIN_PASSWORD } from "../helpers/start-target.ts";
 
 const tools = () => `${proxy.url}/api/admin/tools`;
@@ -174,6 +175,47 @@ describe("the admin API", () => {
     expect((await change(null)).status).toBe(201);
     for (const origin of ["https://evil.example", "null", "http://127.0.0.1:1"]) {
       expect(await codeOf(await change(origin)), origin).toEqual([403, "forbidden_origin"]);
+    }
+  });
+
+  it("is closed to other sites that make a browser send the cookie, whether it names their origin or not", async () => {
+    const { token } = await signIn();
+    const cookie = `admin_session=${token}`;
+    const ask = async (method: string, headers: Record<string, string>) => {
+      const target = "/api/admin/tools";
+      // `fetch` would say a mode of its own.
+      const { status, body } = await rawRequest({
+        method,
+        target,
+        headers: { cookie, ...headers },
+      });
+      return new Response(body, { status });
+    };
+    for (const site of ["cross-site", "same-site"]) {
+      const fetched = { "sec-fetch-site": site, "sec-fetch-mode": "no-cors" };
+      for (const method of ["GET", "POST", "DELETE"])
+        expect(await codeOf(await ask(method, fetched)), `${method} ${site}`).toEqual([
+          403,
+          "forbidden_origin",
+        ]);
+      const link = { "sec-fetch-site": site, "sec-fetch-mode": "navigate" };
+      expect((await ask("GET", link)).status).toBe(200);
+      expect(await codeOf(await ask("POST", link))).toEqual([403, "forbidden_origin"]);
+    }
+    for (const site of ["same-origin", "none"])
+      expect((await ask("GET", { "sec-fetch-site": site })).status).toBe(200);
+    const bearer = { authorization: `Bearer ${token}`, "sec-fetch-site": "cross-site" };
+    expect((await fetch(tools(), { headers: bearer })).status).toBe(200);
+  });
+
+  it("lets nobody sign in, or out, from a page of another origin", async () => {
+    for (const route of ["login", "logout"]) {
+      const answer = await fetch(`${proxy.url}/api/admin/${route}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", origin: "https://evil.example" },
+        body: password(ADMIN_PASSWORD),
+      });
+      expect(await codeOf(answer), route).toEqual([403, "forbidden_origin"]);
     }
   });
 

@@ -353,8 +353,6 @@ describe("web pages", () => {
     expect((await send({ ...ping, key, headers: { ...HEADERS, origin: "null" } })).status).toBe(
       403,
     );
-    // On workerd the platform decides which names reach the Worker.
-    if (proxy.target === "workerd") return;
     expect(
       (
         await send({

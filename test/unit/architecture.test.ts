@@ -56,8 +56,8 @@ const ROOMS: Record<string, Room> = {
     types: ["src/record"],
   },
   "src/auth": {
-    imports: ["src/openai", "src/memory.ts", "src/platform.ts", "src/store"],
-    types: ["src/config", "src/stream"],
+    imports: ["src/openai", "src/config", "src/memory.ts", "src/platform.ts", "src/store"],
+    types: ["src/stream"],
   },
   "src/limits": {
     imports: ["src/openai", "src/memory.ts", "src/record", "src/store"],
@@ -115,7 +115,7 @@ const ROOMS: Record<string, Room> = {
       "src/store",
     ],
   },
-  "src/app.ts": { imports: ["src/openai", "src/routes"], types: ["src/platform.ts"] },
+  "src/app.ts": { imports: ["src/openai", "src/auth", "src/routes"], types: ["src/platform.ts"] },
   "src/node": {
     imports: ["src", "drizzle", "mcp-sidecar/child-environment.ts", "mcp-sidecar/variables.ts"],
   },

@@ -85,12 +85,14 @@ describe("the configuration", () => {
       OPENAI_BASE_URL: "ftp://upstream.example",
       TOOL_MAX_ROUNDS: "1.5",
       LOG_LEVEL: "loud",
+      ALLOWED_HOSTS: ".fine.example,proxy.example:443",
       MCP_ALLOWED_HOSTS: "fine.example,https://proxy.example",
       MCP_SIDECAR_URL: "http://sidecar.example",
     });
     expect(faults).toEqual([
       "OPENAI_BASE_URL is not a URL that starts with http:// or https://.",
       'PORT is "70000": it must be a whole number from 0 to 65535.',
+      'ALLOWED_HOSTS has "proxy.example:443", which is no host name: write names without scheme and port, separated by commas.',
       'MCP_ALLOWED_HOSTS has "https://proxy.example", which is no host name: write names without scheme and port, separated by commas.',
       'TOOL_MAX_ROUNDS is "1.5": it must be a whole number from 1 to 100.',
       'LOG_LEVEL is "loud": it must be one of fatal, error, warn, info, debug, trace, silent.',
