@@ -3,8 +3,9 @@ import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
-import { endGroup, signalGroup } from "./process-group.ts";
-import type { ProcessLedger } from "./process-ledger.ts";
+import { signalGroup, type Kin } from "./kin.ts";
+import { placeIn } from "./place-in.ts";
+import type { Place, ProcessLedger } from "./process-ledger.ts";
 import { MessageReader } from "./read-messages.ts";
 import type { Executable } from "./resolve-command.ts";
 
@@ -21,7 +22,10 @@ export interface ChildOptions {
   ledger: ProcessLedger;
 }
 
-/** MCP over the standard input and output of a process that leads its own process group. */
+/**
+ * MCP over the standard input and output of a process that leads its own process group, in an empty
+ * directory of its own.
+ */
 export class ChildTransport implements Transport {
   onclose?: () => void;
   onerror?: (error: Error) => void;
@@ -30,6 +34,7 @@ export class ChildTransport implements Transport {
   noiseLines = 0;
   readonly #options: ChildOptions;
   #child: ChildProcess | null = null;
+  #kin: Kin | null = null;
   #output: Buffer[] = [];
   #outputBytes = 0;
   #ending: Promise<void> | null = null;
@@ -68,15 +73,29 @@ export class ChildTransport implements Transport {
   }
 
   async start(): Promise<void> {
+    const { ledger } = this.#options;
+    const place = ledger.open();
+    try {
+      await this.#startIn(place);
+    } catch (error) {
+      ledger.clear(place);
+      throw error;
+    }
+  }
+
+  async #startIn(place: Place): Promise<void> {
     const { executable, env, ledger } = this.#options;
-    const child = spawn(executable.file, executable.args, {
-      env,
+    const { file, args, ...more } = await placeIn(place, { ...executable, env });
+    const child = spawn(file, args, {
+      ...more,
       shell: false,
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],
       windowsHide: true,
     });
     this.#child = child;
+    // Recorded before anything else happens: whoever kills the sidecar now leaves a trace of it.
+    if (child.pid !== undefined) this.#kin = ledger.add(child.pid, place);
     this.#readOutput(child);
     child.once("exit", (code, signal) => {
       // Unhandled, a rejection here would end the sidecar, and every other server with it.
@@ -89,7 +108,6 @@ export class ChildTransport implements Transport {
       child.once("error", reject);
     });
     child.on("error", (error) => this.onerror?.(error));
-    if (child.pid !== undefined) ledger.add(child.pid);
   }
 
   #readOutput(child: ChildProcess): void {
@@ -176,18 +194,18 @@ export class ChildTransport implements Transport {
     });
   }
 
-  /** Ends the whole process group, and resolves when it is gone. */
+  /** Ends the process with everything that it started, and resolves when all is gone. */
   async close(): Promise<void> {
     const child = this.#child;
-    if (child?.pid === undefined) return;
-    this.#ending ??= this.#end(child, child.pid);
+    const kin = this.#kin;
+    if (child === null || kin === null) return;
+    this.#ending ??= this.#end(child, kin);
     await this.#ending;
   }
 
-  async #end(child: ChildProcess, pid: number): Promise<void> {
+  async #end(child: ChildProcess, kin: Kin): Promise<void> {
     child.stdin?.end();
-    await endGroup(pid);
-    this.#options.ledger.remove(pid);
+    await this.#options.ledger.end(kin);
   }
 
   async #finish(child: ChildProcess, exit: string): Promise<void> {

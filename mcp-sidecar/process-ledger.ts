@@ -1,58 +1,44 @@
+import { randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { endGroup, signalGroup } from "./process-group.ts";
+import { basename, join } from "node:path";
+import { openCgroups, removeCgroup, type MakeCgroup } from "./cgroup.ts";
+import { endKin, killKin, MARK, type Kin } from "./kin.ts";
 import type { Log } from "./log.ts";
+import { birthOf, type Birth } from "./processes.ts";
+import {
+  makeServerDirectory,
+  openServerDirectories,
+  removeServerDirectories,
+  removeServerDirectory,
+} from "./server-directory.ts";
 
-/** A process, told from a later one of the same number by when it started. */
-interface Birth {
-  pid: number;
-  /** Clock ticks since boot, as `/proc` gives them; null where there is no `/proc`. */
-  startedAt: string | null;
-}
+/** Where a server is to run, and by what its processes will be told. */
+export type Place = Omit<Kin, keyof Birth>;
 
 interface Page {
   sidecar: Birth;
-  groups: Birth[];
+  servers: Kin[];
 }
 
 /**
- * When a process started, in clock ticks since boot, or null when it is gone (or the system has no
- * `/proc`).
- */
-function startOf(pid: number): string | null {
-  try {
-    // The second field is the program's name in brackets, which may itself hold spaces and
-    // brackets. Field 22 is the start.
-    const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
-      .replace(/^.*\) /s, "")
-      .split(" ");
-    return fields[19] ?? null;
-  } catch (error) {
-    if (
-      error instanceof Error &&
-      "code" in error &&
-      (error.code === "ENOENT" || error.code === "ESRCH")
-    )
-      return null;
-    throw error;
-  }
-}
-
-/**
- * The process groups of this sidecar, in memory and in a file, so that none outlives it: what is
- * left when the process exits is killed, and what a killed sidecar (SIGKILL, out of memory) left is
- * ended by the next one.
+ * The MCP servers of this sidecar, in memory and in a file, so that nothing of them outlives it:
+ * what is left when the process exits is killed, and what a killed sidecar (SIGKILL, out of memory)
+ * left is ended by the next one.
  */
 export class ProcessLedger {
-  readonly #groups = new Map<number, Birth>();
+  readonly #servers = new Map<number, Kin>();
+  readonly #self = birthOf(process.pid);
   readonly #directory: string;
   readonly #file: string;
+  readonly #serverDirectories: string;
+  readonly #makeCgroup: MakeCgroup | null = openCgroups();
   readonly #log: Log;
 
   constructor(directory: string, log: Log) {
     this.#directory = directory;
     this.#log = log;
-    this.#file = join(directory, `${process.pid}-${startOf(process.pid) ?? "0"}.json`);
+    const name = `${this.#self.pid}-${(this.#self.startedAt ?? "0").replaceAll(/\W/g, "")}`;
+    this.#file = join(directory, `${name}.json`);
     // Another user must not be able to plant a page that names other processes.
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     if (process.getuid !== undefined && statSync(directory).uid !== process.getuid()) {
@@ -60,50 +46,80 @@ export class ProcessLedger {
         `The directory ${directory} belongs to another user: set MCP_SIDECAR_STATE_DIR to one of your own.`,
       );
     }
-  }
-
-  /** Records a process that leads its own group. */
-  add(pid: number): void {
-    this.#groups.set(pid, { pid, startedAt: startOf(pid) });
+    this.#serverDirectories = openServerDirectories(directory, name);
+    // Before the first server: from now on the next sidecar finds what this one leaves.
     this.#write();
   }
 
-  remove(pid: number): void {
-    this.#groups.delete(pid);
+  /** Makes an empty place for a server that is about to start. */
+  open(): Place {
+    const id = randomUUID();
+    return {
+      mark: `${MARK}=${id}`,
+      directory: makeServerDirectory(this.#serverDirectories),
+      cgroup: this.#makeCgroup?.(id) ?? null,
+    };
+  }
+
+  /** Records a process that leads its own group and session. */
+  add(pid: number, place: Place): Kin {
+    const kin = { ...birthOf(pid), ...place };
+    this.#servers.set(pid, kin);
     this.#write();
+    return kin;
+  }
+
+  /** Ends a server with everything that it started, and clears its place. */
+  async end(kin: Kin): Promise<void> {
+    await endKin(kin);
+    this.clear(kin);
+    this.#servers.delete(kin.pid);
+    this.#write();
+  }
+
+  /** Removes the place of a server that is gone. What cannot be removed does not fail a call. */
+  clear({ directory, cgroup }: Place): void {
+    try {
+      removeServerDirectory(directory);
+      if (cgroup !== null) removeCgroup(cgroup);
+    } catch (error) {
+      this.#log.warn({ error: String(error) }, "An MCP server's directory cannot be removed");
+    }
   }
 
   /** The last resort of an exiting process: only synchronous calls still work then. */
   killAll(): void {
-    for (const pid of this.#groups.keys()) signalGroup(pid, "SIGKILL");
+    const servers = [...this.#servers.values()];
+    if (servers.length > 0) killKin(servers);
+    for (const server of servers) this.clear(server);
+    removeServerDirectory(this.#serverDirectories);
     rmSync(this.#file, { force: true });
   }
 
   /**
-   * Ends the groups of sidecars that no longer run. A number whose process started at another time
-   * is someone else's.
+   * Ends what sidecars left that no longer run. A number whose process started at another time is
+   * someone else's.
    */
   async reap(): Promise<void> {
     for (const name of readdirSync(this.#directory)) {
       const file = join(this.#directory, name);
       const page = name.endsWith(".json") ? readPage(file, this.#log) : null;
       if (page === null || isAlive(page.sidecar)) continue;
-      const left = page.groups.filter(isAlive);
-      if (left.length > 0)
+      const { servers } = page;
+      if (servers.length > 0)
         this.#log.warn(
-          { groups: left.map(({ pid }) => pid) },
-          "Ending MCP servers that a killed sidecar left behind",
+          { servers: servers.map(({ pid }) => pid) },
+          "Ending what a killed sidecar left behind of MCP servers",
         );
-      await Promise.all(left.map(({ pid }) => endGroup(pid)));
+      await Promise.all(servers.map((server) => endKin(server, isAlive(server))));
+      for (const server of servers) this.clear(server);
+      removeServerDirectories(this.#directory, basename(name, ".json"));
       rmSync(file, { force: true });
     }
   }
 
   #write(): void {
-    const page: Page = {
-      sidecar: { pid: process.pid, startedAt: startOf(process.pid) },
-      groups: [...this.#groups.values()],
-    };
+    const page: Page = { sidecar: this.#self, servers: [...this.#servers.values()] };
     try {
       writeFileSync(this.#file, JSON.stringify(page), { mode: 0o600 });
     } catch (error) {
@@ -115,12 +131,15 @@ export class ProcessLedger {
 }
 
 function isAlive({ pid, startedAt }: Birth): boolean {
-  return startedAt !== null && startOf(pid) === startedAt;
+  return startedAt !== null && birthOf(pid).startedAt === startedAt;
 }
 
 function readPage(file: string, log: Log): Page | null {
   try {
-    return JSON.parse(readFileSync(file, "utf8")) as Page;
+    const page = JSON.parse(readFileSync(file, "utf8")) as Partial<Page>;
+    const { sidecar, servers } = page;
+    // A page of an older version names groups, which ended with the machine or its container.
+    return sidecar === undefined ? null : { sidecar, servers: servers ?? [] };
   } catch (error) {
     // Another sidecar may have removed it, or a full disk may have cut it: neither may keep this
     // one from starting.

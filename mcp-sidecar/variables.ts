@@ -34,8 +34,8 @@ export const SIDECAR_VARIABLES = {
     kind: text,
     default: null,
     about:
-      "where the process ids of running servers are kept, so that the next sidecar can end what " +
-      "a killed one left behind",
+      "where the directories of running servers are, and a note of each, so that the next sidecar " +
+      "can end what a killed one left behind",
     unset: "a directory for each user among the temporary files",
   }),
   maxProcesses: variable({

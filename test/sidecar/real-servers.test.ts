@@ -88,7 +88,7 @@ describe("MCP servers from npm and PyPI", () => {
     for (const secret of [...Object.values(SECRETS), (await sidecar.endpoint()).token])
       expect(result.text).not.toContain(secret);
     const allowed =
-      /^(?:PATH|HOME|LANG|TZ|TMPDIR|NODE_EXTRA_CA_CERTS|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|PIP_CERT|PIP_INDEX_URL|(?:HTTPS?|NO)_PROXY|npm_config_.*|UV_.*|MY_TOKEN)$/i;
+      /^(?:PATH|HOME|LANG|TZ|TMPDIR|NODE_EXTRA_CA_CERTS|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|PIP_CERT|PIP_INDEX_URL|(?:HTTPS?|NO)_PROXY|npm_config_.*|UV_.*|OPENAI_PROXY_MCP_SERVER|MY_TOKEN)$/i;
     expect(Object.keys(environment).filter((name) => !allowed.test(name))).toEqual([]);
   });
 

@@ -1,6 +1,14 @@
 /** Starts real sidecars for the tests, and counts what they leave behind. */
 import { fork, type ChildProcess } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,6 +25,8 @@ type TestInit = Omit<RequestInit, "headers"> & { headers?: Record<string, string
 
 export interface RunningSidecar extends SidecarEndpoint {
   child: ChildProcess;
+  /** Its working directory. */
+  cwd: string;
   stateDir: string;
   /** A request with the token. */
   request(path: string, init?: TestInit): Promise<Response>;
@@ -32,22 +42,29 @@ afterAll(() => {
 });
 
 /**
- * A directory in which `npx faulty-server` and `npx conformance-server` find the fixtures as
- * installed packages.
+ * A directory in which `npx faulty-server` and its like find the fixtures as installed packages.
  */
 export function makeWorkplace(): string {
   const directory = mkdtempSync(join(tmpdir(), "sidecar-test-"));
   mkdirSync(join(directory, "node_modules"));
   workplaces.push(directory);
-  for (const name of ["faulty-server", "conformance-server"])
+  for (const name of ["acting-server", "conformance-server", "faulty-server"])
     symlinkSync(join(FIXTURES, name), join(directory, "node_modules", name));
   return directory;
 }
 
-/** Starts `node mcp-sidecar/main.ts` on a free port, in a workplace of its own. */
-export async function runSidecar(env: Record<string, string> = {}): Promise<RunningSidecar> {
-  const stateDir = env["MCP_SIDECAR_STATE_DIR"] ?? join(makeWorkplace(), "state");
+/**
+ * Starts `node mcp-sidecar/main.ts` on a free port, in a workplace of its own.
+ * @param uid of another user, who gets the workplace
+ */
+export async function runSidecar(
+  env: Record<string, string> = {},
+  { uid }: { uid?: number | undefined } = {},
+): Promise<RunningSidecar> {
+  const stateParent = makeWorkplace();
+  const stateDir = env["MCP_SIDECAR_STATE_DIR"] ?? join(stateParent, "state");
   const cwd = makeWorkplace();
+  if (uid !== undefined) for (const each of [stateParent, cwd]) chownSync(each, uid, uid);
   const child = fork(MAIN, [], {
     cwd,
     env: {
@@ -59,6 +76,7 @@ export async function runSidecar(env: Record<string, string> = {}): Promise<Runn
       ...env,
     },
     execArgv: [],
+    ...(uid === undefined ? {} : { uid, gid: uid }),
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });
   let printed = "";
@@ -90,7 +108,7 @@ export async function runSidecar(env: Record<string, string> = {}): Promise<Runn
     // started, which is none.
     if (signal === "SIGTERM") expect(processesWith(`${cwd}/`)).toEqual([]);
   };
-  return { url, token: TOKEN, child, stateDir, request, servers, end };
+  return { url, token: TOKEN, child, cwd, stateDir, request, servers, end };
 }
 
 /** Living processes of a group; dead ones that nobody has reaped do not count. */
