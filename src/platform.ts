@@ -236,6 +236,11 @@ export interface RequestScope {
   endpoint?: string;
   /** Fires when the client goes away before the response has ended. */
   clientGone: AbortSignal;
+  /**
+   * Ends the connection in the midst of the response, so that the client notices. Null: an error of
+   * the response's body does that.
+   */
+  breakOff: (() => void) | null;
   /** Fires when the server takes no more requests: an answer without an end must come to one. */
   ending: AbortSignal;
   /** The client's network address, for throttling. */

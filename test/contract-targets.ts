@@ -97,6 +97,7 @@ export const ROWS: Row[] = [
       "busy-key",
       "byte-order-mark",
       "chat-streaming",
+      "cut-answers",
       "early-answers",
       "headers",
       "hosts",

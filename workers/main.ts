@@ -5,6 +5,7 @@ import { isLoopback } from "../src/config/loopback.ts";
 import { ConfigError, type Config } from "../src/config/read-config.ts";
 import { ApiError } from "../src/openai/api-error.ts";
 import { keepInShapeNowAndThen } from "./keep-record-in-shape.ts";
+import { withToldLength } from "./told-length.ts";
 import { createWorkerPlatform } from "./platform.ts";
 import { readWorkerConfig, type WorkerEnvironment } from "./read-environment.ts";
 
@@ -61,15 +62,17 @@ export default {
     if (config instanceof Response) return config;
     const platform = createWorkerPlatform(config, context);
     context.waitUntil(keepInShapeNowAndThen(platform));
-    return app.fetch(request, {
+    const response = await app.fetch(request, {
       platform,
       requestId: uuidv7(),
       clientGone: clientGone(request),
+      breakOff: null,
       // Isolates are ended by the runtime, and tell nobody.
       ending: new AbortController().signal,
       clientAddress: request.headers.get("cf-connecting-ip") ?? "unknown",
       waitUntil: (promise) => context.waitUntil(promise),
     });
+    return withToldLength(response, request.method);
   },
 
   /** A cron trigger: old conversations go though nobody asks for anything. */

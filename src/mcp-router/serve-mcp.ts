@@ -46,7 +46,7 @@ function proxyAsker({ scope, request, serveInside }: McpRequest): AskProxy {
       headers: { ...Object.fromEntries(handedOn), ...about, ...headers },
       body: bytes,
     });
-    return serveInside(inside, { ...scope, clientGone: signal, endpoint: "/mcp" });
+    return serveInside(inside, { ...scope, clientGone: signal, breakOff: null, endpoint: "/mcp" });
   };
 }
 

@@ -8,6 +8,7 @@ import { ApiError } from "../openai/api-error.ts";
 import type { Logger, Platform, RequestScope } from "../platform.ts";
 import { endpointOf } from "../routes/normalise-path.ts";
 import { describeError } from "../store/describe-error.ts";
+import { breakOff, shielded } from "./break-off.ts";
 import { keepSpelling, normaliseIncoming } from "./normalise-incoming.ts";
 import { answerRefused, refuseBytes, refuseRequest } from "./refuse-request.ts";
 import { servePage } from "./serve-page.ts";
@@ -109,11 +110,15 @@ export function startServer(platform: Platform): Promise<RunningServer> {
       platform,
       requestId,
       clientGone: clientGone(outgoing),
+      breakOff: () => breakOff(outgoing),
       ending: ending.signal,
       clientAddress: incoming.socket.remoteAddress ?? "unknown",
       waitUntil: background.waitUntil,
     };
-    return app.fetch(request, scope);
+    const answering = app.fetch(request, scope);
+    // What is behind these breaks off by itself, and an answer in a shield takes a slower way.
+    if (incoming.url?.startsWith("/v1/") === true) return answering;
+    return Promise.resolve(answering).then((answer) => shielded(answer, outgoing, logger));
   };
   const listen = getRequestListener(handle as Parameters<typeof getRequestListener>[0], {
     hostname: host,

@@ -26,6 +26,8 @@ export interface CollectedPart extends ChunkPart {
 interface ChatCollector {
   /** Takes a chunk, and says what is in it; null where that is no chunk. */
   add(chunk: JsonObject): CollectedPart | null;
+  /** Whether the answer has come to its end, as it says itself: by a reason, or by being whole. */
+  readonly hasFinished: boolean;
   /** Nothing more comes: the calls are complete. Null where the stream had no answer in it. */
   end(): CollectedPart | null;
   result(): CollectedMessage;
@@ -47,6 +49,7 @@ export function createChatCollector(): ChatCollector {
   const logprobs: JsonObject = {};
   let choice: JsonObject | null = null;
   let finishReason: string | null = null;
+  let isWhole = false;
   let usage: Usage | null = null;
 
   const collect = (part: ChunkPart): void => {
@@ -58,6 +61,7 @@ export function createChatCollector(): ChatCollector {
     if (part.choice === null) return;
     choice = { ...choice, ...part.choice };
     finishReason = part.finishReason ?? finishReason;
+    isWhole ||= part.isWhole;
     mergeField(logprobs, "all", part.choice["logprobs"]);
     for (const [field, value] of Object.entries(part.delta)) {
       if (field === "content") message["content"] = addContent(message["content"], value);
@@ -72,6 +76,9 @@ export function createChatCollector(): ChatCollector {
       if (part === null) return null;
       collect(part);
       return { ...part, calls: tracker.calls };
+    },
+    get hasFinished() {
+      return finishReason !== null || isWhole;
     },
     end: () => {
       tracker.end(finishReason);

@@ -74,6 +74,10 @@ export class UpstreamStreamError extends Error {
   }
 }
 
+/** Whether an answer broke off because nobody wants it any more. */
+export const wasAborted = (cause: unknown): boolean =>
+  cause instanceof UpstreamFailure && cause.reason === "aborted";
+
 /** What a client is told of a body that upstream did not finish. */
 export function brokeOff(cause: unknown): ApiError {
   if (cause instanceof ApiError) return cause;

@@ -94,6 +94,7 @@ async function relayChat(parts: TurnRequest, chat: UntouchedChat): Promise<Respo
     headers: restored === null ? headers : { ...headers, "content-encoding": "" },
     sentDigest: null,
     keepsText: true,
+    endsWithReason: true,
     places: () => history?.places ?? placesIn(chatDialect, text),
   });
 }

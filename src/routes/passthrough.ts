@@ -27,7 +27,15 @@ export const passthrough = inTurn(async (parts) => {
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
   await limits.take();
   const keepsText = keepsAnswerText(context.req.path);
-  return relayTurn({ ...parts, ...sent, upstream, headers: {}, keepsText, places: () => [] });
+  return relayTurn({
+    ...parts,
+    ...sent,
+    upstream,
+    headers: {},
+    keepsText,
+    endsWithReason: false,
+    places: () => [],
+  });
 });
 
 const contentTypeOf = ({ request }: TurnRequest) => request.headers.get("content-type") ?? "";

@@ -15,37 +15,54 @@ export interface ClientStream {
   fail(error: unknown): void;
 }
 
+/** How a runtime breaks off a response, where an error of its body is not the way. */
+export type BreakOff = () => void;
+
 /**
  * @param maxUnreadBytes how far the producer may run ahead of the client, in bytes. On workerd it
  * is unlimited: a producer that waits there for a client which has left is killed as hung, and the
  * record with it (seen 2026-11).
+ * @param breakOff ends the connection, when the client has taken what there was before the failure
  */
-export function openClientStream(maxUnreadBytes: number): ClientStream {
+export function openClientStream(
+  maxUnreadBytes: number,
+  breakOff: BreakOff | null = null,
+): ClientStream {
+  const highWaterMark = Math.min(maxUnreadBytes, Number.MAX_SAFE_INTEGER);
   const gone = new AbortController();
   let controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   let resume: (() => void) | null = null;
+  let failed: ReadableStreamDefaultController<Uint8Array> | null = null;
   let lastWriteAt = performance.now();
   const wake = () => {
     resume?.();
     resume = null;
+  };
+  /** What was taken is written in the same turn of the event loop: the connection ends after it. */
+  const breakOffWhenTaken = () => {
+    const isTaken = failed !== null && failed.desiredSize === highWaterMark;
+    if (!isTaken || breakOff === null) return;
+    failed = null;
+    setTimeout(breakOff);
   };
   const readable = new ReadableStream<Uint8Array>(
     {
       start: (own) => {
         controller = own;
       },
-      pull: wake,
+      pull: () => {
+        wake();
+        breakOffWhenTaken();
+      },
       cancel: (reason) => {
         controller = null;
+        failed = null;
         gone.abort(reason);
         wake();
       },
     },
     // Counted in bytes: with a count of chunks an empty chunk would be pulled for ever.
-    {
-      highWaterMark: Math.min(maxUnreadBytes, Number.MAX_SAFE_INTEGER),
-      size: (chunk) => chunk.byteLength,
-    },
+    { highWaterMark, size: (chunk) => chunk.byteLength },
   );
   const end = (how: (open: ReadableStreamDefaultController<Uint8Array>) => void) => {
     const open = controller;
@@ -67,6 +84,11 @@ export function openClientStream(maxUnreadBytes: number): ClientStream {
     },
     lastWriteAt: () => lastWriteAt,
     close: () => end((open) => open.close()),
-    fail: (error) => end((open) => open.error(error)),
+    fail: (error) =>
+      end((open) => {
+        if (breakOff === null) return open.error(error);
+        failed = open;
+        breakOffWhenTaken();
+      }),
   };
 }

@@ -1,5 +1,5 @@
 import { brokeOff } from "../openai/upstream-error.ts";
-import { openClientStream } from "./client-stream.ts";
+import { openClientStream, type BreakOff } from "./client-stream.ts";
 
 /** Who reads along. */
 export interface RelayTap {
@@ -30,8 +30,13 @@ interface RelayOptions {
    * sooner.
    */
   cancel: AbortController;
-  /** Bytes that tell the client of a failure, where the format has a place for it. */
-  failureNotice: (error: unknown) => Uint8Array | null;
+  /**
+   * Bytes that tell the client of a failure, where the format has a place for it.
+   * @param last the chunk that the client had before; null: none
+   */
+  failureNotice: (error: unknown, last: Uint8Array | null) => Uint8Array | null;
+  /** Ends the client's connection, where an error of its body is not the way. */
+  breakOff: BreakOff | null;
   /** In the order in which they hear. */
   taps: RelayTap[];
 }
@@ -44,19 +49,20 @@ export function relay(
   source: ReadableStream<Uint8Array>,
   options: RelayOptions,
 ): { readable: ReadableStream<Uint8Array>; done: Promise<void> } {
-  const client = openClientStream(options.maxUnreadBytes);
+  const client = openClientStream(options.maxUnreadBytes, options.breakOff);
   client.gone.addEventListener("abort", () => options.cancel.abort());
   const { signal } = options.cancel;
   const tellEnd = async (end: RelayEnd): Promise<void> => {
     for (const tap of options.taps) await tap.onEnd(end);
   };
   const reader = source.getReader();
+  let last: Uint8Array | null = null;
   const leaveSource = (): void => {
     void reader.cancel().catch(() => undefined);
   };
   const fail = (error: unknown): void => {
     leaveSource();
-    const notice = options.failureNotice(error);
+    const notice = options.failureNotice(error, last);
     if (notice === null) return client.fail(error);
     void client.write(notice);
     client.close();
@@ -73,6 +79,7 @@ export function relay(
           const behind = tap.onChunk(value);
           if (behind) await behind;
         }
+        last = value;
         const room = client.write(value);
         if (room) await room;
       }

@@ -1,11 +1,14 @@
 /** A turn whose answer is passed on as it comes, and read along by taps. */
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import { ApiError } from "../openai/api-error.ts";
+import { messageOf } from "../openai/error-message.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
+import type { JsonObject } from "../openai/json.ts";
 import type { RequestScope, UpstreamRequest, UpstreamResponse } from "../platform.ts";
 import type { BodyDigest } from "../record/turn-record.ts";
 import { createAnswerReader, type AnswerFacts } from "../stream/answer-reader.ts";
 import { relay, type RelayEnd, type RelayTap } from "../stream/relay.ts";
+import { encodingsOf } from "../stream/decompress.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
 import type { Upstream } from "../upstream/pick-upstream.ts";
 import { joinConversation } from "./join-conversation.ts";
@@ -30,6 +33,8 @@ export interface RelayedTurn {
   sentModel?: () => string | null;
   /** Whether the answer's text is kept, or its hash and size alone. */
   keepsText: boolean;
+  /** Whether a stream of its answers says why it ends: one that just ends was cut. */
+  endsWithReason: boolean;
   /** Places in the history at which an earlier turn may have ended. */
   places(): Promise<HistoryPlace[]> | HistoryPlace[];
 }
@@ -48,30 +53,45 @@ interface BegunAnswer {
 /** What upstream's answer says of the round, once it has ended. */
 function noteRound(
   { turn }: RelayedTurn,
-  { askedAt, firstByteAt, response }: BegunAnswer,
+  { askedAt, firstByteAt }: BegunAnswer,
   facts: AnswerFacts,
-  end: RelayEnd,
+  end: RelayedEnd,
 ): void {
-  const isRefused = response.status >= 400;
-  const failure = end.status === "failed" ? streamFailure(end.error) : errorWords(facts, response);
-  const hasFailed = end.status === "failed" || (end.status === "completed" && isRefused);
-  const finished = hasFailed ? "failed" : end.status;
   turn.roundEnded({
     round: 1,
-    status: finished,
+    status: end.status,
     usage: facts.usage,
     timeToFirstTokenMs: firstByteAt === null ? null : Math.round(firstByteAt - askedAt),
     durationMs: Math.round(performance.now() - askedAt),
     finishReason: facts.finishReason,
-    error: hasFailed ? failure : null,
+    error: end.status === "failed" ? end.error : null,
   });
 }
 
-const streamFailure = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
+/** How an answer that passed has ended, by its bytes and by what they say. */
+type RelayedEnd =
+  | { status: "completed" | "cancelled" }
+  | { status: "failed"; error: string; code: string | null };
 
-const errorWords = ({ error }: AnswerFacts, { status }: UpstreamResponse): string =>
-  error?.message ?? `The upstream API answered with status ${status}.`;
+const UNFINISHED: RelayedEnd = {
+  status: "failed",
+  error: "The upstream API ended its stream before its answer was complete, without a reason.",
+  code: "upstream_invalid_response",
+};
+
+/** What an answer that came to its end says of itself. An error inside a stream is one too. */
+function saidEnd(
+  { endsWithReason }: RelayedTurn,
+  { response }: BegunAnswer,
+  { error, finishReason, text, truncated }: AnswerFacts,
+): RelayedEnd {
+  const words = error?.message ?? `The upstream API answered with status ${response.status}.`;
+  if (response.status >= 400 || error !== null)
+    return { status: "failed", error: words, code: error?.code ?? null };
+  const isOpenEnded = !endsWithReason || !isEventStream(response) || truncated;
+  const isFinished = finishReason !== null || DONE_LINE.test(text.slice(-TAIL_LENGTH));
+  return isOpenEnded || isFinished ? { status: "completed" } : UNFINISHED;
+}
 
 /** Ends a turn whose answer has ended, one way or another. */
 async function endRelayed(
@@ -91,14 +111,14 @@ async function endRelayed(
     response: isKept ? { contentType, text, truncated } : null,
     ...(isKept || bytes === 0 ? {} : { digest: { sha256, bytes, contentType } }),
   });
-  noteRound(parts, begun, facts, end);
-  if (end.status === "cancelled") return turn.ended({ status: "cancelled" });
-  if (end.status === "failed") return turn.endedBy(end.error, false, begun.response.status);
-  // An error that upstream sent inside a stream of status 200 is one too.
-  if (begun.response.status < 400 && facts.error === null)
-    return turn.ended({ status: "completed" });
-  const error = errorWords(facts, begun.response);
-  await turn.ended({ status: "failed", error, errorCode: facts.error?.code ?? null });
+  if (end.status === "failed") {
+    noteRound(parts, begun, facts, { status: "failed", error: messageOf(end.error), code: null });
+    return turn.endedBy(end.error, false, begun.response.status);
+  }
+  const said = end.status === "cancelled" ? end : saidEnd(parts, begun, facts);
+  noteRound(parts, begun, facts, said);
+  if (said.status !== "failed") return turn.ended(said);
+  await turn.ended({ status: "failed", error: said.error, errorCode: said.code });
 }
 
 /** A line that ends a stream of events, and what may follow it. Texts of models have no line ends. */
@@ -106,18 +126,35 @@ const DONE_LINE = /(?:^|[\r\n])data: ?\[DONE\]\s*$/;
 const TAIL_LENGTH = 32;
 const CLOSING_BRACKET = 93;
 
+/** The last characters of a chunk, as far as they are ASCII. */
+const tailOf = (bytes: Uint8Array): string => String.fromCharCode(...bytes.subarray(-TAIL_LENGTH));
+
 /** Notices the line that ends a stream of events, however it is cut. */
 function doneWatcher(): (bytes: Uint8Array) => boolean {
   let tail = "\n";
   return (bytes) => {
-    const last = bytes.subarray(-TAIL_LENGTH);
-    tail = (tail + String.fromCharCode(...last)).slice(-TAIL_LENGTH);
-    return last.includes(CLOSING_BRACKET) && DONE_LINE.test(tail);
+    tail = (tail + tailOf(bytes)).slice(-TAIL_LENGTH);
+    return bytes.subarray(-TAIL_LENGTH).includes(CLOSING_BRACKET) && DONE_LINE.test(tail);
   };
 }
 
 const isEventStream = ({ headers }: UpstreamResponse): boolean =>
   (headers["content-type"] ?? "").toLowerCase().startsWith("text/event-stream");
+
+/** Whether events can be written into it: of compressed bytes nobody knows where one ends. */
+const isPlainEventStream = (response: UpstreamResponse): boolean =>
+  isEventStream(response) && encodingsOf(response.headers["content-encoding"]).length === 0;
+
+/** Whether an event more can be sent: not where a length was told. */
+const takesNotice = (response: UpstreamResponse): boolean =>
+  isPlainEventStream(response) && !("content-length" in response.headers);
+
+/** A last event, which is one of its own wherever the event before it was cut. */
+function errorNotice(told: JsonObject, last: Uint8Array | null): Uint8Array {
+  const isBetween = last === null || /(?:\n\n|\r\r|\r\n\r\n)$/.test(tailOf(last));
+  const event = `data: ${JSON.stringify(told)}\n\n`;
+  return new TextEncoder().encode(isBetween ? event : `\n\n${event}`);
+}
 
 /** The tap that reads along: for figures, words and errors. */
 function readingTap(parts: RelayedTurn, begun: BegunAnswer): RelayTap {
@@ -131,8 +168,7 @@ function readingTap(parts: RelayedTurn, begun: BegunAnswer): RelayTap {
     isFailure: begun.response.status >= 400,
     openDecoder: platform.openDecoder,
   });
-  const isPlainStream = isEventStream(begun.response) && !headers["content-encoding"];
-  const isDone = isPlainStream ? doneWatcher() : () => false;
+  const isDone = isPlainEventStream(begun.response) ? doneWatcher() : () => false;
   let hasEnded = false;
   const finish = async (end: RelayEnd): Promise<void> => {
     if (hasEnded) return;
@@ -175,10 +211,10 @@ async function relayBody(
   const { readable, done } = relay(body, {
     maxUnreadBytes: scope.platform.maxUnreadBytes,
     cancel,
-    failureNotice: (error) => {
+    breakOff: scope.breakOff,
+    failureNotice: (error, last) => {
       const told = { error: streamError(error, scope.platform.logger, turn) };
-      if (!isEventStream(begun.response)) return null;
-      return new TextEncoder().encode(`data: ${JSON.stringify(told)}\n\n`);
+      return takesNotice(begun.response) ? errorNotice(told, last) : null;
     },
     taps,
   });

@@ -209,7 +209,7 @@ describe("streams that are spelled unlike OpenAI's", () => {
     expect(await streamed(key)).toMatchObject({ content: "Fünf", finishReason: "stop" });
   });
 
-  it("survives an end without finish_reason", async () => {
+  it("survives [DONE] without finish_reason", async () => {
     const unfinished = (rounds: Json[]) =>
       rounds.filter(
         (one) =>
@@ -217,8 +217,8 @@ describe("streams that are spelled unlike OpenAI's", () => {
           (one["choices"] as Json[]).length === 0,
       );
     const key = await keyWithAdd((name) => [
-      bytes(unfinished(callRound(name)).map(event)),
-      bytes(unfinished(textRound).map(event)),
+      bytes([streamText(unfinished(callRound(name)))]),
+      bytes([streamText(unfinished(textRound))]),
     ]);
     expect(await streamed(key)).toMatchObject(expected);
   });

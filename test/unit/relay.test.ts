@@ -27,6 +27,7 @@ const relayed = (stream: ReadableStream<Uint8Array>, taps: RelayTap[]) =>
   relay(stream, {
     maxUnreadBytes: Infinity,
     cancel: new AbortController(),
+    breakOff: null,
     failureNotice: () => bytesOf("failed"),
     taps,
   });

@@ -150,6 +150,7 @@ async function run(client: Dialect, spoken: Dialect, request: Json, script: Said
       platform,
       requestId: turn.id,
       clientGone: never,
+      breakOff: null,
       waitUntil: (one: Promise<unknown>) => waits.push(one),
     },
     request: new Request(`http://proxy.test/v1${client.path}`, { method: "POST" }),

@@ -15,10 +15,11 @@ import {
   errorOfWords,
   UpstreamRefusal,
   UpstreamStreamError,
+  wasAborted,
 } from "../../openai/upstream-error.ts";
 import { eventsOrJson, invalidAnswer, type OpenAnswer } from "../../stream/open-answer.ts";
 import type { RoundEvent, RoundReading } from "../dialect.ts";
-import { chatRound, type ChatRound } from "./chat-round.ts";
+import { areArguments, chatRound, type ChatRound } from "./chat-round.ts";
 
 type Collector = ReturnType<typeof createChatCollector>;
 
@@ -176,10 +177,33 @@ function errorPayload(data: string): unknown {
   return { error: errorOfWords(readErrorWords(data, payload)) };
 }
 
-/** `[DONE]` ends a stream, and so does the end of the body. */
+/** How a stream that said `[DONE]` without a reason to finish may not end. */
+function isInsideCall({ collector }: ChunkSink): boolean {
+  const last = collected(collector).calls.at(-1);
+  return last !== undefined && !areArguments(last.arguments);
+}
+
+/**
+ * A stream that just ends may have been cut, by whatever is between: only its own word for it tells
+ * that it is whole.
+ * @throws ApiError 502 where it is not
+ */
+function checkFinished(sink: ChunkSink, saidDone: boolean): void {
+  if (sink.collector.hasFinished || (saidDone && !isInsideCall(sink))) return;
+  throw new ApiError(
+    "upstream_invalid",
+    "The upstream API ended its stream before its answer was complete: there is no finish_reason. Try again.",
+  );
+}
+
+/** Whether all of an answer had come when its connection broke. */
+const isComplete = ({ collector }: ChunkSink, error: unknown): boolean =>
+  collector.hasFinished && !wasAborted(error);
+
+/** `[DONE]` ends a stream, and so does the end of the body after a reason to finish. */
 async function readEventStream(events: ReadableStream<Uint8Array>, sink: ChunkSink): Promise<void> {
   let pending: { data: string; isError: boolean }[] = [];
-  const stream = { ended: false, size: 0 };
+  const stream = { ended: false, broken: false, size: 0 };
   const reader = createEventReader((data, name) => {
     if (data.trim() === "[DONE]") stream.ended = true;
     else if (!stream.ended) pending.push({ data, isError: name === "error" });
@@ -196,7 +220,9 @@ async function readEventStream(events: ReadableStream<Uint8Array>, sink: ChunkSi
   try {
     while (!stream.ended) {
       const { done, value } = await body.read().catch((error: unknown) => {
-        throw brokeOff(error);
+        if (!isComplete(sink, error)) throw brokeOff(error);
+        stream.broken = true;
+        return { done: true as const, value: undefined };
       });
       if (done) break;
       stream.size += value.byteLength;
@@ -208,9 +234,10 @@ async function readEventStream(events: ReadableStream<Uint8Array>, sink: ChunkSi
       reader.push(value);
       if (pending.length > 0) await drain();
     }
-    if (!stream.ended) reader.end();
+    if (!stream.ended && !stream.broken) reader.end();
     await drain();
     await finish(sink);
+    checkFinished(sink, stream.ended);
   } catch (error) {
     void body.cancel(error).catch(() => undefined);
     throw error;
