@@ -75,6 +75,8 @@ export interface FunctionCall {
   args: string;
   /** Wall-clock limit in milliseconds. */
   timeoutMs: number;
+  /** On whose behalf: threads are shared fairly between owners. */
+  owner: string;
 }
 
 /** What became of a function call. `logs` are the lines of `console.*`, oldest first. */

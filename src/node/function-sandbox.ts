@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import type { FunctionCall, FunctionOutcome, FunctionSandbox } from "../platform.ts";
 import { CHECK_TIMEOUT_MS } from "../tools/functions/quickjs-runner.ts";
+import { FunctionQueue } from "./function-queue.ts";
 import { startFunctionThread, type FunctionJob, type FunctionThread } from "./function-threads.ts";
 import type { FunctionTask } from "./function-worker.ts";
 import { messageOf } from "../openai/error-message.ts";
@@ -12,14 +13,13 @@ import { messageOf } from "../openai/error-message.ts";
  */
 const MAX_THREADS = 8;
 
-/**
- * Threads that calls of one implementation may hold at once, so that one broken tool cannot hold
- * them all.
- */
-const MAX_THREADS_PER_IMPLEMENTATION = MAX_THREADS / 2;
-
-/** Most calls that wait for a thread. */
-const MAX_QUEUE = 1000;
+/** Fair shares of the threads, and of the queue. */
+const SHARES = {
+  perImplementation: MAX_THREADS / 2,
+  perOwner: (MAX_THREADS / 4) * 3,
+  waiting: 1000,
+  waitingPerOwner: 250,
+};
 
 /** A call that has waited this long for a thread is turned away, in milliseconds. */
 const MAX_WAIT_MS = 30_000;
@@ -36,14 +36,21 @@ const GROW_AFTER_MS = 25;
  */
 const IDLE_MS = 10_000;
 
-/** How much later than the sandbox's own clock the thread is ended, in milliseconds. */
-const KILL_GRACE_MS = 250;
+/**
+ * A call that has waited this long takes a thread from another owner, where its own has none. So
+ * long, at least, the other had it; it runs again from its start, which nobody can tell: what runs
+ * in the sandbox reaches nothing outside of it. In milliseconds.
+ */
+const YIELD_AFTER_MS = 200;
 
 /** A sandbox that has threads to end. */
 interface ThreadedFunctionSandbox extends FunctionSandbox {
   /** Ends all threads; calls that run or wait end as cancelled, as do later ones. */
   close(): Promise<void>;
 }
+
+/** On whose behalf the code that an operator writes is checked. */
+const CHECKER = "check";
 
 const CANCELLED: FunctionOutcome = {
   ok: false,
@@ -66,7 +73,7 @@ async function compileQuickJs(): Promise<WebAssembly.Module> {
 class ThreadPool {
   readonly #minThreads: number;
   readonly #threads = new Set<FunctionThread>();
-  readonly #queue: FunctionJob[] = [];
+  readonly #queue = new FunctionQueue(SHARES);
   #wasmModule: WebAssembly.Module | null = null;
   #loadFailure: FunctionOutcome | null = null;
   #growTimer: ReturnType<typeof setTimeout> | undefined;
@@ -91,9 +98,8 @@ class ThreadPool {
   add(job: FunctionJob): void {
     if (this.#closed) return job.finish(CANCELLED);
     if (this.#loadFailure) return job.finish(this.#loadFailure);
-    if (this.#queue.length >= MAX_QUEUE)
-      return job.finish(crash(`${MAX_QUEUE} calls are waiting for the sandbox already`));
-    this.#queue.push(job);
+    const refusal = this.#queue.add(job);
+    if (refusal !== null) return job.finish(crash(refusal));
     this.#fill();
     this.#assign();
   }
@@ -103,8 +109,7 @@ class ThreadPool {
    * call.
    */
   cancel(job: FunctionJob): void {
-    const index = this.#queue.indexOf(job);
-    if (index >= 0) this.#queue.splice(index, 1);
+    this.#queue.remove(job);
     for (const thread of this.#threads) if (thread.job === job) void thread.kill(CANCELLED);
     job.finish(CANCELLED);
   }
@@ -118,7 +123,7 @@ class ThreadPool {
   }
 
   #failQueue(outcome: FunctionOutcome): void {
-    for (const job of this.#queue.splice(0)) job.finish(outcome);
+    for (const job of this.#queue.takeAll()) job.finish(outcome);
   }
 
   #fill(): void {
@@ -141,28 +146,19 @@ class ThreadPool {
     this.#threads.add(thread);
   }
 
-  /**
-   * The first job in the queue whose implementation does not hold its share of the threads already.
-   */
-  #next(): FunctionJob | undefined {
-    const held = new Map<string, number>();
-    for (const { job } of this.#threads)
-      if (job) held.set(job.implementation, (held.get(job.implementation) ?? 0) + 1);
-    const index = this.#queue.findIndex(
-      (job) => (held.get(job.implementation) ?? 0) < MAX_THREADS_PER_IMPLEMENTATION,
-    );
-    return index < 0 ? undefined : this.#queue.splice(index, 1)[0];
+  #running(): FunctionJob[] {
+    return Array.from(this.#threads, ({ job }) => job).filter((job) => job !== null);
   }
 
   #assign(): void {
     for (const thread of this.#threads) {
       if (thread.state !== "idle") continue;
-      const job = this.#next();
+      const job = this.#queue.next(this.#running());
       if (job === undefined) break;
       thread.start(job);
     }
     if (this.#closed) return;
-    if (this.#queue.length > 0)
+    if (!this.#queue.isEmpty)
       this.#growTimer ??= setTimeout(() => this.#growWhenLate(), GROW_AFTER_MS);
     if (this.#threads.size > this.#minThreads)
       this.#shrinkTimer ??= setTimeout(() => this.#shrink(), IDLE_MS).unref();
@@ -174,19 +170,38 @@ class ThreadPool {
    */
   #growWhenLate(): void {
     this.#growTimer = undefined;
-    const now = Date.now();
-    while (this.#queue[0] && now - this.#queue[0].queuedAt > MAX_WAIT_MS) {
-      this.#queue
-        .shift()
-        ?.finish(
-          crash(`it waited ${MAX_WAIT_MS / 1000} s for the sandbox, which other calls keep busy`),
-        );
-    }
-    const late = this.#queue[0] !== undefined && now - this.#queue[0].queuedAt >= GROW_AFTER_MS;
-    const starting = Array.from(this.#threads).some((thread) => thread.state === "starting");
-    if (late && !starting && this.#threads.size < MAX_THREADS && this.#wasmModule !== null)
+    const now = performance.now();
+    for (const job of this.#queue.takeAll(now - MAX_WAIT_MS))
+      job.finish(
+        crash(`it waited ${MAX_WAIT_MS / 1000} s for the sandbox, which other calls keep busy`),
+      );
+    if (!this.#isStarting() && this.#threads.size >= MAX_THREADS) this.#yieldOne(now);
+    const isLate = this.#queue.hasWaitedSince(now - GROW_AFTER_MS);
+    if (isLate && !this.#isStarting() && this.#threads.size < MAX_THREADS && this.#wasmModule)
       this.#grow(this.#wasmModule);
     this.#assign();
+  }
+
+  #isStarting(): boolean {
+    return Array.from(this.#threads).some(({ state }) => state === "starting");
+  }
+
+  /** Takes a thread from an owner where another has waited for its first. */
+  #yieldOne(now: number): void {
+    const since = now - YIELD_AFTER_MS;
+    const threads = Array.from(this.#threads);
+    const oldest = threads.toSorted((a, b) => a.since - b.since);
+    const running = oldest.flatMap(({ job }) => (job === null ? [] : [job]));
+    const able = new Set(
+      threads.filter((thread) => thread.since <= since).map((thread) => thread.job),
+    );
+    const mayYield = (job: FunctionJob) => !job.hasYielded && able.has(job);
+    const job = this.#queue.yielding(running, since, mayYield);
+    if (job === null) return;
+    threads.find((thread) => thread.job === job)?.yield();
+    job.hasYielded = true;
+    job.queuedAt = now;
+    this.#queue.putBack(job);
   }
 
   /** Ends threads beyond the configured number that have had nothing to do for a while. */
@@ -194,7 +209,7 @@ class ThreadPool {
     this.#shrinkTimer = undefined;
     const threads = Array.from(this.#threads);
     const rested = threads.filter(
-      (thread) => thread.state === "idle" && Date.now() - thread.idleSince >= IDLE_MS,
+      (thread) => thread.state === "idle" && performance.now() - thread.since >= IDLE_MS,
     );
     for (const thread of rested.slice(0, threads.length - this.#minThreads))
       void thread.kill(CANCELLED);
@@ -214,17 +229,19 @@ export function createFunctionSandbox(options: { threads: number }): ThreadedFun
 
   async function submit(
     task: FunctionTask,
-    limit: { timeoutMs: number; signal: AbortSignal | null },
+    { owner, timeoutMs }: { owner: string; timeoutMs: number },
+    signal: AbortSignal | null,
   ): Promise<FunctionOutcome> {
-    const { signal } = limit;
     if (signal?.aborted) return CANCELLED;
     return new Promise((resolve) => {
       const cancel = () => pool.cancel(job);
       const job: FunctionJob = {
         task,
         implementation: task.type === "run" ? task.call.implementation : task.implementation,
-        killAfterMs: limit.timeoutMs + KILL_GRACE_MS,
-        queuedAt: Date.now(),
+        owner,
+        timeoutMs,
+        queuedAt: performance.now(),
+        hasYielded: false,
         finish(outcome) {
           signal?.removeEventListener("abort", cancel);
           resolve(outcome);
@@ -236,13 +253,10 @@ export function createFunctionSandbox(options: { threads: number }): ThreadedFun
   }
 
   return {
-    run: (call: FunctionCall, signal) =>
-      submit({ type: "run", call }, { timeoutMs: call.timeoutMs, signal }),
+    run: (call: FunctionCall, signal) => submit({ type: "run", call }, call, signal),
     async check(implementation) {
-      const outcome = await submit(
-        { type: "check", implementation },
-        { timeoutMs: CHECK_TIMEOUT_MS, signal: null },
-      );
+      const limits = { owner: CHECKER, timeoutMs: CHECK_TIMEOUT_MS };
+      const outcome = await submit({ type: "check", implementation }, limits, null);
       return outcome.ok ? null : outcome.message;
     },
     close: () => pool.close(),

@@ -8,10 +8,14 @@ export interface FunctionJob {
   task: FunctionTask;
   /** Calls that share this may hold only some of the threads. */
   implementation: string;
-  /** Milliseconds from the start of its execution to the end of its thread. */
-  killAfterMs: number;
-  /** Milliseconds since the epoch at which it was queued. */
+  /** On whose behalf it runs: so may those of one owner. */
+  owner: string;
+  /** What it may take from the start of its execution, in milliseconds. */
+  timeoutMs: number;
+  /** When it was queued, by the monotonic clock, in milliseconds. */
   queuedAt: number;
+  /** Whether it gave its thread up to another owner's once: it keeps the next one. */
+  hasYielded: boolean;
   /** To be called once; more calls have no effect. */
   finish(outcome: FunctionOutcome): void;
 }
@@ -20,8 +24,8 @@ export interface FunctionJob {
 export interface FunctionThread {
   readonly state: "starting" | "idle" | "busy" | "dead";
   readonly job: FunctionJob | null;
-  /** Since when it has had nothing to do, in milliseconds since the epoch. */
-  readonly idleSince: number;
+  /** Since when it has had its job, or nothing to do, by the monotonic clock, in milliseconds. */
+  readonly since: number;
   /** Gives an idle thread its next job. */
   start(job: FunctionJob): void;
   /**
@@ -29,6 +33,8 @@ export interface FunctionThread {
    * thread is gone.
    */
   kill(outcome: FunctionOutcome): Promise<void>;
+  /** Ends the thread at once, and gives its job back, which can run again from its start. */
+  yield(): FunctionJob | null;
 }
 
 /** What a thread tells its pool. */
@@ -48,6 +54,9 @@ const RESOURCE_LIMITS = {
   maxOldGenerationSizeMb: 64,
   maxYoungGenerationSizeMb: 16,
 };
+
+/** How much later than the sandbox's own clock the thread is ended, in milliseconds. */
+const KILL_GRACE_MS = 250;
 
 /** A timer set for longer than this fires at once. */
 const MAX_TIMER_MS = 2_147_483_647;
@@ -78,9 +87,10 @@ export function startFunctionThread(
   const thread = {
     state: "starting" as FunctionThread["state"],
     job: null as FunctionJob | null,
-    idleSince: Date.now(),
+    since: performance.now(),
     start,
     kill,
+    yield: yieldJob,
   };
 
   /** Takes the job away from the thread, so that it can only end once. */
@@ -93,20 +103,13 @@ export function startFunctionThread(
 
   function start(job: FunctionJob): void {
     thread.state = "busy";
+    thread.since = performance.now();
     thread.job = job;
     worker.ref();
-    killTimer = setTimeout(
-      () => {
-        const limit = job.task.type === "run" ? job.task.call.timeoutMs : job.killAfterMs;
-        void kill({
-          ok: false,
-          kind: "timeout",
-          message: `it ran longer than ${limit} ms, and its thread had to be ended`,
-          logs: [],
-        });
-      },
-      Math.min(job.killAfterMs, MAX_TIMER_MS),
-    );
+    // In the words of the sandbox's own clock, whichever of the two is the first.
+    const message = `it ran longer than ${job.timeoutMs} ms`;
+    const end = () => void kill({ ok: false, kind: "timeout", message, logs: [] });
+    killTimer = setTimeout(end, Math.min(job.timeoutMs + KILL_GRACE_MS, MAX_TIMER_MS));
     worker.postMessage(job.task);
   }
 
@@ -123,10 +126,18 @@ export function startFunctionThread(
     await worker.terminate();
   }
 
+  function yieldJob(): FunctionJob | null {
+    const { job } = thread;
+    clearTimeout(killTimer);
+    thread.job = null;
+    void kill({ ok: false, kind: "crash", message: "it gave its thread up", logs: [] });
+    return job;
+  }
+
   worker.on("message", (reply: FunctionReply) => {
     if (thread.state === "dead") return;
     thread.state = "idle";
-    thread.idleSince = Date.now();
+    thread.since = performance.now();
     // An idle thread must not keep the process alive.
     worker.unref();
     if (reply.type === "done") endJob(reply.outcome);

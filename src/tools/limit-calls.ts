@@ -9,6 +9,8 @@ import type { Platform, Turnstile } from "../platform.ts";
  * Calls that wait for one tool or server. Beyond it a caller is better off with an answer at once.
  */
 const MAX_WAITING = 64;
+/** So many of one owner may wait even then: who has a lot of calls waiting takes no one's place. */
+const MAX_WAITING_PER_OWNER = 4;
 /** What a call may take beyond its time limit before its slot counts as free. */
 const GRACE_MS = 10_000;
 
@@ -103,7 +105,9 @@ async function takeSlot(
   };
   queues.set(key, queue);
   sweep(queue);
-  if (queue.running.size >= limit && queue.waiting.length >= MAX_WAITING)
+  const isFull = queue.running.size >= limit && queue.waiting.length >= MAX_WAITING;
+  const ofOwner = queue.waiting.filter((waits) => waits.owner === owner).length;
+  if (isFull && ofOwner >= MAX_WAITING_PER_OWNER)
     throw new BusyFailure(
       `${what} is busy: ${queue.waiting.length} calls are waiting for it. It was not run; try again in a moment.`,
     );

@@ -6,7 +6,10 @@ const sandbox = createFunctionSandbox({ threads: 1 });
 afterAll(() => sandbox.close());
 
 function run(implementation: string, args = "{}"): Promise<FunctionOutcome> {
-  return sandbox.run({ implementation, args, timeoutMs: 4500 }, new AbortController().signal);
+  return sandbox.run(
+    { implementation, args, timeoutMs: 4500, owner: "a" },
+    new AbortController().signal,
+  );
 }
 
 async function valueOf(implementation: string, args = "{}"): Promise<unknown> {

@@ -12,7 +12,7 @@ function run(
   options: { args?: unknown; timeoutMs?: number; signal?: AbortSignal } = {},
 ): Promise<FunctionOutcome> {
   const { args = {}, timeoutMs = 2000, signal = new AbortController().signal } = options;
-  return sandbox.run({ implementation, args: JSON.stringify(args), timeoutMs }, signal);
+  return sandbox.run({ implementation, args: JSON.stringify(args), timeoutMs, owner: "a" }, signal);
 }
 
 /** How late the main thread's timers were at worst while something ran, in milliseconds. */
@@ -99,7 +99,7 @@ describe("a function tool", () => {
       message: expect.stringContaining("more than 1048576 characters"),
     });
     const outcome = await sandbox.run(
-      { implementation: "return 1;", args: "{", timeoutMs: 1000 },
+      { implementation: "return 1;", args: "{", timeoutMs: 1000, owner: "a" },
       new AbortController().signal,
     );
     expect(outcome).toMatchObject({
@@ -228,7 +228,7 @@ describe("cancelling and closing", () => {
   it("cancels what runs and what waits when it is closed, and what comes later", async () => {
     const closing = createFunctionSandbox({ threads: 1 });
     const { signal } = new AbortController();
-    const call = { implementation: "while (true) {}", args: "{}", timeoutMs: 5000 };
+    const call = { implementation: "while (true) {}", args: "{}", timeoutMs: 5000, owner: "a" };
     const running = [closing.run(call, signal), closing.run(call, signal)];
     await sleep(200);
     await closing.close();

@@ -84,8 +84,11 @@ describe.each([
     const waiting = Promise.allSettled(
       Array.from({ length: 64 }, () => start("a", forever, { timeoutMs: 300 })),
     );
-    await expect(start("b", forever)).rejects.toThrow("It is busy: 64 calls are waiting for it.");
+    await expect(start("a", forever)).rejects.toThrow("It is busy: 64 calls are waiting for it.");
+    const other = start("b", forever, { timeoutMs: 300 });
+    const told = other.catch((error: unknown) => String(error));
     await vi.advanceTimersByTimeAsync(400);
+    expect(await told).toContain("was busy with other calls");
     for (const end of await waiting)
       expect(end).toMatchObject({ reason: expect.any(BusyFailure) as unknown });
   });

@@ -19,14 +19,15 @@ const EXPLANATIONS: Record<FunctionFailureKind, (message: string) => string> = {
  */
 export async function runFunction(
   platform: Pick<Platform, "sandbox">,
-  call: Pick<ToolRun, "tool" | "args" | "timeoutMs" | "signal">,
+  call: Pick<ToolRun, "tool" | "args" | "timeoutMs" | "owner" | "signal">,
 ): Promise<ToolResult> {
-  const { tool, args, timeoutMs, signal } = call;
+  const { tool, args, timeoutMs, owner, signal } = call;
   const outcome = await platform.sandbox.run(
     {
       implementation: tool.implementation ?? "",
       args: JSON.stringify(args),
       timeoutMs,
+      owner,
     },
     signal,
   );
