@@ -30,3 +30,13 @@ interface SecretsStoreSecret {
 interface ExecutionContext {
   waitUntil(promise: Promise<unknown>): void;
 }
+
+/** What `nodejs_compat` gives that is used: https://developers.cloudflare.com/workers/runtime-apis/nodejs/crypto/ */
+declare module "node:crypto" {
+  interface Hash {
+    update(data: string | Uint8Array): Hash;
+    copy(): Hash;
+    digest(encoding: "hex"): string;
+  }
+  export function createHash(algorithm: "sha256"): Hash;
+}

@@ -1,6 +1,5 @@
 /** Answers that are given again: to the same key, for the same question, until they expire. */
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
+import { sha256Hex } from "#sha256";
 import { checkModel } from "../auth/check-model.ts";
 import { isObject, parseJson, sortedMembers, type JsonObject } from "../openai/json.ts";
 import { findCachedAnswer, keepCachedAnswer, type AnswerPlace } from "../store/cached-answers.ts";
@@ -57,7 +56,7 @@ function placeOf({ key, scope }: RouterCaller, { tool, body }: CacheableCall): A
   ];
   const tools = key.tools.map(({ id, parameters, description }) => [id, parameters, description]);
   const text = JSON.stringify(sortedMembers([tool, upstream, tools, body]));
-  return { apiKeyId: key.id, requestHash: bytesToHex(sha256(new TextEncoder().encode(text))) };
+  return { apiKeyId: key.id, requestHash: sha256Hex(text) };
 }
 
 async function openAnswer(

@@ -2,13 +2,11 @@
  * Recognises a history that comes back: what of its messages is hashed is `plain-message.ts`'s. A
  * long history is hashed in slices, so that other requests do not wait for it.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
+import { sha256Hex } from "#sha256";
 import { inSlices, letOthersGo, Slice } from "./in-slices.ts";
 import { isObject, objectsOf } from "./json.ts";
 import { isLong, plainBytes, plainMessage } from "./plain-message.ts";
-
-const encoder = new TextEncoder();
+import { sha256Aside } from "./sha256-aside.ts";
 
 /** The hash of one answer's place: of everything that the client can see up to it. */
 export interface HistoryPlace {
@@ -33,12 +31,9 @@ export interface History {
   lookupAfter(answer: unknown): string;
 }
 
-const hexOf = (text: string) => bytesToHex(sha256(encoder.encode(text)));
-
 /** Long messages are hashed by the runtime, off its main thread where it has another. */
 async function longDigest(message: unknown): Promise<string> {
-  const bytes = await inSlices(plainBytes(message));
-  return bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+  return sha256Aside(await inSlices(plainBytes(message)));
 }
 
 /** Of a slice's work: a message is read, and hashed three times. */
@@ -72,8 +67,8 @@ class RunningHash {
     }
     this.#addResults();
     if (role === "user") this.#turn = this.#owner;
-    this.#all = hexOf(this.#all + digest);
-    if (role !== "system" && role !== "developer") this.#turn = hexOf(this.#turn + digest);
+    this.#all = sha256Hex(this.#all + digest);
+    if (role !== "system" && role !== "developer") this.#turn = sha256Hex(this.#turn + digest);
   }
 
   /**
@@ -94,8 +89,8 @@ class RunningHash {
 
   #addResults(): void {
     for (const digest of this.#results.toSorted()) {
-      this.#all = hexOf(this.#all + digest);
-      this.#turn = hexOf(this.#turn + digest);
+      this.#all = sha256Hex(this.#all + digest);
+      this.#turn = sha256Hex(this.#turn + digest);
     }
     this.#results = [];
   }
@@ -112,11 +107,11 @@ const hasCalls = (message: unknown) =>
  * @param messages of a chat completion request, as parsed
  */
 export async function hashHistory(owner: string, messages: unknown[]): Promise<History> {
-  const running = new RunningHash(hexOf(owner));
+  const running = new RunningHash(sha256Hex(owner));
   const places: HistoryPlace[] = [];
   const slice = new Slice();
   for (const [index, message] of messages.entries()) {
-    const digest = isLong(message) ? await longDigest(message) : hexOf(plainMessage(message));
+    const digest = isLong(message) ? await longDigest(message) : sha256Hex(plainMessage(message));
     running.add(roleOf(message), digest);
     if (slice.spend(UNITS_PER_MESSAGE)) await letOthersGo();
     if (roleOf(message) === "assistant")
@@ -127,7 +122,7 @@ export async function hashHistory(owner: string, messages: unknown[]): Promise<H
     turnStart: messages.findLastIndex((message) => roleOf(message) === "user"),
     lookupAfter: (answer) => {
       const after = running.copy();
-      after.add("assistant", hexOf(plainMessage(answer)));
+      after.add("assistant", sha256Hex(plainMessage(answer)));
       return after.lookup(hasCalls(answer));
     },
   };

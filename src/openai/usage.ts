@@ -1,4 +1,4 @@
-import { isObject, ownMember, type JsonObject } from "./json.ts";
+import { isObject, ownMember, setMember, type JsonObject } from "./json.ts";
 
 /**
  * Token usage under the names of chat completions, whatever upstream called it, and the rest of what
@@ -44,9 +44,6 @@ function readCount(value: unknown): number | null {
   return bounded(number);
 }
 
-/** Not a plain object: what upstream calls `__proto__` or `constructor` is a member like others. */
-const emptyMembers = (): JsonObject => Object.create(null) as JsonObject;
-
 /** One member as it is kept, or undefined where it is not. */
 function keptMember(name: string, value: unknown, depth: number): unknown {
   if (TOKEN_COUNT.test(name) && !isObject(value)) return readCount(value) ?? undefined;
@@ -56,11 +53,12 @@ function keptMember(name: string, value: unknown, depth: number): unknown {
   return isObject(value) && depth < MAX_DEPTH ? keptMembers(value, depth + 1) : undefined;
 }
 
+/** Plain objects: without a prototype they make `JSON.stringify` of a record twice as dear. */
 function keptMembers(value: JsonObject, depth = 0): JsonObject {
-  const kept = emptyMembers();
+  const kept: JsonObject = {};
   for (const [name, member] of Object.entries(value).slice(0, MAX_MEMBERS)) {
     const part = keptMember(name, member, depth);
-    if (part !== undefined) kept[name] = part;
+    if (part !== undefined) setMember(kept, name, part);
   }
   return kept;
 }
@@ -144,14 +142,15 @@ export function mergeUsage(before: Usage | null, more: Usage | null): Usage | nu
  * one.
  */
 function addCounts(sum: JsonObject, more: JsonObject): JsonObject {
-  const result = Object.assign(emptyMembers(), sum);
+  const result = { ...sum };
   for (const [field, value] of Object.entries(more)) {
-    const before = result[field];
+    const before = ownMember(result, field);
     if (typeof value === "number") {
       const added = (typeof before === "number" ? before : 0) + value;
-      result[field] = Math.min(added, Number.MAX_SAFE_INTEGER);
-    } else if (isObject(value)) result[field] = addCounts(isObject(before) ? before : {}, value);
-    else if (value !== null || before === undefined) result[field] = value;
+      setMember(result, field, Math.min(added, Number.MAX_SAFE_INTEGER));
+    } else if (isObject(value))
+      setMember(result, field, addCounts(isObject(before) ? before : {}, value));
+    else if (value !== null || before === undefined) setMember(result, field, value);
   }
   return result;
 }

@@ -5,7 +5,7 @@
  */
 import { memorySlot } from "../memory.ts";
 import { readChatRequest } from "../openai/chat-request.ts";
-import { hashHistory, type HistoryPlace } from "../openai/history-hash.ts";
+import { hashHistory, type History, type HistoryPlace } from "../openai/history-hash.ts";
 import { readKeptJson } from "../openai/json.ts";
 import type { TurnRecord } from "./turn-record.ts";
 import { readAnswers } from "./turn-rows.ts";
@@ -23,6 +23,8 @@ const MAX_PLACES = 50_000;
 const ABSENT_MS = 10_000;
 /** Records whose answers were not read yet: many never need to be. */
 const MAX_PENDING = 200;
+/** Of requests that are going on; one that ended before its history was read stays until then. */
+const MAX_HISTORIES = 10_000;
 const MAX_PENDING_LENGTH = 8_000_000;
 
 const lengthOf = ({ request, response }: TurnRecord) =>
@@ -35,6 +37,22 @@ function visibleAnswer(record: TurnRecord): Record<string, unknown> | undefined 
   );
 }
 
+type LookupAfter = History["lookupAfter"];
+
+/** A turn that ended, and its history where its request was hashed. */
+interface PendingTurn {
+  record: TurnRecord;
+  lookupAfter: LookupAfter | undefined;
+}
+
+/** The history of a request, as far as an answer's place needs it. Null where it is none. */
+async function readHistory(record: TurnRecord): Promise<LookupAfter | null> {
+  const text = record.request ?? "";
+  const request = readChatRequest(text, (await readKeptJson(text)) ?? null);
+  if (request === null) return null;
+  return (await hashHistory(request.endUser, request.messages)).lookupAfter;
+}
+
 /** Turns by the places of their answers. */
 class ConversationIndex {
   /** Newest first, by key and place. */
@@ -43,9 +61,19 @@ class ConversationIndex {
   readonly #absent = new Map<string, number>();
   /** What requests that are going on have taken, by their ids. */
   readonly #taken = new Map<string, EndedTurn>();
+  /** Histories of requests that are going on, by their ids: what was hashed is not hashed again. */
+  readonly #histories = new Map<string, LookupAfter>();
   /** Newest last. */
-  #pending: TurnRecord[] = [];
+  #pending: PendingTurn[] = [];
   #pendingLength = 0;
+
+  /** Hears of the history of a request, which must be noted when it ends. */
+  remember(requestId: string, lookupAfter: LookupAfter): void {
+    this.#histories.set(requestId, lookupAfter);
+    if (this.#histories.size <= MAX_HISTORIES) return;
+    const [oldest = requestId] = this.#histories.keys();
+    this.#histories.delete(oldest);
+  }
 
   /**
    * Hears of a turn that has ended. Its answer is read when a request of its key may go on from it.
@@ -53,15 +81,17 @@ class ConversationIndex {
   note(record: TurnRecord): void {
     const taken = this.#taken.get(record.id);
     this.#taken.delete(record.id);
+    const lookupAfter = this.#histories.get(record.id);
+    this.#histories.delete(record.id);
     // A request that did not end well leaves its place to the next one.
     if (taken !== undefined && record.status !== "completed") taken.takenBy = null;
     if (record.status !== "completed" || record.request === null) return;
-    this.#pending.push(record);
+    this.#pending.push({ record, lookupAfter });
     this.#pendingLength += lengthOf(record);
     while (this.#pending.length > MAX_PENDING || this.#pendingLength > MAX_PENDING_LENGTH) {
       const [oldest] = this.#pending.splice(0, 1);
       if (oldest === undefined) break;
-      this.#pendingLength -= lengthOf(oldest);
+      this.#pendingLength -= lengthOf(oldest.record);
     }
   }
 
@@ -109,15 +139,13 @@ class ConversationIndex {
   }
 
   async #readPending(apiKeyId: string): Promise<void> {
-    const own = this.#pending.filter((record) => record.apiKeyId === apiKeyId);
-    this.#pending = this.#pending.filter((record) => record.apiKeyId !== apiKeyId);
-    for (const record of own) {
+    const own = this.#pending.filter(({ record }) => record.apiKeyId === apiKeyId);
+    this.#pending = this.#pending.filter(({ record }) => record.apiKeyId !== apiKeyId);
+    for (const { record, ...known } of own) {
       this.#pendingLength -= lengthOf(record);
-      const text = record.request ?? "";
-      const request = readChatRequest(text, (await readKeptJson(text)) ?? null);
       const answer = visibleAnswer(record);
-      if (request === null || answer === undefined) continue;
-      const { lookupAfter } = await hashHistory(request.endUser, request.messages);
+      const lookupAfter = known.lookupAfter ?? (await readHistory(record));
+      if (lookupAfter === null || answer === undefined) continue;
       this.#add(`${apiKeyId} ${lookupAfter(answer)}`, {
         turnId: record.id,
         conversationId: record.conversationId,

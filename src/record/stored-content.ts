@@ -1,9 +1,9 @@
 /**
  * Message content as it is stored: images, sounds and files by hash and size, or nothing at all.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
+import { sha256Hex } from "#sha256";
 import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
+import { sha256Aside } from "../openai/sha256-aside.ts";
 
 /** What is kept of bytes: enough to recognise them. */
 interface StoredBytes {
@@ -36,7 +36,7 @@ function decodedBytes(base64: string): Uint8Array<ArrayBuffer> | null {
 
 function storedBytes(text: string, mediaType: string | null): StoredBytes {
   const bytes = decodedBytes(text) ?? new TextEncoder().encode(text);
-  return { sha256: bytesToHex(sha256(bytes)), bytes: bytes.byteLength, mediaType };
+  return { sha256: sha256Hex(bytes), bytes: bytes.byteLength, mediaType };
 }
 
 function storedText(name: string, text: string): unknown {
@@ -120,7 +120,7 @@ async function storedPart(part: JsonObject): Promise<JsonObject> {
   const [header = "", mediaType] = DATA_URL.exec(held[member]) ?? [];
   const text = held[member].slice(header.length);
   const bytes = decodedBytes(text) ?? new TextEncoder().encode(text);
-  const hash = bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+  const hash = await sha256Aside(bytes);
   const stored: StoredBytes = {
     sha256: hash,
     bytes: bytes.byteLength,

@@ -7,7 +7,7 @@ import { readJsonBody } from "../openai/json.ts";
 import { readBody, type ReadBody } from "../stream/read-body.ts";
 import { resolveTools } from "../tools/resolve-tools.ts";
 import { openHistory, type ModelHistory } from "../turn/history.ts";
-import { placesIn } from "../turn/join-conversation.ts";
+import { historyIn } from "../turn/join-conversation.ts";
 import { relayTurn } from "../turn/relay-turn.ts";
 import { runTurn } from "../turn/run-turn.ts";
 import { pickUpstream, type Upstream } from "../upstream/pick-upstream.ts";
@@ -95,6 +95,6 @@ async function relayChat(parts: TurnRequest, chat: UntouchedChat): Promise<Respo
     sentDigest: null,
     keepsText: true,
     endsWithReason: true,
-    places: () => history?.places ?? placesIn(chatDialect, text),
+    history: () => history?.sent ?? historyIn(chatDialect, text),
   });
 }

@@ -34,7 +34,7 @@ export const passthrough = inTurn(async (parts) => {
     headers: {},
     keepsText,
     endsWithReason: false,
-    places: () => [],
+    history: () => null,
   });
 });
 

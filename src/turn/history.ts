@@ -24,8 +24,8 @@ export interface ModelHistory {
   restoredParts: RestoredParts;
   /** The same request with less in these items. @param parts that are left out */
   requestWithout(parts: RestoredParts): DialectRequest;
-  /** Places in the history that the client sent, where they were needed. */
-  places: HistoryPlace[] | null;
+  /** The history that the client sent, where its places were needed. */
+  sent: History | null;
   /** Whether the model is shown images and sounds of tools. */
   media: MediaSupport;
   known: KnownForms;
@@ -164,7 +164,7 @@ export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
       requestWith(new Map([...hidden].map(([index, items]) => [index, lessOf(items, parts)]))),
     media,
     known,
-    places: history?.places ?? null,
+    sent: history,
     restored: [...words.values()],
     keep: async (end, answer) => {
       const unseen = dialect.hiddenOf(end);

@@ -1,4 +1,4 @@
-import type { Dialect } from "../dialects/dialect.ts";
+import type { Dialect, History } from "../dialects/dialect.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
 import { readKeptJson } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
@@ -23,12 +23,12 @@ const DATABASE_LIMIT_MS = 300;
  */
 const MAX_READ_LENGTH = 4_000_000;
 
-/** Places in the history of a request at which an earlier turn may have ended. */
-export async function placesIn(dialect: Dialect, text: string | null): Promise<HistoryPlace[]> {
+/** The history of a request, or null where there is none that an earlier turn may have ended in. */
+export async function historyIn(dialect: Dialect, text: string | null): Promise<History | null> {
   // A history has answers in it; all else begins a conversation.
-  if (text === null || text.length > MAX_READ_LENGTH || !text.includes('"assistant"')) return [];
+  if (text === null || text.length > MAX_READ_LENGTH || !text.includes('"assistant"')) return null;
   const request = dialect.readRequest(text, (await readKeptJson(text)) ?? null);
-  return request === null ? [] : (await request.hash()).places;
+  return request === null ? null : await request.hash();
 }
 
 async function findParent(
@@ -58,12 +58,15 @@ async function findParent(
  */
 export async function joinConversation(
   joining: Joining,
-  findPlaces: () => Promise<HistoryPlace[]> | HistoryPlace[],
+  findHistory: () => Promise<History | null> | History | null,
 ): Promise<void> {
   const { scope, turn } = joining;
   if (turn.record.isNamed === true) return;
   try {
-    const places = await findPlaces();
+    const history = await findHistory();
+    if (history === null) return;
+    conversationIndex.of(scope.platform.memory).remember(turn.id, history.lookupAfter);
+    const { places } = history;
     const parent = places.length === 0 ? null : await findParent(joining, places);
     if (parent === null) return;
     const { turnId: parentTurnId } = parent;

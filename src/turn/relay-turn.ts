@@ -1,8 +1,8 @@
 /** A turn whose answer is passed on as it comes, and read along by taps. */
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
+import type { History } from "../dialects/dialect.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { messageOf } from "../openai/error-message.ts";
-import type { HistoryPlace } from "../openai/history-hash.ts";
 import type { JsonObject } from "../openai/json.ts";
 import type { RequestScope, UpstreamRequest, UpstreamResponse } from "../platform.ts";
 import type { BodyDigest } from "../record/turn-record.ts";
@@ -35,8 +35,8 @@ export interface RelayedTurn {
   keepsText: boolean;
   /** Whether a stream of its answers says why it ends: one that just ends was cut. */
   endsWithReason: boolean;
-  /** Places in the history at which an earlier turn may have ended. */
-  places(): Promise<HistoryPlace[]> | HistoryPlace[];
+  /** The history in which an earlier turn may have ended, or null. */
+  history(): Promise<History | null> | History | null;
 }
 
 /** Longest answer that is kept, in bytes. A longer one is kept in part, and marked. */
@@ -235,7 +235,7 @@ export async function relayTurn(parts: RelayedTurn): Promise<Response> {
   const askedAt = performance.now();
   const call = { upstream, request, body, signal: cancel.signal, headers };
   const answering = callUpstream(scope.platform, call);
-  const joining = joinConversation(parts, parts.places);
+  const joining = joinConversation(parts, parts.history);
   // Whatever becomes of it: the error of an answer names its conversation too.
   const [answered] = await Promise.allSettled([answering, joining]);
   if (answered.status === "rejected") throw answered.reason;

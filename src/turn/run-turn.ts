@@ -8,7 +8,6 @@ import type {
   Round,
 } from "../dialects/dialect.ts";
 import { runToolLoop } from "../loop/run-tool-loop.ts";
-import type { HistoryPlace } from "../openai/history-hash.ts";
 import { openClientStream, type ClientStream } from "../stream/client-stream.ts";
 import { joinConversation } from "./join-conversation.ts";
 import { keepAlive } from "./keep-alive.ts";
@@ -145,9 +144,8 @@ export async function runTurn(parts: ToolTurn): Promise<Response> {
   turn.requested({ text: asked.text, model: asked.model, streamed: asked.stream });
   turn.offered([...offer.serverTools.keys()], offer.shadowed);
   turn.restored(history.restored);
-  const places = async (): Promise<HistoryPlace[]> =>
-    history.places ?? (asked.hasAnswers() ? (await asked.hash()).places : []);
-  const joining = joinConversation(parts, places);
+  const sent = async () => history.sent ?? (asked.hasAnswers() ? await asked.hash() : null);
+  const joining = joinConversation(parts, sent);
   try {
     return await (asked.stream ? answerStreamed(parts, joining) : answerWhole(parts, joining));
   } catch (error) {

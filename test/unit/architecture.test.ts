@@ -42,6 +42,7 @@ const ROOMS: Record<string, Room> = {
   "src/openai": { imports: ["src/platform.ts"] },
   "src/clock.ts": { imports: [] },
   "src/memory.ts": { imports: [] },
+  "src/sha256.ts": { imports: [] },
   "src/config": { imports: ["src/record/price-overrides.ts"] },
   "src/platform.ts": {
     imports: [],
@@ -129,6 +130,7 @@ const ROOMS: Record<string, Room> = {
       "src/openai",
       "src/platform.ts",
       "src/record",
+      "src/sha256.ts",
       "src/store",
       "src/tools",
       "drizzle",

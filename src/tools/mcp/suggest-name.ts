@@ -3,8 +3,7 @@
  * with dots and slashes, and two servers may have a tool of the same name (metamcp#249,
  * docker/mcp-gateway#228 and #567, agentgateway#495).
  */
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
+import { sha256Hex } from "#sha256";
 import { parseServerCommand, readLaunchedServer } from "./server-command.ts";
 
 const MAX_LENGTH = 64;
@@ -61,7 +60,7 @@ export function suggestNames(server: NamedServer, tools: string[]): string[] {
         tool,
         ...(nth === 1 ? [] : [nth]),
       ].join("\0");
-      const hash = bytesToHex(sha256(new TextEncoder().encode(identity))).slice(0, HASH_LENGTH);
+      const hash = sha256Hex(identity).slice(0, HASH_LENGTH);
       return `${whole.slice(0, MAX_LENGTH - HASH_LENGTH - 1)}_${hash}`;
     };
     let name = plain(tool) === tool && whole.length <= MAX_LENGTH ? whole : hashed(1);
