@@ -171,6 +171,15 @@ export interface IncrementalHash {
   hex(): string;
 }
 
+/** Records that wait for the database outside of this process, where it hands them on. */
+interface WaitingRecords {
+  /**
+   * US dollars of a key's turns, other than these, whose records wait. Rejects where nobody can be
+   * asked.
+   */
+  dollars(apiKeyId: string, except: string[]): Promise<number>;
+}
+
 export interface Platform {
   config: Config;
   /** Where this runs, for the operator. `version` is Node's; workerd has none. */
@@ -219,10 +228,15 @@ export interface Platform {
   maxUnreadBytes: number;
   /**
    * Puts a finished turn where it cannot be lost; resolves as soon as it is safe there. Never
-   * throws. Once a turn is in the database, `noteTurnsWritten` is told its id: until then its cost
-   * is counted here, and where that never happens, for ever.
+   * throws. Once a turn is in the database, `noteTurnsWritten` is told its id, or the database is
+   * asked (see `waitingRecords`): until then its cost is counted here.
    */
   keepRecord(record: TurnRecord): void | Promise<void>;
+  /**
+   * Null where records wait in this process, which is told of each that is written. Else the
+   * database is asked which are.
+   */
+  waitingRecords: WaitingRecords | null;
   /** Health of what only the runtime knows (sidecar process, spool), by part name. */
   partHealth(): Promise<Record<string, PartHealth>>;
   /** Caches and counters that outlive a request. */

@@ -1,33 +1,21 @@
 /** The Worker: workerd's side of `fetch(request, env, ctx)`. */
 import { v7 as uuidv7 } from "uuid";
 import { createApp } from "../src/app.ts";
-import { isLoopback } from "../src/config/loopback.ts";
-import { ConfigError, type Config } from "../src/config/read-config.ts";
+import { ConfigError } from "../src/config/read-config.ts";
 import { ApiError } from "../src/openai/api-error.ts";
 import { keepInShapeNowAndThen } from "./keep-record-in-shape.ts";
 import { withToldLength } from "./told-length.ts";
 import { createWorkerPlatform } from "./platform.ts";
-import { readWorkerConfig, type WorkerEnvironment } from "./read-environment.ts";
+import type { WorkerEnvironment } from "./read-environment.ts";
+import { writeQueued } from "./records/queue-way.ts";
+import { wakeSpools } from "./records/spool-way.ts";
+import { configOf } from "./worker-config.ts";
+
+export { RecordSpool } from "./records/record-spool.ts";
 
 const app = createApp();
-/** By how the Worker is reached: the host name decides whether weak secrets are accepted. */
-const configs = new WeakMap<WorkerEnvironment, Map<"loopback" | "public", Config>>();
-
-type CompleteConfig = Config & { databaseUrl: string };
-
-async function configOf(env: WorkerEnvironment, host: string): Promise<CompleteConfig> {
-  const known = configs.get(env) ?? new Map<"loopback" | "public", Config>();
-  configs.set(env, known);
-  const reach = isLoopback(host) ? "loopback" : "public";
-  const config = known.get(reach) ?? (await readWorkerConfig(env, host));
-  if (config.databaseUrl === null)
-    throw new ConfigError([
-      "There is no database: bind a Hyperdrive as HYPERDRIVE, or set DATABASE_URL.",
-    ]);
-  if (!known.has(reach)) for (const warning of config.warnings) console.warn(warning);
-  known.set(reach, config);
-  return config as CompleteConfig;
-}
+/** Nothing is reached from outside by these ways, so weak secrets are no matter there. */
+const NO_HOST = "localhost";
 
 function renderConfigError(error: unknown): Response {
   if (!(error instanceof ConfigError)) throw error;
@@ -60,7 +48,7 @@ export default {
     const host = new URL(request.url).hostname;
     const config = await configOf(env, host).catch(renderConfigError);
     if (config instanceof Response) return config;
-    const platform = createWorkerPlatform(config, context);
+    const platform = createWorkerPlatform(config, env, context);
     context.waitUntil(keepInShapeNowAndThen(platform));
     const response = await app.fetch(request, {
       platform,
@@ -81,8 +69,19 @@ export default {
     env: WorkerEnvironment,
     context: ExecutionContext,
   ): Promise<void> {
-    const config = await configOf(env, "scheduled").catch(renderConfigError);
+    if (env.RECORD_SPOOL !== undefined) await wakeSpools(env.RECORD_SPOOL);
+    const config = await configOf(env, NO_HOST).catch(renderConfigError);
     if (!(config instanceof Response))
-      await keepInShapeNowAndThen(createWorkerPlatform(config, context));
+      await keepInShapeNowAndThen(createWorkerPlatform(config, env, context));
+  },
+
+  /** Records that came by way of the Queue. */
+  async queue(
+    batch: MessageBatch,
+    env: WorkerEnvironment,
+    context: ExecutionContext,
+  ): Promise<void> {
+    const config = await configOf(env, NO_HOST);
+    await writeQueued(batch, createWorkerPlatform(config, env, context), env.RECORD_QUEUE);
   },
 };

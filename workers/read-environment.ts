@@ -1,19 +1,30 @@
 import { readConfig, type Config } from "../src/config/read-config.ts";
 import type { Variable } from "../src/config/variable.ts";
 import { VARIABLES } from "../src/config/variables.ts";
+import type { SpoolStub } from "./records/spool-entry.ts";
+
+/** Bindings that are no text. */
+interface NamedBindings {
+  HYPERDRIVE?: Hyperdrive;
+  /** Where records wait for the database. */
+  RECORD_SPOOL?: DurableObjectNamespace<SpoolStub>;
+  /** By which records go to the database. */
+  RECORD_QUEUE?: Queue;
+}
 
 /**
- * The bindings of the Worker: variables and secrets as text, Secrets Store secrets as objects,
- * perhaps a Hyperdrive.
+ * The bindings of the Worker: variables and secrets as text, Secrets Store secrets as objects, and
+ * perhaps some by name.
  */
 export type WorkerEnvironment = Record<
   string,
-  string | SecretsStoreSecret | Hyperdrive | undefined
-> & { HYPERDRIVE?: Hyperdrive };
+  string | SecretsStoreSecret | NamedBindings[keyof NamedBindings]
+> &
+  NamedBindings;
 
 async function text(binding: WorkerEnvironment[string]): Promise<string | undefined> {
-  if (typeof binding === "object" && "get" in binding) return binding.get();
-  return typeof binding === "string" ? binding : undefined;
+  if (typeof binding === "string" || binding === undefined) return binding;
+  return "get" in binding && !("idFromName" in binding) ? binding.get() : undefined;
 }
 
 /**

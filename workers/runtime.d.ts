@@ -21,6 +21,91 @@ declare module "node:stream" {
   export const Duplex: { toWeb(stream: unknown): unknown };
 }
 
+declare module "node:buffer" {
+  export const Buffer: { from(bytes: Uint8Array): Uint8Array };
+}
+
+/** A TCP connection. */
+interface CloudflareSocket {
+  readable: ReadableStream<Uint8Array>;
+  writable: WritableStream<Uint8Array>;
+  opened: Promise<unknown>;
+  close(): Promise<void>;
+  startTls(): CloudflareSocket;
+}
+
+declare module "cloudflare:sockets" {
+  export function connect(
+    address: string,
+    options: { secureTransport: "off" | "starttls" },
+  ): CloudflareSocket;
+}
+
+/** https://developers.cloudflare.com/durable-objects/api/sqlite-storage-api/ */
+interface SqlStorage {
+  exec<Row>(
+    query: string,
+    ...bindings: (string | number | null | ArrayBuffer | Uint8Array)[]
+  ): { toArray(): Row[] };
+}
+
+/** What a Durable Object keeps. */
+interface DurableObjectStorage {
+  sql: SqlStorage;
+  /** All of it, or nothing where it throws. */
+  transactionSync<T>(work: () => T): T;
+  /** Resolves when all that was written is durable. */
+  sync(): Promise<void>;
+  /** When the object is called next, in milliseconds since 1970. Null: not, or just now. */
+  getAlarm(): Promise<number | null>;
+  setAlarm(time: number): Promise<void>;
+}
+
+interface DurableObjectState {
+  storage: DurableObjectStorage;
+  waitUntil(promise: Promise<unknown>): void;
+  /** Nothing else is served before the work is done. */
+  blockConcurrencyWhile<T>(work: () => Promise<T>): Promise<T>;
+}
+
+/** What is known of a call of `alarm`. */
+interface AlarmInfo {
+  /** Whether the call before this one did not end. */
+  isRetry: boolean;
+}
+
+declare module "cloudflare:workers" {
+  export abstract class DurableObject<Environment> {
+    protected ctx: DurableObjectState;
+    protected env: Environment;
+    constructor(ctx: DurableObjectState, env: Environment);
+  }
+}
+
+/** A binding to a class of Durable Objects. @template Stub the methods that can be called */
+interface DurableObjectNamespace<Stub> {
+  idFromName(name: string): unknown;
+  get(id: unknown): Stub;
+}
+
+/** A binding to a Queue: https://developers.cloudflare.com/queues/configuration/javascript-apis/ */
+interface Queue {
+  send(text: string, options: { contentType: "text"; delaySeconds?: number }): Promise<unknown>;
+}
+
+/** Messages of a Queue, to be written. */
+interface MessageBatch {
+  messages: readonly QueueMessage[];
+}
+
+interface QueueMessage {
+  body: unknown;
+  /** From 1. */
+  attempts: number;
+  ack(): void;
+  retry(options: { delaySeconds: number }): void;
+}
+
 /** A secret of the Secrets Store. */
 interface SecretsStoreSecret {
   get(): Promise<string>;

@@ -24,8 +24,10 @@ export interface LimitReading extends KeyLimit {
 }
 
 /** The turn that uses something: its cost counts once, here or as its record has it. */
-interface UsingTurn {
+export interface UsingTurn {
   id: string;
+  /** Where its record is looked for. */
+  conversationId: string;
   /** Milliseconds since 1970: the month that it counts in. */
   startedAt: number;
 }

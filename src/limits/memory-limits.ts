@@ -54,7 +54,7 @@ function untilMonthEnd(now: number): number {
 }
 
 const hasUnwritten = ({ months }: KeyUse) =>
-  [...months.values()].some((ledger) => ledger.hasUnwritten());
+  [...months.values()].some((ledger) => ledger.unwritten().length > 0);
 
 function sweep(uses: Uses, now: number): void {
   if (now - uses.sweptAt < SWEEP_EVERY_MS) return;
@@ -160,7 +160,7 @@ export function openMemoryLimits({ memory, clock }: { memory: Memory; clock: Clo
       const ledger = monthLedger({ memory, clock }, apiKeyId, monthOf(turn.startedAt));
       if (uses.written.has(turn.id)) return ledger.addWritten(amount);
       uses.ledgers.set(turn.id, ledger);
-      ledger.add(turn.id, amount);
+      ledger.add(turn, amount);
     },
     read: async (apiKeyId, limits) => read(apiKeyId, limits),
   };

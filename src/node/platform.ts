@@ -80,6 +80,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
     noticesLeavingMs: null,
     maxUnreadBytes: MAX_UNREAD_BYTES,
     keepRecord: records.keep,
+    waitingRecords: null,
     partHealth: async () => ({ sidecar: await sidecar.health(), records: records.health() }),
     memory,
   };

@@ -80,6 +80,7 @@ async function createPlatform(
         logger.error("A record could not be written", { error: describeError(error) });
       }
     },
+    waitingRecords: null,
     partHealth: async () => ({ sidecar: { status: "unconfigured" }, records: { status: "ok" } }),
     memory,
     ...parts,

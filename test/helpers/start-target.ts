@@ -89,18 +89,33 @@ async function startNode(databaseUrl: string | null, stops: Stop[]): Promise<str
   return started.captured;
 }
 
+/** How the Worker of a test differs from the one that is deployed. */
+interface WorkerDifferences {
+  /** Variables that it has beside the usual ones, or instead. */
+  env?: Record<string, string>;
+  /** Changes the text of wrangler.toml. */
+  configure?: (config: string) => string;
+  /** A directory for what its bindings keep, which stays. */
+  persistTo?: string;
+}
+
 /** The Worker's configuration with the Hyperdrive block that a deployment would have. */
-function hyperdriveConfig(directory: string, databaseUrl: string): string {
+function hyperdriveConfig(
+  directory: string,
+  databaseUrl: string,
+  configure: (config: string) => string,
+): string {
   const config = readFileSync(join(ROOT, "wrangler.toml"), "utf8")
     .replace('main = "', `main = "${ROOT}/`)
     .replace('directory = "', `directory = "${ROOT}/`);
+  const configured = configure(config);
   const path = join(directory, "wrangler.toml");
   const withPassword = new URL(databaseUrl);
   // Hyperdrive insists on one; the test server does not look at it.
   withPassword.password ||= "password";
   writeFileSync(
     path,
-    `${config}\n[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "test"\nlocalConnectionString = "${withPassword.href}"\n`,
+    `${configured}\n[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "test"\nlocalConnectionString = "${withPassword.href}"\n`,
   );
   return path;
 }
@@ -114,6 +129,15 @@ export async function startWorker(
   stops: Stop[],
   env: Record<string, string> = {},
 ): Promise<string> {
+  return (await startWorkerProcess(databaseUrl, stops, { env })).captured;
+}
+
+/** As `startWorker`, and gives the process of `wrangler dev`. */
+export async function startWorkerProcess(
+  databaseUrl: string,
+  stops: Stop[],
+  { env = {}, configure = (config) => config, persistTo }: WorkerDifferences,
+): Promise<StartedProcess> {
   const directory = mkdtempSync(join(tmpdir(), "proxy-worker-"));
   stops.push(async () => rmSync(directory, { recursive: true, force: true }));
   await (
@@ -139,7 +163,8 @@ export async function startWorker(
   const wrangler = [
     "node_modules/wrangler/bin/wrangler.js",
     "dev",
-    `--config=${hyperdriveConfig(directory, databaseUrl)}`,
+    `--config=${hyperdriveConfig(directory, databaseUrl, configure)}`,
+    ...(persistTo === undefined ? [] : [`--persist-to=${persistTo}`]),
     "--ip=127.0.0.1",
     "--port=0",
     "--inspector-port=0",
@@ -157,7 +182,7 @@ export async function startWorker(
     ready: /Ready on (http:\/\/[^\s"]+)/,
   });
   stops.push(worker.stop);
-  return worker.captured;
+  return worker;
 }
 
 /**

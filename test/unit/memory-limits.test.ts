@@ -23,7 +23,11 @@ function open(start = "2026-11-15T12:00:00Z") {
     (await store.take(key, wanted(limits))).taken;
   const used = async (meter: Meter, key = "k") =>
     (await store.read(key, [{ meter, limit: 1 } satisfies KeyLimit]))[0]?.used;
-  const turn = (id = crypto.randomUUID()) => ({ id, startedAt: clock.now() });
+  const turn = (id: string = crypto.randomUUID()) => ({
+    id,
+    conversationId: id,
+    startedAt: clock.now(),
+  });
   return { clock, memory, store, take, used, turn };
 }
 
@@ -129,10 +133,12 @@ describe("a budget", () => {
   });
 });
 
+const turnOf = (id: string) => ({ id, conversationId: `of ${id}` });
+
 describe("what turns cost that the database may not have", () => {
   it("counts until a reading has it that began after it was written", () => {
     const ledger = createMonthLedger();
-    ledger.add("a", 1);
+    ledger.add(turnOf("a"), 1);
     const before = ledger.beginReading();
     ledger.noteWritten("a");
     before(true);
@@ -145,21 +151,21 @@ describe("what turns cost that the database may not have", () => {
 
   it("counts on where the reading failed, and where the turn is never written", () => {
     const ledger = createMonthLedger();
-    ledger.add("a", 1);
-    ledger.add("b", 2);
+    ledger.add(turnOf("a"), 1);
+    ledger.add(turnOf("b"), 2);
     ledger.noteWritten("a");
     ledger.beginReading()(false);
     expect(ledger.total()).toBe(3);
     ledger.beginReading()(true);
     ledger.beginReading()(true);
     expect(ledger.total()).toBe(2);
-    expect(ledger.hasUnwritten()).toBe(true);
+    expect(ledger.unwritten()).toEqual([{ ...turnOf("b"), dollars: 2 }]);
   });
 
   it("counts each round of a turn once, however often its writing is told", () => {
     const ledger = createMonthLedger();
-    ledger.add("a", 0.1);
-    ledger.add("a", 0.2);
+    ledger.add(turnOf("a"), 0.1);
+    ledger.add(turnOf("a"), 0.2);
     ledger.noteWritten("a");
     ledger.noteWritten("a");
     ledger.noteWritten("unknown");
@@ -168,6 +174,6 @@ describe("what turns cost that the database may not have", () => {
     expect(ledger.total()).toBeCloseTo(0.3);
     one(true);
     expect(ledger.total()).toBe(0);
-    expect(ledger.hasUnwritten()).toBe(false);
+    expect(ledger.unwritten()).toEqual([]);
   });
 });

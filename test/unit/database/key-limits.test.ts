@@ -40,11 +40,11 @@ const record = (hour: string, figures: { cost?: number; requests?: number; refus
       set cost = usage_hours.cost + excluded.cost, requests = usage_hours.requests + excluded.requests, refused = usage_hours.refused + excluded.refused`);
 
 /** One process. */
-function openProcess(start: string) {
+function openProcess(start: string, waitingRecords: Platform["waitingRecords"] = null) {
   const clock = setClock(start);
   const memory = new Memory();
   const behind: Promise<unknown>[] = [];
-  const platform = { clock, memory, once: createOnce(), logger: memoryLogger() };
+  const platform = { clock, memory, once: createOnce(), logger: memoryLogger(), waitingRecords };
   const reached = { database: opened.database, count: 0 };
   const scope = {
     platform: Object.defineProperty(platform, "database", {
@@ -73,7 +73,8 @@ function openProcess(start: string) {
     },
     /** Has a turn cost so much, and gives its id. */
     spend: async (amount: number) => {
-      const turn = { id: crypto.randomUUID(), startedAt: clock.now() };
+      const id = crypto.randomUUID();
+      const turn = { id, conversationId: id, startedAt: clock.now() };
       await store.add(key, { meter: "cost", amount }, turn);
       return turn.id;
     },
@@ -155,6 +156,47 @@ describe("a budget", () => {
     const taken = await Promise.all(Array.from({ length: 20 }, () => proxy.ask("cost", 1)));
     expect(new Set(taken)).toEqual(new Set([false]));
     expect(proxy.timesAsked()).toBe(1);
+  });
+});
+
+/** Has a turn of the key be on record, as far as it is looked for. */
+const recordTurn = (id: string) =>
+  opened.database.execute(sql`
+    insert into conversations (id, request_id, api_key_id, api_key_name, title, model, endpoint, status, message_count,
+      tool_execution_count, turn_count, duration_ms, created_at, updated_at)
+    values (${id}, ${id}, ${key}, 'k', '', 'm', '/v1', 'completed', 0, 0, 1, 0, ${HOUR}, ${HOUR})`);
+
+describe("a budget whose records wait elsewhere", () => {
+  it("counts what others have handed on, until that is on record", async () => {
+    const waiting = { dollars: 2 };
+    const proxy = openProcess(NOW, { dollars: async () => waiting.dollars });
+    expect([await proxy.ask("cost", 2), await proxy.ask("cost", 2.1)]).toEqual([false, true]);
+    waiting.dollars = 0;
+    await record(HOUR, { cost: 2 });
+    proxy.clock.pass(11_000);
+    expect([await proxy.ask("cost", 2), await proxy.ask("cost", 2.1)]).toEqual([false, true]);
+  });
+
+  it("counts what this process has handed on once, before and after it is on record", async () => {
+    const excepted: string[][] = [];
+    const dollars = async (_key: string, except: string[]) => {
+      excepted.push(except);
+      return 0;
+    };
+    const proxy = openProcess(NOW, { dollars });
+    const id = await proxy.spend(2);
+    for (let reading = 0; reading < 3; reading++) {
+      expect([await proxy.ask("cost", 2), await proxy.ask("cost", 2.1)]).toEqual([false, true]);
+      proxy.clock.pass(11_000);
+    }
+    expect(excepted).toEqual([[id], [id], [id]]);
+    await record(HOUR, { cost: 2 });
+    await recordTurn(id);
+    for (let reading = 0; reading < 3; reading++) {
+      expect([await proxy.ask("cost", 2), await proxy.ask("cost", 2.1)]).toEqual([false, true]);
+      proxy.clock.pass(11_000);
+    }
+    expect(excepted.at(-1)).toEqual([]);
   });
 });
 

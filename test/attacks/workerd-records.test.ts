@@ -1,0 +1,110 @@
+/** Every turn on workerd gets on record, whatever comes at once and whatever ends meanwhile. */
+import { Agent, request as send } from "node:http";
+import type postgres from "postgres";
+import { expect, it } from "vitest";
+import { adminCall, chat } from "../helpers/own-proxy.ts";
+import { killWorker, workerPlace, type Bindings } from "../helpers/own-worker.ts";
+import { stormLength } from "../helpers/storm-length.ts";
+import { completion, startUpstream } from "../helpers/upstream.ts";
+
+const CONNECTIONS = 16;
+
+interface Asked {
+  url: string;
+  key: string;
+}
+
+async function makeKey(url: string, more: Record<string, unknown> = {}): Promise<Asked> {
+  const usage = { prompt_tokens: 9, completion_tokens: 1, total_tokens: 10, cost: 0.5 };
+  const upstream = await startUpstream(completion({ content: "hi" }, { usage }));
+  const { key } = await adminCall<{ key: string }>(url, "/api-keys", {
+    name: "busy",
+    openaiBaseUrl: upstream.url,
+    ...more,
+  });
+  return { url, key };
+}
+
+function askBy(agent: Agent, { url, key }: Asked, content: string): Promise<number> {
+  const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
+  const body = JSON.stringify({ model: "gpt-test", messages: [{ role: "user", content }] });
+  return new Promise((resolve, reject) => {
+    send(`${url}/v1/chat/completions`, { method: "POST", agent, headers }, (answer) => {
+      answer.resume().once("end", () => resolve(answer.statusCode ?? 0));
+    })
+      .once("error", reject)
+      .end(body);
+  });
+}
+
+/** How many turns are on record, and how many were counted. */
+async function onRecord(sql: postgres.Sql): Promise<{ turns: number; counted: number }> {
+  const [row] = await sql<{ turns: number; counted: number }[]>`
+    select (select count(*)::int from turns) as turns,
+      (select coalesce(sum(requests), 0)::int from usage_hours) as counted`;
+  return row ?? { turns: -1, counted: -1 };
+}
+
+/** Characters of the longest message on record. */
+async function longestMessage(sql: postgres.Sql): Promise<number> {
+  const [row] = await sql<{ longest: number }[]>`
+    select coalesce(max(length(content)), 0)::int as longest from message_bodies`;
+  return row?.longest ?? 0;
+}
+
+async function burst(asked: Asked, count: number): Promise<Record<number, number>> {
+  const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
+  const all = Array.from({ length: count }, (_, index) => askBy(agent, asked, `turn ${index}`));
+  const statuses: Record<number, number> = {};
+  for (const status of await Promise.all(all)) statuses[status] = (statuses[status] ?? 0) + 1;
+  agent.destroy();
+  return statuses;
+}
+
+it.each<Bindings>(["RECORD_SPOOL", "RECORD_QUEUE", "none"])(
+  "a burst of one key over 16 connections is on record, each turn once, where records go by %s",
+  async (bindings) => {
+    const place = await workerPlace();
+    const worker = await place.start(bindings);
+    const asked = await makeKey(worker.captured);
+    const count = stormLength({ ci: bindings === "RECORD_SPOOL" ? 400 : 100, soak: 1000 });
+    expect(await burst(asked, count)).toEqual({ 200: count });
+    await expect
+      .poll(() => onRecord(place.sql), { timeout: 60_000, interval: 500 })
+      .toEqual({ turns: count, counted: count });
+    const large = "x".repeat(3_000_000);
+    expect((await chat(asked.url, asked.key, large)).status).toBe(200);
+    await expect.poll(() => longestMessage(place.sql)).toBeGreaterThan(large.length);
+    const complaints = worker.output.filter((line) => /too many|A record/i.test(line));
+    expect(complaints.length).toBe(0);
+  },
+);
+
+interface Health {
+  status: string;
+  parts: { records: { status: string; waiting?: number } };
+}
+
+it("records wait for the database through a kill -9 of workerd, none lost, none doubled", async () => {
+  const place = await workerPlace();
+  const first = await place.start("RECORD_SPOOL");
+  const asked = await makeKey(first.captured);
+  expect((await chat(asked.url, asked.key, "before")).status).toBe(200);
+  await expect.poll(() => onRecord(place.sql)).toEqual({ turns: 1, counted: 1 });
+
+  place.wire.cut();
+  const waiting = stormLength({ ci: 30, soak: 300 });
+  for (let turn = 0; turn < waiting; turn++)
+    expect((await chat(asked.url, asked.key, `while away ${turn}`)).status).toBe(200);
+  // Known keys are known for as long as the process lives, so health is asked before it ends.
+  const health = (await (await fetch(`${asked.url}/health`)).json()) as Health;
+  expect(health.parts.records).toMatchObject({ status: "degraded", waiting });
+  await killWorker(first);
+  expect(await onRecord(place.sql)).toEqual({ turns: 1, counted: 1 });
+
+  place.wire.mend();
+  await place.start("RECORD_SPOOL");
+  await expect
+    .poll(() => onRecord(place.sql), { timeout: 60_000, interval: 500 })
+    .toEqual({ turns: 1 + waiting, counted: 1 + waiting });
+});

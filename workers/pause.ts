@@ -1,0 +1,3 @@
+/** Waits. In milliseconds. */
+export const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms));
