@@ -123,3 +123,66 @@ it.each(CASES)(
     await expect.poll(isLeft, { timeout: 6_000 }).toEqual([]);
   },
 );
+
+/** Places of the environment where operators have credentials for proxies and registries. */
+const CREDENTIALS = {
+  HTTP_PROXY: "http://canary-user:canary-1@127.0.0.1:9",
+  https_proxy: "canary-user:canary-2@127.0.0.1:9",
+  PIP_INDEX_URL: "https://canary-3@packages.example/simple/?key=canary-4#canary-5",
+  UV_DEFAULT_INDEX: "https://canary-user:canary/6@packages.example/simple",
+  UV_INDEX: "one=https://canary-user:canary-7@a.example/ two=https://:canary-8@b.example/",
+  UV_INDEX_ONE_USERNAME: "canary-user",
+  UV_INDEX_ONE_PASSWORD: "canary-9",
+  UV_HTTP_BASIC_AUTH: "canary-10",
+  UV_PUBLISH_TOKEN: "canary-11",
+  UV_GITHUB_TOKEN: "canary-12",
+  NPM_TOKEN: "canary-13",
+  NODE_AUTH_TOKEN: "canary-14",
+  npm_config_registry: "https://canary-user:canary-15@registry.example/npm/",
+  "npm_config_//registry.example/:_authToken": "canary-16",
+  "npm_config_//registry.example/:username": "canary-user",
+  "npm_config_//registry.example/:keyfile": "/canary-17",
+  npm_config__auth: "canary-18",
+  npm_config_https_proxy: "http://canary-user:canary@19@127.0.0.1:9/",
+  npm_config_email: "canary-20@example.com",
+};
+
+/** What only looks like a credential. */
+const HARMLESS = {
+  UV_FIND_LINKS: "file:///opt/wheels@1/a /opt//b@2/c",
+  npm_config_cache: "/var//cache@1/npm",
+  "npm_config_@scope:registry": "https://registry.example:8080/@scope/all",
+};
+
+it("a server inherits no credential of proxies and registries, but their addresses", async () => {
+  const sidecar = await started({ ...CREDENTIALS, ...HARMLESS });
+  const seen = JSON.parse(await act(sidecar, "environment")) as Record<string, string>;
+  expect(JSON.stringify(seen)).not.toContain("canary");
+  expect(seen).toMatchObject({
+    HTTP_PROXY: "http://127.0.0.1:9",
+    https_proxy: "127.0.0.1:9",
+    PIP_INDEX_URL: "https://packages.example/simple/",
+    UV_DEFAULT_INDEX: "https://packages.example/simple",
+    UV_INDEX: "one=https://a.example/ two=https://b.example/",
+    npm_config_registry: "https://registry.example/npm/",
+    npm_config_https_proxy: "http://127.0.0.1:9/",
+    ...HARMLESS,
+  });
+});
+
+it("a server gets the credentials that its tool declares", async () => {
+  const sidecar = await started(CREDENTIALS);
+  const { HTTP_PROXY, UV_INDEX_ONE_PASSWORD } = CREDENTIALS;
+  const declared = { HTTP_PROXY, UV_INDEX_ONE_PASSWORD };
+  const result = await callMcpTool(
+    platformWith(() => Promise.resolve(sidecar)),
+    {
+      target: command("npx acting-server", declared),
+      toolName: "environment",
+      args: {},
+      signal: new AbortController().signal,
+      timeoutMs: 20_000,
+    },
+  );
+  expect(JSON.parse(result.text)).toMatchObject(declared);
+});
