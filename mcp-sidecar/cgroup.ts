@@ -2,7 +2,7 @@
  * Control groups of Linux, where the sidecar may make some: no process can leave one by changing
  * its session, parent or environment.
  */
-import { mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Makes a group of a name that was not used before, and returns its directory. */
@@ -56,6 +56,20 @@ export function openCgroups(): MakeCgroup | null {
     mkdirSync(directory);
     return directory;
   };
+}
+
+/**
+ * Puts a process into a group, with all that it will start. A shell that does it before the process
+ * begins would be surer by some microseconds, but loses variables such as
+ * `npm_config_@scope:registry`.
+ */
+export function joinCgroup(directory: string, pid: number): void {
+  try {
+    writeFileSync(join(directory, "cgroup.procs"), String(pid));
+  } catch (error) {
+    // It has ended already.
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
 }
 
 /** The processes in a group; none where it is gone. */

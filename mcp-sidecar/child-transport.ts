@@ -4,7 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import { signalGroup, type Kin } from "./kin.ts";
-import { placeIn } from "./place-in.ts";
 import type { Place, ProcessLedger } from "./process-ledger.ts";
 import { MessageReader } from "./read-messages.ts";
 import type { Executable } from "./resolve-command.ts";
@@ -85,9 +84,10 @@ export class ChildTransport implements Transport {
 
   async #startIn(place: Place): Promise<void> {
     const { executable, env, ledger } = this.#options;
-    const { file, args, ...more } = await placeIn(place, { ...executable, env });
-    const child = spawn(file, args, {
-      ...more,
+    const [name = "", value = ""] = place.mark.split("=");
+    const child = spawn(executable.file, executable.args, {
+      cwd: place.directory,
+      env: { ...env, [name]: value },
       shell: false,
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { openCgroups, removeCgroup, type MakeCgroup } from "./cgroup.ts";
+import { joinCgroup, openCgroups, removeCgroup, type MakeCgroup } from "./cgroup.ts";
 import { endKin, killKin, MARK, type Kin } from "./kin.ts";
 import type { Log } from "./log.ts";
 import { birthOf, type Birth } from "./processes.ts";
@@ -61,8 +61,9 @@ export class ProcessLedger {
     };
   }
 
-  /** Records a process that leads its own group and session. */
+  /** Records a process, just started, that leads its own group and session. */
   add(pid: number, place: Place): Kin {
+    if (place.cgroup !== null) joinCgroup(place.cgroup, pid);
     const kin = { ...birthOf(pid), ...place };
     this.#servers.set(pid, kin);
     this.#write();

@@ -72,7 +72,7 @@ function targetOf({ mcpServerCommand, mcpServerUrl, env = {}, mcpHeaders }: Disc
     );
   }
   if (mcpServerUrl !== undefined)
-    return { kind: "url", url: mcpServerUrl, headers: mcpHeaders ?? {} };
+    return { kind: "url", url: mcpServerUrl, headers: mcpHeaders ?? {}, owner: OPERATOR };
   if (mcpHeaders !== undefined) {
     throw new ApiError(
       "invalid_value",

@@ -58,6 +58,23 @@ describe("a tool of a remote MCP server", () => {
     },
   );
 
+  it.each(["key", "shared"])(
+    "has a session for each owner (mcpIsolation: %s)",
+    async (isolation) => {
+      const server = await startRemote("stateful", ECHO);
+      const tool = await keyWith(server.url, { mcpIsolation: isolation });
+      const owners = [await tool.make(), await tool.make()];
+      for (const { key } of [...owners, ...owners]) {
+        const response = await post(key, ask());
+        expect(response.status, await response.text()).toBe(200);
+      }
+      const calls = server.heard.filter(({ rpc }) => rpc === "tools/call");
+      const sessions = calls.map(({ headers }) => headers["mcp-session-id"]);
+      expect(sessions).toHaveLength(2);
+      expect(new Set(sessions).size).toBe(isolation === "key" ? 2 : 1);
+    },
+  );
+
   it("is asked once which protocol it speaks, in either era", async () => {
     for (const [spoken, first, later] of [
       ["modern", ["server/discover", "tools/call"], ["tools/call"]],

@@ -143,6 +143,7 @@ describe("MCP servers from npm and PyPI", () => {
     const id = servers.find((server) => server.command === EVERYTHING)?.id;
     const target = {
       kind: "url",
+      owner: "",
       url: `${url}/servers/${id}/mcp`,
       headers: { authorization: `Bearer ${token}` },
     } as const;
@@ -167,7 +168,7 @@ describe("MCP servers from npm and PyPI", () => {
     });
     await expect(refused).rejects.toThrow("answered with HTTP status 401");
     const nowhere = callMcpTool(remote, {
-      target: { kind: "url", url: "http://127.0.0.1:9/mcp?key=secret", headers: {} },
+      target: { kind: "url", url: "http://127.0.0.1:9/mcp?key=secret", headers: {}, owner: "" },
       toolName: "x",
       args: {},
       signal,

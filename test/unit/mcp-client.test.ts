@@ -9,7 +9,7 @@ import { platformWith } from "../sidecar/mcp-platform.ts";
 
 const ECHO: RemoteTools = { tools: [tool("echo")] };
 const signal = new AbortController().signal;
-const remote = (url: string) => ({ kind: "url", url, headers: {} }) as const;
+const remote = (url: string) => ({ kind: "url", url, headers: {}, owner: "" }) as const;
 const noSidecar = (changes: Partial<McpPlatform> = {}) =>
   platformWith(() => Promise.resolve(null), changes);
 

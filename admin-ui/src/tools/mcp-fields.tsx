@@ -42,13 +42,24 @@ const ISOLATIONS = [
 ] as const;
 
 const ISOLATION_HINTS = {
-  key: "No key sees what the server remembers of another one. Each key that uses it costs a process.",
+  key: "No key sees what the server remembers of another one. Each key that uses it costs a process, or a session at a URL.",
   shared:
     "What the server remembers leaks between keys: open pages, notes, logins, the working directory. Only for servers that remember nothing.",
 };
 
+function IsolationField({ label, draft, change }: FormProps & { label: string }) {
+  return (
+    <Choices
+      label={label}
+      choices={ISOLATIONS}
+      value={draft.mcpIsolation}
+      onChange={(mcpIsolation) => change({ mcpIsolation })}
+      hint={ISOLATION_HINTS[draft.mcpIsolation]}
+    />
+  );
+}
+
 function CommandFields({ stored, ...props }: McpProps) {
-  const { draft, change } = props;
   return (
     <>
       <TextField
@@ -59,13 +70,7 @@ function CommandFields({ stored, ...props }: McpProps) {
         {...textOf(props, "mcpServerCommand")}
       />
       <EnvFields envNames={stored === null ? [] : stored.envNames} {...props} />
-      <Choices
-        label="Processes"
-        choices={ISOLATIONS}
-        value={draft.mcpIsolation}
-        onChange={(mcpIsolation) => change({ mcpIsolation })}
-        hint={ISOLATION_HINTS[draft.mcpIsolation]}
-      />
+      <IsolationField label="Processes" {...props} />
     </>
   );
 }
@@ -93,6 +98,7 @@ function UrlFields({ stored, ...props }: McpProps) {
         fault={action.faultOf("mcpHeaders")}
         change={change}
       />
+      <IsolationField label="Sessions" {...props} />
     </>
   );
 }

@@ -87,9 +87,7 @@ async function checkOnce(
 async function checkServer(scope: WatchScope, watch: Watch, isAnnounced: boolean): Promise<void> {
   const { noted, running } = checks.of(scope.platform.memory);
   const target = await mcpTargetOf(scope.platform, watch.tool, watch.owner);
-  const server = spellTarget(
-    target.kind === "url" ? target : { ...target, owner: watch.tool.mcpIsolation },
-  );
+  const server = spellTarget({ ...target, owner: watch.tool.mcpIsolation });
   const other = running.get(server);
   // One that should have ended long ago has died with its request, as workerd lets them.
   if (other !== undefined && Date.now() - other.startedAt < 2 * LIMIT_MS) {

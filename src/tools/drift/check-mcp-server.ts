@@ -40,7 +40,9 @@ const failed = (error: unknown): never => {
 };
 
 /** Equal for equal servers; holds secrets. */
-export const spellTarget = (target: McpTarget): string => JSON.stringify(sortedMembers(target));
+export const spellTarget = (target: McpTarget): string =>
+  // A server at a URL is one, whoever has a session there.
+  JSON.stringify(sortedMembers(target.kind === "url" ? { ...target, owner: "" } : target));
 
 /** Those of the tools that are at the target; without those whose secrets cannot be opened. */
 async function toolsAtTarget(

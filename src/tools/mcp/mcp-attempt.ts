@@ -75,7 +75,7 @@ async function once<T>(
   } catch (error) {
     await lease?.end(error);
     if (endpoint !== null && lease !== null && endpoint.address.negotiates && deniesEra(error))
-      forgetEra(platform, endpoint.address);
+      forgetEra(platform, endpoint.address, lease.connection.era.kind);
     return {
       error,
       again: againAfter(error, {

@@ -54,7 +54,17 @@ export async function connectInEra(
   return connection;
 }
 
-/** Has the server asked again by the next connection. */
-export function forgetEra(platform: Pick<Platform, "memory">, address: McpAddress): void {
-  remembered.of(platform.memory).delete(keyOf(address));
+/**
+ * Has the server asked again by the next connection, unless another owner's has found another era
+ * since.
+ * @param era of the connection that failed
+ */
+export function forgetEra(
+  platform: Pick<Platform, "memory">,
+  address: McpAddress,
+  era: EraVerdict["kind"],
+): void {
+  const known = remembered.of(platform.memory);
+  const key = keyOf(address);
+  if (known.get(key)?.verdict.kind === era) known.delete(key);
 }

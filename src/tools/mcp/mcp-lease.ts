@@ -20,7 +20,8 @@ export interface Lease {
  * first `npx` downloads in it.
  */
 const CONNECT_LIMIT_MS = 75_000;
-const MAX_SHARED = 200;
+/** A connection to a server at a URL is a key's own, as a rule. */
+const MAX_SHARED = 1_000;
 /**
  * By what tells servers apart.
  * @internal for tests
@@ -52,7 +53,7 @@ async function takeShared(
   shared: Map<string, Promise<McpConnection>>,
   { endpoint, signal }: { endpoint: McpEndpoint; signal: AbortSignal },
 ): Promise<Lease> {
-  const key = keyOf(endpoint.address);
+  const key = JSON.stringify([endpoint.owner, keyOf(endpoint.address)]);
   const connecting =
     shared.get(key) ?? connect(platform, endpoint, AbortSignal.timeout(CONNECT_LIMIT_MS));
   const forget = () => void (shared.get(key) === connecting && shared.delete(key));

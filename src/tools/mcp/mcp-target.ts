@@ -7,11 +7,11 @@ import { identifyServer, labelServer, parseServerCommand } from "./server-comman
 
 /**
  * An MCP server: one that the sidecar starts by a command, as the operator typed it, or one that
- * listens at a URL.
+ * listens at a URL. Each owner has a process or a session of its own; "": whoever shares one.
  */
 export type McpTarget =
   | { kind: "command"; command: string; env: Record<string, string>; owner: string }
-  | { kind: "url"; url: string; headers: Record<string, string> };
+  | { kind: "url"; url: string; headers: Record<string, string>; owner: string };
 
 /** What reaching an MCP server takes of a runtime. */
 export type McpPlatform = Pick<
@@ -24,6 +24,8 @@ export type McpPlatform = Pick<
 /** Where a server is, and what has to be done before it is spoken to. */
 export interface McpEndpoint {
   address: McpAddress;
+  /** Whose connection it is, where an address does not tell; "": everybody's. */
+  owner: string;
   /** Tells the sidecar what the server is, which it forgets when it restarts. */
   prepare(signal: AbortSignal): Promise<void>;
 }
@@ -34,9 +36,10 @@ export class ReadableFailure extends Error {}
 /** @throws ReadableFailure where a command needs a sidecar that is not there */
 export async function locate(platform: McpPlatform, target: McpTarget): Promise<McpEndpoint> {
   if (target.kind === "url") {
-    const { url, headers } = target;
+    const { url, headers, owner } = target;
     const fetch = safeFetch(platform, Object.keys(headers));
-    return { address: { url, headers, fetch, negotiates: true }, prepare: () => Promise.resolve() };
+    const address = { url, headers, fetch, negotiates: true };
+    return { address, owner, prepare: () => Promise.resolve() };
   }
   const definition = {
     ...parseServerCommand(target.command),
@@ -67,7 +70,9 @@ export async function locate(platform: McpPlatform, target: McpTarget): Promise<
       );
   };
   const fetch: McpAddress["fetch"] = (url, init) => platform.fetch(url, init);
-  return { address: { url: `${base}/mcp`, headers, fetch, negotiates: false }, prepare };
+  const address = { url: `${base}/mcp`, headers, fetch, negotiates: false };
+  // The id is the definition's, its owner included.
+  return { address, owner: "", prepare };
 }
 
 /** `npx some-server` or an address, without arguments, credentials and query. */

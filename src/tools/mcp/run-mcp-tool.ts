@@ -39,19 +39,13 @@ export async function mcpTargetOf(
   >,
   owner: string,
 ): Promise<McpTarget> {
-  if (tool.mcpServerUrl !== null)
-    return {
-      kind: "url",
-      url: tool.mcpServerUrl,
-      headers: await opened(platform, tool.mcpHeaders),
-    };
+  const whose = tool.mcpIsolation === "key" ? owner : "";
+  if (tool.mcpServerUrl !== null) {
+    const headers = await opened(platform, tool.mcpHeaders);
+    return { kind: "url", url: tool.mcpServerUrl, headers, owner: whose };
+  }
   const env = await environmentOf(platform, tool);
-  return {
-    kind: "command",
-    command: tool.mcpServerCommand ?? "",
-    env,
-    owner: tool.mcpIsolation === "key" ? owner : "",
-  };
+  return { kind: "command", command: tool.mcpServerCommand ?? "", env, owner: whose };
 }
 
 /** Runs an `mcp` tool at its server: one that the sidecar starts, or one that listens at a URL. */
