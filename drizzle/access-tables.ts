@@ -170,6 +170,13 @@ export const hiddenRounds = pgTable(
   ],
 );
 
+/** Admin sessions that were ended before their time, until their tokens expire. */
+export const endedSessions = pgTable("ended_sessions", {
+  /** The `jti` of the token. */
+  id: uuid("id").primaryKey(),
+  expiresAt: moment("expires_at").notNull(),
+});
+
 /** What operators changed. Never edited, never deleted by the proxy. */
 export const auditLog = pgTable(
   "audit_log",

@@ -1,6 +1,7 @@
 /** The Worker: workerd's side of `fetch(request, env, ctx)`. */
 import { v7 as uuidv7 } from "uuid";
 import { createApp } from "../src/app.ts";
+import { clientAddressOf } from "../src/config/client-address.ts";
 import { ConfigError } from "../src/config/read-config.ts";
 import { ApiError } from "../src/openai/api-error.ts";
 import { keepInShapeNowAndThen } from "./keep-record-in-shape.ts";
@@ -57,7 +58,11 @@ export default {
       breakOff: null,
       // Isolates are ended by the runtime, and tell nobody.
       ending: new AbortController().signal,
-      clientAddress: request.headers.get("cf-connecting-ip") ?? "unknown",
+      clientAddress: clientAddressOf(
+        config.trustedProxies,
+        request.headers.get("cf-connecting-ip") ?? "unknown",
+        (name) => request.headers.get(name),
+      ),
       waitUntil: (promise) => context.waitUntil(promise),
     });
     return withToldLength(response, request.method);

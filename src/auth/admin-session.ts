@@ -1,7 +1,11 @@
 import { errors, jwtVerify, SignJWT } from "jose";
+import { v7 as uuidv7 } from "uuid";
+import type { Config } from "../config/read-config.ts";
 import { ApiError } from "../openai/api-error.ts";
-import { memorySlot, type Memory } from "../memory.ts";
 import type { Platform } from "../platform.ts";
+import type { EndedSession } from "../store/ended-sessions.ts";
+import { hasSessionEnded } from "./session-end.ts";
+import { queueAttempt } from "./sign-in-delay.ts";
 
 /** Proof that its holder is the operator. */
 export interface AdminSession {
@@ -17,80 +21,14 @@ const SUBJECT = "admin";
 const ISSUER = "openai-proxy-server";
 const AUDIENCE = "openai-proxy-server/admin";
 const ALGORITHM = "HS256";
+const KEY_CONTEXT = "openai-proxy-server admin session v1\0";
 
-const MAX_FAILURES = 10;
-const WINDOW_MS = 5 * 60 * 1000;
-const MAX_ADDRESSES = 10_000;
+type Secrets = Pick<Config, "jwtSecret" | "adminPassword">;
 
-interface Failures {
-  count: number;
-  /** Milliseconds since 1970. */
-  since: number;
-}
-
-/**
- * By network.
- * @internal for tests
- */
-export const signInFailures = memorySlot(() => new Map<string, Failures>());
-
-/**
- * Who is counted together: an IPv4 address, or the /64 that an IPv6 address is in, because one
- * machine has all of it. `::ffff:192.0.2.1` is that IPv4 address.
- */
-function networkOf(address: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
-  if (mapped !== undefined || !address.includes(":")) return mapped ?? address;
-  const [before = "", after] = address.toLowerCase().split("::");
-  const [left, right] = [before, after ?? ""].map((part) =>
-    part === "" ? [] : part.split(":"),
-  ) as [string[], string[]];
-  const zeros =
-    after === undefined
-      ? []
-      : Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => "0");
-  return [...left, ...zeros, ...right]
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ""))
-    .join(":");
-}
-
-/** The oldest entry goes first, so that nobody can fill the memory with addresses. */
-function remember(failures: Map<string, Failures>, network: string): Failures {
-  const now = Date.now();
-  const known = failures.get(network);
-  if (known !== undefined && now - known.since < WINDOW_MS) return known;
-  failures.delete(network);
-  const [oldest] = failures.keys();
-  if (failures.size >= MAX_ADDRESSES && oldest !== undefined) failures.delete(oldest);
-  const fresh = { count: 0, since: now };
-  failures.set(network, fresh);
-  return fresh;
-}
-
-/**
- * Counts an attempt before it is judged, so that many at the same time get no further than one
- * after the other.
- */
-function countAttempt(memory: Memory, address: string): { forgive(): void } {
-  const failures = signInFailures.of(memory);
-  const network = networkOf(address);
-  const counted = remember(failures, network);
-  if (counted.count >= MAX_FAILURES) {
-    const retryAfter = (counted.since + WINDOW_MS - Date.now()) / 1000;
-    const wait = `${Math.ceil(retryAfter)} seconds`;
-    throw new ApiError(
-      "too_many_requests",
-      `There were too many wrong passwords from this address. Try again in ${wait}.`,
-      { retryAfter },
-    );
-  }
-  counted.count++;
-  return { forgive: () => failures.delete(network) };
-}
+const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 const digest = async (text: string) =>
-  new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+  new Uint8Array(await crypto.subtle.digest("SHA-256", bytesOf(text)));
 
 /**
  * Takes as long for a near miss as for any other: digests have one length, and all of their bytes
@@ -103,45 +41,106 @@ async function isSameText(a: string, b: string): Promise<boolean> {
   );
 }
 
-const signingKey = (secret: string) => new TextEncoder().encode(secret);
+/**
+ * What signs tokens. It has the password in it, so that a new one ends every session, as a new
+ * JWT_SECRET does: on each replica that has it, without asking anybody.
+ */
+async function signingKey({ jwtSecret, adminPassword }: Secrets): Promise<Uint8Array> {
+  const rule = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", bytesOf(jwtSecret), rule, false, ["sign"]);
+  const signed = await crypto.subtle.sign("HMAC", key, bytesOf(KEY_CONTEXT + adminPassword));
+  return new Uint8Array(signed);
+}
+
+const after = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Somebody who wants to sign in. */
+export interface SignInAttempt {
+  /** The client's network address, for throttling. */
+  address: string;
+  /** What was typed. */
+  password: string;
+  /** Told, now and then, that attempts from there are held up. */
+  onHeldUp(): void;
+}
 
 /**
  * Begins a session of 12 hours.
- * @param attempt the client's network address, for throttling, and what was typed
- * @throws ApiError 401 for a wrong password, 429 after 10 of them from one address within 5 minutes
+ * @throws ApiError 401 for a wrong password, 429 where too many wait to be judged
  */
 export async function signIn(
-  { config, memory }: Pick<Platform, "config" | "memory">,
-  attempt: { address: string; password: string },
+  { config, clock, memory }: Pick<Platform, "config" | "clock" | "memory">,
+  { address, password, onHeldUp }: SignInAttempt,
 ): Promise<AdminSession> {
-  const counted = countAttempt(memory, attempt.address);
-  if (!(await isSameText(attempt.password, config.adminPassword))) {
+  const attempt = queueAttempt({ memory, clock }, address, onHeldUp);
+  if (attempt.waitMs > 0) await after(attempt.waitMs);
+  if (!(await isSameText(password, config.adminPassword))) {
     throw new ApiError(
       "wrong_password",
       "The password is wrong. It is the one that ADMIN_PASSWORD sets.",
       { param: "password" },
     );
   }
-  counted.forgive();
-  const issuedAt = Math.floor(Date.now() / 1000);
+  attempt.forgive();
+  const issuedAt = Math.floor(clock.now() / 1000);
   const expiresAt = issuedAt + SESSION_SECONDS;
   const token = await new SignJWT()
     .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" })
+    .setJti(uuidv7())
     .setSubject(SUBJECT)
     .setIssuer(ISSUER)
     .setAudience(AUDIENCE)
     .setIssuedAt(issuedAt)
     .setExpirationTime(expiresAt)
-    .sign(signingKey(config.jwtSecret));
+    .sign(await signingKey(config));
   return { token, expiresAt: new Date(expiresAt * 1000) };
 }
 
 /**
+ * The session that a token is of.
+ * @throws JOSEError for a token that is not ours, or has expired
+ */
+async function readToken(
+  { config, clock }: Pick<Platform, "config" | "clock">,
+  token: string,
+): Promise<EndedSession> {
+  const { payload } = await jwtVerify(token, await signingKey(config), {
+    algorithms: [ALGORITHM],
+    issuer: ISSUER,
+    audience: AUDIENCE,
+    subject: SUBJECT,
+    requiredClaims: ["iat", "exp", "jti"],
+    currentDate: new Date(clock.now()),
+  });
+  const { jti = "", exp = 0 } = payload;
+  return { id: jti, expiresAt: new Date(exp * 1000) };
+}
+
+/** The session that a token proves, or null: it is not ours, or has expired. */
+export async function findSession(
+  platform: Pick<Platform, "config" | "clock">,
+  token: string,
+): Promise<EndedSession | null> {
+  return readToken(platform, token).catch((error: unknown) => {
+    if (error instanceof errors.JOSEError) return null;
+    throw error;
+  });
+}
+
+function invalid(reason: string, cause?: unknown): ApiError {
+  return new ApiError(
+    "admin_session_required",
+    `This admin session ${reason}: sign in again with POST /api/admin/login.`,
+    { param: "authorization", cause },
+  );
+}
+
+/**
  * Resolves where a token proves the operator.
- * @throws ApiError 401 for any other token, and for none
+ * @throws ApiError 401 for any other token, for none, and for one whose session was ended
  */
 export async function requireSession(
-  config: Platform["config"],
+  platform: Pick<Platform, "clock" | "config" | "database" | "logger" | "memory">,
   token: string | null,
 ): Promise<void> {
   if (token === null) {
@@ -153,24 +152,9 @@ export async function requireSession(
       },
     );
   }
-  try {
-    await jwtVerify(token, signingKey(config.jwtSecret), {
-      algorithms: [ALGORITHM],
-      issuer: ISSUER,
-      audience: AUDIENCE,
-      subject: SUBJECT,
-      requiredClaims: ["iat", "exp"],
-    });
-  } catch (error) {
+  const { id } = await readToken(platform, token).catch((error: unknown) => {
     if (!(error instanceof errors.JOSEError)) throw error;
-    const reason = error instanceof errors.JWTExpired ? "has expired" : "is not valid";
-    throw new ApiError(
-      "admin_session_required",
-      `This admin session ${reason}: sign in again with POST /api/admin/login.`,
-      {
-        param: "authorization",
-        cause: error,
-      },
-    );
-  }
+    throw invalid(error instanceof errors.JWTExpired ? "has expired" : "is not valid", error);
+  });
+  if (await hasSessionEnded(platform, id)) throw invalid("was ended");
 }

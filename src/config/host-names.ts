@@ -35,6 +35,20 @@ function addressOrRange(text: string): string | null {
   return Number(length) > (isIpv6 ? 128 : 32) ? null : `${address}/${length}`;
 }
 
+/** IP addresses and ranges. */
+export const addressRanges = listOf(
+  "IP addresses and ranges, separated by commas",
+  (given, fail) => {
+    const range = addressOrRange(given);
+    if (range === null)
+      fail(
+        `has "${given}", which is no IP address: write addresses or ranges (10.0.0.0/8), ` +
+          "separated by commas",
+      );
+    return range ?? given;
+  },
+);
+
 /** A host name that the URL parser does not take for an address. */
 function nameOnly(text: string): string | null {
   const isName = /^[\da-z_.-]+$/.test(text) && isHostName(text) && !ipaddr.isValid(text);

@@ -5,7 +5,7 @@
  * `mcp-sidecar/variables.ts`.
  */
 import { parsePriceOverrides, type PriceOverrides } from "../record/price-overrides.ts";
-import { hostNames, privateHosts } from "./host-names.ts";
+import { addressRanges, hostNames, privateHosts } from "./host-names.ts";
 import {
   logLevel,
   text,
@@ -170,6 +170,16 @@ export const VARIABLES = {
       "and `HOST`; `.example.com` stands for every name under it; pages of these names may call `/mcp`",
     unset: "no others; on Cloudflare those under `.workers.dev`",
     example: "proxy.example.com",
+  }),
+  trustedProxies: variable({
+    name: "TRUSTED_PROXIES",
+    kind: addressRanges,
+    default: "",
+    about:
+      "proxies in front whose `X-Forwarded-For` (or `Forwarded`, where they send no other) says who " +
+      "the client is, for the delays of sign-in and the audit log",
+    unset: "the address that is connected",
+    example: "10.0.0.0/8",
   }),
   mcpAllowedHosts: variable({
     name: "MCP_ALLOWED_HOSTS",

@@ -4,6 +4,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { v7 as uuidv7 } from "uuid";
 import { createApp } from "../app.ts";
 import { checkHost } from "../auth/check-host.ts";
+import { clientAddressOf } from "../config/client-address.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { Logger, Platform, RequestScope } from "../platform.ts";
 import { endpointOf } from "../routes/normalise-path.ts";
@@ -91,11 +92,16 @@ interface Exchange {
  */
 export function startServer(platform: Platform): Promise<RunningServer> {
   const { logger } = platform;
-  const { host, port } = platform.config;
+  const { host, port, trustedProxies } = platform.config;
   const app = createApp();
   const background = createBackground(platform);
   const state = { draining: false };
   const ending = new AbortController();
+  const addressOf = ({ socket, headers }: IncomingMessage) =>
+    clientAddressOf(trustedProxies, socket.remoteAddress ?? "unknown", (name) => {
+      const value = headers[name];
+      return Array.isArray(value) ? value.join(",") : (value ?? null);
+    });
   const handle = (request: Request, { incoming, outgoing }: Exchange) => {
     // A busy client would keep a closed server open for ever on the connection that it has.
     if (state.draining) outgoing.shouldKeepAlive = false;
@@ -112,7 +118,7 @@ export function startServer(platform: Platform): Promise<RunningServer> {
       clientGone: clientGone(outgoing),
       breakOff: () => breakOff(outgoing),
       ending: ending.signal,
-      clientAddress: incoming.socket.remoteAddress ?? "unknown",
+      clientAddress: addressOf(incoming),
       waitUntil: background.waitUntil,
     };
     const answering = app.fetch(request, scope);

@@ -2,7 +2,8 @@ import { Hono, type Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
 import { z } from "zod";
-import { requireSession, SESSION_SECONDS, signIn } from "../auth/admin-session.ts";
+import { findSession, requireSession, SESSION_SECONDS, signIn } from "../auth/admin-session.ts";
+import { endSession } from "../auth/session-end.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { RequestScope } from "../platform.ts";
 import { recordAudit, type AuditAction } from "../store/audit.ts";
@@ -49,7 +50,7 @@ function bearerToken(context: AdminContext): string | null {
 export const requireAdmin = createMiddleware<{ Bindings: RequestScope }>(async (context, next) => {
   if (!OPEN_ROUTES.has(`${context.req.method} ${context.req.path}`)) {
     const bearer = bearerToken(context);
-    await requireSession(context.env.platform.config, bearer ?? getCookie(context, COOKIE) ?? null);
+    await requireSession(context.env.platform, bearer ?? getCookie(context, COOKIE) ?? null);
     if (bearer === null) requireSameOrigin(context);
   }
   await next();
@@ -64,13 +65,13 @@ export const requireAdmin = createMiddleware<{ Bindings: RequestScope }>(async (
  */
 export async function watchesTools(context: AdminContext): Promise<boolean> {
   if (context.req.header("x-proxy-tool-events") !== "1") return false;
-  await requireSession(context.env.platform.config, getCookie(context, COOKIE) ?? null);
+  await requireSession(context.env.platform, getCookie(context, COOKIE) ?? null);
   requireSameOrigin(context);
   return true;
 }
 
 /**
- * Puts a sign-in on record. The operator must get in without the database, too: to see that it is
+ * Puts a sign-in, or its end, on record. The operator must get in without the database, too: to see that it is
  * away.
  */
 async function noteAttempt(
@@ -80,7 +81,7 @@ async function noteAttempt(
   try {
     await withinLimit(recordAudit(platform.database, { action, clientAddress }), DATABASE_LIMIT_MS);
   } catch (error) {
-    platform.logger.warn("A sign-in could not be put on record", {
+    platform.logger.warn("A sign-in or sign-out could not be put on record", {
       action,
       clientAddress,
       error: describeError(error),
@@ -89,8 +90,8 @@ async function noteAttempt(
 }
 
 /**
- * `POST login {password}` → `{token, expiresAt}` and the page's cookie; `POST logout` → 204 and no
- * cookie.
+ * `POST login {password}` → `{token, expiresAt}` and the page's cookie; `POST logout` → 204, no cookie,
+ * and a token that is of no use any more.
  */
 export function adminSession(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
@@ -107,8 +108,12 @@ export function adminSession(): Hono<{ Bindings: RequestScope }> {
     jsonOf(loginBody),
     async (context) => {
       requireSameOrigin(context);
-      const { platform, clientAddress } = context.env;
-      const attempt = { address: clientAddress, password: context.req.valid("json").password };
+      const { platform, clientAddress, waitUntil } = context.env;
+      const attempt = {
+        address: clientAddress,
+        password: context.req.valid("json").password,
+        onHeldUp: () => waitUntil(noteAttempt(context.env, "session.throttled")),
+      };
       const { token, expiresAt } = await signIn(platform, attempt).catch(async (error: unknown) => {
         if (error instanceof ApiError && error.body.error.code === "wrong_password")
           await noteAttempt(context.env, "session.refused");
@@ -124,13 +129,20 @@ export function adminSession(): Hono<{ Bindings: RequestScope }> {
     "/logout",
     describeRoute({
       tag: "Session",
-      summary: "Sign out: takes the page's cookie away",
+      summary: "Sign out: ends the session of the token or cookie, and takes the cookie away",
       answer: null,
       status: 204,
       isOpen: true,
     }),
-    (context) => {
-      requireSameOrigin(context);
+    async (context) => {
+      const bearer = bearerToken(context);
+      if (bearer === null) requireSameOrigin(context);
+      const token = bearer ?? getCookie(context, COOKIE) ?? "";
+      const session = await findSession(context.env.platform, token);
+      if (session !== null) {
+        await endSession(context.env.platform, session);
+        await noteAttempt(context.env, "session.sign_out");
+      }
       deleteCookie(context, COOKIE, cookieRules(context));
       return context.body(null, 204);
     },

@@ -23,6 +23,8 @@ export const AUDIT_ACTIONS = [
   "conversation.delete",
   "session.sign_in",
   "session.refused",
+  "session.throttled",
+  "session.sign_out",
   "server.restart",
 ] as const;
 

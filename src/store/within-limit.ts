@@ -4,6 +4,14 @@
  */
 const PARTS = 10;
 
+/** The database has not answered in time. */
+export class DatabaseLate extends Error {
+  constructor(limitMs: number) {
+    super(`The database did not answer within ${limitMs} ms`);
+    this.name = "DatabaseLate";
+  }
+}
+
 /**
  * Waits no longer for the database than a request can bear. An answer that came in time is given,
  * though the event loop was too busy to read it.
@@ -12,7 +20,7 @@ const PARTS = 10;
 export function withinLimit<T>(promise: Promise<T>, limitMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout>;
-    const fail = () => reject(new Error(`The database did not answer within ${limitMs} ms`));
+    const fail = () => reject(new DatabaseLate(limitMs));
     const wait = (parts: number): void => {
       // What has arrived meanwhile is read between two turns of timers.
       timer = parts === 0 ? setTimeout(fail, 1) : setTimeout(wait, limitMs / PARTS, parts - 1);

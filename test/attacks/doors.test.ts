@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import { dataDirectory } from "../helpers/own-proxy.ts";
 import { rawRequest } from "../helpers/raw-http.ts";
+import { ADMIN_PASSWORD } from "../helpers/settings.ts";
 import { stormLength } from "../helpers/storm-length.ts";
 
 const TARGETS = ["/", "/api/admin/api-keys", "/mcp", "/nothing", "/v1/models"];
@@ -78,4 +79,62 @@ it("HOST is allowed by its name, and is no loopback for looking like it", async 
     expect(
       (await rawRequest({ target: "/api/admin/api-keys", headers: { host } }, url)).status,
     ).toBe(status);
+});
+
+const signIn = (url: string, password: string, headers: Record<string, string> = {}) =>
+  fetch(`${url}/api/admin/login`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify({ password }),
+  });
+
+it("a storm of guesses from one address is slow, bounded, and does not keep the operator out", async () => {
+  const { captured } = await dataDirectory().start();
+  const statuses = new Map<number, number>();
+  const endsAt = performance.now() + stormLength({ ci: 5000, soak: 600_000 });
+  const guess = async () => {
+    while (performance.now() < endsAt) {
+      const answer = await signIn(captured, "a guess");
+      await answer.text();
+      statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+      if (answer.status === 429) await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  };
+  const startedAt = performance.now();
+  await Promise.all(Array.from({ length: 50 }, guess));
+  const seconds = (performance.now() - startedAt) / 1000;
+  // Five at once, four until the gaps are 3 s long, then one in 3 s; never a fault.
+  expect(statuses.get(401) ?? 0).toBeLessThanOrEqual(12 + seconds / 3);
+  expect(new Set(statuses.keys())).toEqual(new Set([401, 429]));
+
+  const knockedAt = performance.now();
+  const answer = await signIn(captured, ADMIN_PASSWORD);
+  expect(answer.status).toBe(200);
+  expect(performance.now() - knockedAt).toBeLessThan(5000);
+});
+
+it("behind a trusted proxy only the guesser is slow, and nobody can name another's address", async () => {
+  const { captured } = await dataDirectory().start({ TRUSTED_PROXIES: "127.0.0.1" });
+  const from = (list: string) => ({ "x-forwarded-for": list });
+  const guesses = Array.from({ length: 9 }, (_, index) =>
+    signIn(captured, "a guess", from(`198.51.100.${index}, 203.0.113.7`)),
+  );
+  const startedAt = performance.now();
+  expect((await signIn(captured, ADMIN_PASSWORD, from("203.0.113.8"))).status).toBe(200);
+  expect(performance.now() - startedAt).toBeLessThan(1500);
+  expect((await Promise.all(guesses)).map(({ status }) => status)).toEqual(
+    Array<number>(9).fill(401),
+  );
+  // Nine attempts of one address: the last has waited for the gaps of all.
+  expect(performance.now() - startedAt).toBeGreaterThan(3500);
+  const { token } = (await (
+    await signIn(captured, ADMIN_PASSWORD, from("203.0.113.9"))
+  ).json()) as {
+    token: string;
+  };
+  const audit = await fetch(`${captured}/api/admin/audit?action=session.refused`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  const { data } = (await audit.json()) as { data: { clientAddress: string }[] };
+  expect(new Set(data.map(({ clientAddress }) => clientAddress))).toEqual(new Set(["203.0.113.7"]));
 });

@@ -58,7 +58,7 @@ const ROOMS: Record<string, Room> = {
   },
   "src/auth": {
     imports: ["src/openai", "src/config", "src/memory.ts", "src/platform.ts", "src/store"],
-    types: ["src/stream"],
+    types: ["src/clock.ts", "src/stream"],
   },
   "src/limits": {
     imports: ["src/openai", "src/memory.ts", "src/record", "src/store"],

@@ -1,0 +1,88 @@
+import { DrizzleQueryError } from "drizzle-orm/errors";
+import { describe, expect, it } from "vitest";
+import { createTestClock, startInProcess, type InProcessProxy } from "../helpers/in-process.ts";
+import { here } from "../helpers/proxy.ts";
+import { ADMIN_PASSWORD } from "../helpers/settings.ts";
+
+const HOUR = 3_600_000;
+
+async function signIn({ url }: InProcessProxy, password = ADMIN_PASSWORD): Promise<string> {
+  const answer = await fetch(`${url}/api/admin/login`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ password }),
+  });
+  return ((await answer.json()) as { token: string }).token;
+}
+
+const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
+const statusAt = async ({ url }: InProcessProxy, token: string) =>
+  (await fetch(`${url}/api/admin/tools`, bearer(token))).status;
+const signOut = ({ url }: InProcessProxy, token: string) =>
+  fetch(`${url}/api/admin/logout`, { method: "POST", ...bearer(token) });
+
+/** The proxy of these tests, whose database others share. */
+function first(): InProcessProxy {
+  if (here.inProcess === undefined) throw new Error("There is none");
+  return here.inProcess;
+}
+
+const replica = (parts: Partial<InProcessProxy["platform"]> = {}) =>
+  startInProcess({ database: first().platform.database, ...parts });
+
+/** A database that can be cut off. */
+function cuttable(database: InProcessProxy["platform"]["database"]) {
+  const state = { isAway: false };
+  const away = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+  const cut = new Proxy(database, {
+    get: (target, name) => {
+      if (state.isAway) throw new DrizzleQueryError("select", [], away);
+      return Reflect.get(target, name, target) as unknown;
+    },
+  });
+  return { database: cut, state };
+}
+
+describe("a session", () => {
+  it("ends after twelve hours by the proxy's clock", async () => {
+    const clock = createTestClock();
+    const proxy = await replica({ clock });
+    const token = await signIn(proxy);
+    clock.pass(12 * HOUR - 5000);
+    expect(await statusAt(proxy, token)).toBe(200);
+    clock.pass(6000);
+    expect(await statusAt(proxy, token)).toBe(401);
+  });
+
+  it("that was signed out of ends on every replica at once, and no other does", async () => {
+    const other = await replica();
+    const [token, theirs] = [await signIn(first()), await signIn(other)];
+    expect([await statusAt(first(), token), await statusAt(other, token)]).toEqual([200, 200]);
+    expect((await signOut(other, token)).status).toBe(204);
+    expect([await statusAt(first(), token), await statusAt(other, token)]).toEqual([401, 401]);
+    expect([await statusAt(first(), theirs), await statusAt(other, theirs)]).toEqual([200, 200]);
+  });
+
+  it.each([{ adminPassword: "another password of ours" }, { jwtSecret: "another secret, long" }])(
+    "ends with the secrets that it began with: %o",
+    async (changed) => {
+      const token = await signIn(first());
+      const restarted = await replica({ config: { ...first().platform.config, ...changed } });
+      expect(await statusAt(restarted, token)).toBe(401);
+    },
+  );
+
+  it("that was signed out of while the database was away ends here at once, elsewhere when it is back", async () => {
+    const { database, state } = cuttable(first().platform.database);
+    const [cutOff, other] = [await replica({ database }), await replica()];
+    const [token, fresh] = [await signIn(cutOff), await signIn(cutOff)];
+    state.isAway = true;
+    expect((await signOut(cutOff, token)).status).toBe(204);
+    expect(await statusAt(cutOff, token)).toBe(401);
+    expect(await statusAt(cutOff, fresh)).toBe(503);
+    expect(await statusAt(other, token)).toBe(200);
+    state.isAway = false;
+    expect(await statusAt(cutOff, fresh)).toBe(200);
+    expect(await statusAt(other, token)).toBe(401);
+  });
+});
