@@ -62,6 +62,8 @@ export interface Round {
   /** `stop`, `tool_calls`, `length`, `content_filter`, or another word of upstream's. */
   finishReason: string | null;
   usage: Usage | null;
+  /** The model as upstream names it, or null where it does not. */
+  model: string | null;
   /** What the model said, as upstream's dialect takes it back in a later round. */
   items: HistoryItem[];
   /** The same as upstream spelled it: for the record, and for a client of the same dialect. */

@@ -49,6 +49,10 @@ const isAnswered = (record: TurnRecord, { status, received }: RoundRecord): bool
   received !== undefined ||
   (record.httpStatus < 300 && (status === "completed" || record.response !== null));
 
+/** Characters of a request; of one that was handed on unread its bytes, which are no fewer. */
+const sentLength = ({ request, requestDigest }: TurnRecord): number =>
+  request === null ? (requestDigest?.bytes ?? 0) : withoutBytes(request);
+
 /**
  * What a round used of which upstream reported no usage: a quarter of the characters that were sent
  * and received. It is no more than a guess, but one that is there when the use happens: the budget
@@ -59,9 +63,7 @@ export function estimateUsage(record: TurnRecord, round: RoundRecord): Usage | n
   if (record.cached === true || !TOKEN_ENDPOINT.test(record.bodies ?? record.endpoint)) return null;
   if (!isAnswered(record, round)) return null;
   const hidden = record.produced.filter((message) => message.round < round.round);
-  const sent =
-    (record.request === null ? 0 : withoutBytes(record.request)) +
-    textLength(hidden.map(({ message }) => message));
+  const sent = sentLength(record) + textLength(hidden.map(({ message }) => message));
   const prompt = Math.ceil(sent / CHARACTERS_PER_TOKEN);
   const completion = answerTokens(record, round);
   return {

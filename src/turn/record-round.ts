@@ -102,6 +102,7 @@ export function roundRecorder(turn: Turn, { signal, added }: Recording): RoundRe
     // Tokens that upstream did not report are counted from what came.
     const isCounted = came?.usage !== null && came?.usage !== undefined && !lacksHalf(came.usage);
     const received = came === null || isCounted ? {} : { received: came.message };
+    if (came !== null && came.model !== null) turn.modelSeen(came.model);
     turn.roundEnded({ ...round, ...received }, added);
   };
 

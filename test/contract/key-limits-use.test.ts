@@ -216,3 +216,35 @@ describe("an answer without usage", () => {
     for (let request = 0; request < 3; request++) expect((await post(key, ask())).status).toBe(400);
   });
 });
+
+describe("a budget of a key with tools", () => {
+  it("is taken from where the request names its model in a way that only upstream understands", async () => {
+    const answers = [completion({ content: "hello" }, { model: "gpt-4.1" })];
+    const { key, upstream } = await toolKey({ monthlyBudget: 0.000_001 }, answers);
+    const spelled = { Model: "gpt-4.1", messages: [{ role: "user", content: "hi" }] };
+    expect((await sendJson(key, "/v1/chat/completions", spelled)).status).toBe(200);
+    expect((await sendJson(key, "/v1/chat/completions", spelled)).status).toBe(429);
+    expect(upstream.requests).toHaveLength(1);
+  });
+});
+
+describe("a budget of a key", () => {
+  it("is taken from for a body in chunks whose answer has no usage", async () => {
+    const answer = json({ object: "list", model: "gpt-4.1", data: [] });
+    const upstream = await startUpstream(answer);
+    const { key } = await proxy.createKey({
+      openaiBaseUrl: upstream.url,
+      monthlyBudget: 0.000_001,
+    });
+    const body = JSON.stringify({ model: "gpt-4.1", input: "x ".repeat(40_000) });
+    const inChunks = () =>
+      fetch(`${proxy.url}/v1/embeddings`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+        body: new Blob([body]).stream(),
+        duplex: "half",
+      } as RequestInit);
+    expect((await inChunks()).status).toBe(200);
+    expect((await inChunks()).status).toBe(429);
+  });
+});

@@ -70,7 +70,7 @@ const endOf = (reason: string) => (reason === "tool_calls" ? "calls" : "done");
 function roundOf(message: Said, end: string, used: number[]): Round {
   const calls = (message.calls ?? []).map(callOf);
   const finishReason = ENDS[end] ?? end;
-  return { calls, finishReason, usage: usageOf(used), items: [message], message };
+  return { calls, finishReason, usage: usageOf(used), model: null, items: [message], message };
 }
 
 /** Reads a stream line by line, and tells of each. */

@@ -65,6 +65,7 @@ export function chatRound(collected: CollectedMessage, completion: JsonObject): 
     calls,
     finishReason,
     usage,
+    model: typeof completion["model"] === "string" ? completion["model"] : null,
     items: [wellFormed(message)],
     message,
     logprobs,
