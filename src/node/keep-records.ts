@@ -1,13 +1,15 @@
-import { Worker } from "node:worker_threads";
-import { figuresOf } from "../limits/read-figures.ts";
-import { messageOf } from "../openai/error-message.ts";
-import type { Logger, PartHealth } from "../platform.ts";
+import { countWaiting } from "../limits/count-waiting.ts";
+import { noteTurnsWritten } from "../limits/memory-limits.ts";
+import type { Logger, PartHealth, Platform } from "../platform.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
-import type { ConnectionOptions } from "./database/connect-database.ts";
-import type { PriceOverrides } from "../record/price-overrides.ts";
-import type { RecordWriterData, RecordWriterState, ToRecordWriter } from "./record-writer.ts";
-import { openSpool } from "./spool.ts";
 import { describeError } from "../store/describe-error.ts";
+import type { ConnectionOptions } from "./database/connect-database.ts";
+import { holdLines } from "./held-lines.ts";
+import { readSegment } from "./read-segment.ts";
+import { recordHealth } from "./record-health.ts";
+import { startRecordThread } from "./record-thread.ts";
+import { lineOf, recordOfLine } from "./spool-line.ts";
+import { Spool } from "./spool.ts";
 
 /** The record's way to the database on Node. */
 export interface RecordKeeper {
@@ -21,143 +23,163 @@ export interface RecordKeeper {
 }
 
 interface KeeperOptions {
-  dataDir: string;
   connection: ConnectionOptions;
-  /** The operator's own prices. */
-  prices: PriceOverrides;
+  config: Platform["config"];
   logger: Logger;
-  /** Hears of turns that are in the database, by their ids. */
-  onWritten(turnIds: string[]): void;
+  memory: Platform["memory"];
+  clock: Platform["clock"];
 }
 
-const RESTART_MS = 1000;
-const TELL_MS = 50;
+/** How often a spool that failed is tried again, and those of others are looked at. */
+const CHECK_MS = 5000;
+/** What an answer waits for the database, where no file takes its record. */
+const BESIDE_LIMIT_MS = 2500;
+/** What a start waits for what processes before have left. */
+const ADOPTION_LIMIT_MS = 2000;
 
-/**
- * Starts the thread that writes, and starts it again should it ever end. It re-reads what it had
- * not finished.
- */
-function startWriter(
-  data: RecordWriterData,
-  { logger, onWritten }: Pick<KeeperOptions, "logger" | "onWritten">,
-) {
-  const known = new Map<string, "grown" | "closed">();
-  const state: RecordWriterState = {
-    segments: 0,
-    writtenTurns: 0,
-    rejectedTurns: 0,
-    lastError: null,
-    idle: true,
-    done: null,
-    written: [],
-  };
-  /** Segments whose growth the thread is about to hear of: one message for many records. */
-  const told = new Set<string>();
-  let worker: Worker | null = null;
-  let finished = false;
-  const start = () => {
-    worker = new Worker(new URL("./record-writer.ts", import.meta.url), { workerData: data });
-    worker.on("message", (news: RecordWriterState) => {
-      if (news.lastError !== null && state.lastError === null)
-        logger.warn("Records wait for the database", { error: news.lastError });
-      if (news.rejectedTurns > state.rejectedTurns)
-        logger.error("The database refused a record; it is in rejected.ndjson", {
-          directory: data.rejectedDirectory,
-        });
-      if (news.written.length > 0) onWritten(news.written);
-      if (news.done !== null) known.delete(news.done);
-      Object.assign(state, news);
-    });
-    worker.on("error", (error) =>
-      logger.error("The record writer failed", { error: describeError(error) }),
-    );
-    worker.on("exit", () => {
-      worker = null;
-      if (!finished) setTimeout(start, RESTART_MS).unref();
-    });
-    for (const [path, type] of known) worker.postMessage({ type, path } satisfies ToRecordWriter);
-  };
-  start();
-  return {
-    state,
-    tell: (type: "grown" | "closed", path: string) => {
-      known.set(path, type);
-      if (type === "closed") return worker?.postMessage({ type, path } satisfies ToRecordWriter);
-      if (told.has(path)) return;
-      told.add(path);
-      setTimeout(() => {
-        told.delete(path);
-        if (known.get(path) === "grown")
-          worker?.postMessage({ type, path } satisfies ToRecordWriter);
-      }, TELL_MS);
-    },
-    finish: async (limitMs: number): Promise<void> => {
-      finished = true;
-      const running = worker;
-      if (running === null) return;
-      const ended = new Promise<void>((resolve) => running.once("exit", () => resolve()));
-      running.postMessage({ type: "finish" } satisfies ToRecordWriter);
-      const timer = setTimeout(() => void running.terminate(), limitMs);
-      await ended;
-      clearTimeout(timer);
-    },
-  };
-}
-
-/** A record's line. What no serialiser writes, because it is nested too deeply, is left out. */
-function lineOf(record: TurnRecord): string {
-  try {
-    return JSON.stringify(record);
-  } catch (error) {
-    return JSON.stringify(figuresOf(record, `Its content cannot be kept: ${messageOf(error)}`));
+/** Every record of a segment that another process left. */
+async function forEachRecord(
+  path: string,
+  hear: (record: TurnRecord) => Promise<void>,
+): Promise<void> {
+  for (let offset = 0; ;) {
+    const { lines, end } = readSegment(path, offset);
+    if (lines.length === 0) return;
+    for (const line of lines) {
+      const record = recordOfLine(line);
+      if (record !== undefined) await hear(record);
+    }
+    offset = end;
   }
 }
 
+/** Resolves with the promise, or after a time. */
+async function atMost(promise: Promise<unknown>, limitMs: number): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(() => late.resolve(), limitMs);
+  await Promise.race([promise, late.promise]);
+  clearTimeout(timer);
+}
+
 /**
- * Opens the spool under `dataDir`, takes over what a killed process left there, and starts writing
- * it.
+ * Opens the spool under the data directory, and starts writing it to the database. Resolves when
+ * budgets know of what processes before have left there.
  */
-export function openRecordKeeper({
-  dataDir,
-  connection,
-  prices,
-  logger,
-  onWritten,
-}: KeeperOptions): RecordKeeper {
-  const writer = startWriter(
+export async function openRecordKeeper(options: KeeperOptions): Promise<RecordKeeper> {
+  const { connection, config, logger, memory, clock } = options;
+  const { dataDir, prices } = config;
+  const held = holdLines();
+  const lost = { turns: 0 };
+  const isAdopted = Promise.withResolvers<void>();
+  const adopting = new Set<string>();
+
+  const adoptedOne = (path: string) => {
+    if (adopting.delete(path) && adopting.size === 0) isAdopted.resolve();
+  };
+  const thread = startRecordThread(
     { connection, rejectedDirectory: dataDir, prices },
-    { logger, onWritten },
+    {
+      logger,
+      onWritten: (turnIds) => noteTurnsWritten(memory, turnIds),
+      onLinesWritten: (numbers) => held.release(numbers),
+      onDone: adoptedOne,
+      onMissing: (path) => {
+        adoptedOne(path);
+        if (!spool.missing(path))
+          logger.error("A segment of the spool is gone, and the records in it", { path });
+      },
+    },
   );
-  const spool = openSpool(dataDir, {
-    grown: (path) => writer.tell("grown", path),
-    closed: (path) => writer.tell("closed", path),
+
+  /** Has a line written that is in no file. @returns its number, or null where it is lost */
+  const writeBeside = (line: string, record: TurnRecord | null): number | null => {
+    const one = held.hold(line, record);
+    if (one === null) lost.turns += 1;
+    else thread.write(one);
+    return one?.number ?? null;
+  };
+  const spool = new Spool(dataDir, {
+    grown: (path) => thread.tell("grown", path),
+    closed: (path) => thread.tell("closed", path),
+    orphaned: (path, lines) => {
+      thread.forget(path);
+      logger.error("The spool's directory was taken away", { path, records: lines.length });
+      for (const line of lines) writeBeside(line, null);
+    },
   });
+
+  const keepBeside = async (record: TurnRecord, line: string, error: unknown): Promise<void> => {
+    const fields = { turn: record.id, error: describeError(error) };
+    const number = writeBeside(line, record);
+    if (number === null) return logger.error("A record could not be kept", fields);
+    logger.warn("A record goes to the database at once: the spool cannot be written", fields);
+    await atMost(held.released(number), BESIDE_LIMIT_MS);
+  };
+
+  const adopt = (): string[] => {
+    const { adopted, failures } = spool.adopt();
+    for (const failure of failures)
+      logger.warn("What another process left in the spool could not be taken over", {
+        error: describeError(failure),
+      });
+    return adopted;
+  };
+  const count = async (path: string): Promise<void> => {
+    try {
+      await forEachRecord(path, (record) => countWaiting({ memory, clock, config }, record));
+    } catch (error) {
+      const fields = { path, error: describeError(error) };
+      logger.error("What a segment has cost could not be counted", fields);
+    }
+  };
+
+  /** Once there is space again, what is held gets into a file. */
+  const respool = async (): Promise<void> => {
+    for (const [number, line] of held.all()) {
+      try {
+        await spool.append(line);
+        held.release([number]);
+      } catch {
+        // The spool shows its fault; the line is held on.
+        return;
+      }
+    }
+  };
+  const check = setInterval(() => {
+    spool.probe();
+    if (spool.fault === null) void respool();
+    for (const path of adopt()) thread.tell("closed", path);
+  }, CHECK_MS).unref();
+
+  for (const path of adopt()) adopting.add(path);
+  for (const path of adopting) await count(path);
+  if (adopting.size === 0) isAdopted.resolve();
+  for (const path of adopting) thread.tell("closed", path);
+  await atMost(isAdopted.promise, ADOPTION_LIMIT_MS);
+
   return {
     keep: (record) => {
-      const failed = (error: unknown) =>
-        logger.error("A record could not be kept", {
-          turn: record.id,
-          error: describeError(error),
-        });
+      const line = lineOf(record);
       try {
-        return spool.append(lineOf(record))?.catch(failed);
+        return spool.append(line)?.catch((error: unknown) => keepBeside(record, line, error));
       } catch (error) {
-        failed(error);
+        return keepBeside(record, line, error);
       }
     },
-    health: () => {
-      const { lastError, segments, writtenTurns, rejectedTurns } = writer.state;
-      const figures = { waitingSegments: segments, writtenTurns, rejectedTurns };
-      if (lastError === null) return { status: "ok", ...figures };
-      return {
-        status: "degraded",
-        message: "Records wait in the spool until the database is back. Nothing is lost.",
-        ...figures,
-      };
-    },
+    health: () =>
+      recordHealth({
+        state: thread.state,
+        spoolFault: spool.fault,
+        held: held.count,
+        lost: lost.turns,
+        dataDir,
+      }),
     close: async (limitMs) => {
+      clearInterval(check);
+      spool.end();
+      await thread.finish(limitMs);
+      await respool();
       spool.close();
-      await writer.finish(limitMs);
     },
   };
 }

@@ -1,7 +1,6 @@
 import { fetch as undiciFetch, Agent } from "undici";
 import { systemClock } from "../clock.ts";
 import type { Config } from "../config/read-config.ts";
-import { noteTurnsWritten } from "../limits/memory-limits.ts";
 import { Memory } from "../memory.ts";
 import type { Logger, Platform } from "../platform.ts";
 import { createOnce, createTurnstile } from "./wait-for-one-another.ts";
@@ -44,12 +43,12 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
   });
   const housekeeping = startHousekeeping(open.database, config, logger);
   const memory = new Memory();
-  const records = openRecordKeeper({
-    dataDir: config.dataDir,
+  const records = await openRecordKeeper({
     connection: open.connection,
-    prices: config.prices,
+    config,
     logger,
-    onWritten: (turnIds) => noteTurnsWritten(memory, turnIds),
+    memory,
+    clock: systemClock,
   });
   const sandbox = createFunctionSandbox({ threads: FUNCTION_THREADS });
   const heavy = createHeavyWork();

@@ -72,7 +72,7 @@ export function isDatabaseUnavailable(error: unknown): boolean {
 }
 
 /** SQLSTATE classes that mean the data is at fault: trying again would not help. */
-const DATA_STATE = /^(?:22|23|54)/;
+const DATA_STATE = /^(?:21|22|23|54)/;
 
 /** Whether an error, or a cause of it, is that the database will never take these data. */
 export const isDataFault = (error: unknown): boolean =>
@@ -81,6 +81,16 @@ export const isDataFault = (error: unknown): boolean =>
       .map(codeOf)
       .find((code) => code !== null) ?? "",
   );
+
+/**
+ * Whether our own code failed, over what the data hold as a rule: a date that is none, a text that
+ * is too long.
+ */
+export function isOwnFault(error: unknown): boolean {
+  const causes = causesOf(error);
+  const isPlain = (cause: unknown) => cause instanceof RangeError || cause instanceof TypeError;
+  return causes.every((cause) => codeOf(cause) === null) && causes.some(isPlain);
+}
 
 /**
  * Runs a transaction. The driver itself begins and ends it, so that a connection lost there is

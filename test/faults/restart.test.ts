@@ -46,8 +46,11 @@ describe("the embedded database", () => {
       )
       .toEqual(wanted);
     // Nothing of the processes before is left in the way.
-    const [own, ...others] = readdirSync(join(directory.path, "spool"));
-    expect(others).toEqual([]);
-    expect(readdirSync(join(directory.path, "spool", own ?? ""))).toEqual(["alive"]);
+    const left = readdirSync(join(directory.path, "spool"), { withFileTypes: true });
+    expect(left, "a directory, and its lock").toHaveLength(2);
+    const own = left.find((entry) => entry.isDirectory());
+    expect(readdirSync(join(directory.path, "spool", own?.name ?? ""))).toEqual([]);
+    await third.stop("SIGTERM");
+    expect(readdirSync(join(directory.path, "spool"))).toEqual([]);
   });
 });

@@ -3,11 +3,12 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { Logger, PartHealth } from "../../platform.ts";
+import type { FileLock } from "../lock-file.ts";
 import { chooseSocketPath, type SocketPath } from "./choose-socket-path.ts";
 import { DatabaseStartError, describeError } from "./database-start-error.ts";
 import type { EmbeddedOrder, EmbeddedReport, EmbeddedTask } from "./embedded-protocol.ts";
 import { databaseDirectory, initialiseDirectory } from "./initialise-directory.ts";
-import { type DirectoryLock, lockDirectory } from "./lock-directory.ts";
+import { lockDirectory } from "./lock-directory.ts";
 
 const WORKER = new URL("./embedded-worker.ts", import.meta.url);
 const PING_EVERY_MS = 5_000;
@@ -27,7 +28,7 @@ const BACKOFF_MS = { first: 250, most: 30_000, forgottenAfter: 60_000 };
 export class EmbeddedDatabase {
   readonly #task: EmbeddedTask;
   readonly #socket: SocketPath;
-  readonly #lock: DirectoryLock;
+  readonly #lock: FileLock;
   readonly #logger: Logger;
   #worker: Worker | null = null;
   #closing = false;
@@ -39,7 +40,7 @@ export class EmbeddedDatabase {
   private constructor(parts: {
     task: EmbeddedTask;
     socket: SocketPath;
-    lock: DirectoryLock;
+    lock: FileLock;
     logger: Logger;
   }) {
     this.#task = parts.task;

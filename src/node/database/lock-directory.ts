@@ -1,44 +1,29 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import { isLockedElsewhere, lockFile, type FileLock } from "../lock-file.ts";
 import { DatabaseStartError, describeError, errorCode } from "./database-start-error.ts";
-
-/** The right to use a directory, until released or until this process ends in any way. */
-export interface DirectoryLock {
-  release(): void;
-}
-
-/** https://www.sqlite.org/rescode.html#busy */
-const SQLITE_BUSY = 5;
 
 /**
  * Takes a directory for this process alone; creates it when it is missing. PGlite has no lock of
  * its own, and two processes on one directory lose each other's rows (measured 2026-11-21).
- *
- * The lock is the operating system's own lock on a file, taken through SQLite, the only way that
- * Node offers to it. The kernel drops it when the process dies, so there are no stale locks to
- * judge, no process ids to compare (each container has its own process 1), and no moment at which
- * two starters both believe that they cleaned up.
  * @throws DatabaseStartError when another process has the directory, or it cannot be locked
  */
-export function lockDirectory(directory: string): DirectoryLock {
+export function lockDirectory(directory: string): FileLock {
   const pidFile = join(directory, "postgres.pid");
-  let lock: DatabaseSync | null = null;
+  let lock: FileLock | null = null;
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    lock = new DatabaseSync(join(directory, "postgres.lock"), { timeout: 0 });
-    lock.exec("begin exclusive");
+    lock = lockFile(join(directory, "postgres.lock"));
     writeFileSync(pidFile, `${process.pid}\n`);
+    return lock;
   } catch (error) {
-    lock?.close();
+    lock?.release();
     throw refusal(directory, pidFile, error);
   }
-  const held = lock;
-  return { release: () => held.close() };
 }
 
 function refusal(directory: string, pidFile: string, error: unknown): DatabaseStartError {
-  if (error instanceof Error && "errcode" in error && error.errcode === SQLITE_BUSY) {
+  if (isLockedElsewhere(error)) {
     return new DatabaseStartError(
       `The embedded database in ${directory} is in use by another process${readPid(pidFile)}: stop that process, ` +
         "or give this one its own directory with DATA_DIR, or let both use one PostgreSQL server with DATABASE_URL.",
