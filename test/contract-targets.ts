@@ -194,6 +194,7 @@ export const SLOW_FILES: Record<string, string> = {
   "test/faults/replicas.test.ts": "several proxies on one database",
   "test/faults/restart.test.ts": "kills a proxy, and starts it again",
   "test/faults/shared-limits.test.ts": "several proxies on one database, which are waited for",
+  "test/faults/silent-upstream.test.ts": "waits for time limits, on workerd too",
   "test/faults/transaction-cut.test.ts": "cuts many transactions",
 };
 

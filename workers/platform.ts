@@ -16,7 +16,7 @@ import { keepRecord } from "./records/keep-record.ts";
 import { queueWay } from "./records/queue-way.ts";
 import type { RecordWay } from "./records/record-way.ts";
 import { spooledDollars, spoolWay } from "./records/spool-way.ts";
-import { sendUpstream } from "./send-upstream.ts";
+import { createSendUpstream } from "./send-upstream.ts";
 import type { CompleteConfig } from "./worker-config.ts";
 
 /** workerd learns of a client that has left when it writes to it. */
@@ -58,7 +58,7 @@ export function createWorkerPlatform(
       const owner = { max: 3, idleSeconds: 0.1, memory, waitUntil };
       return (database ??= connectDatabase(config.databaseUrl, owner));
     },
-    send: sendUpstream,
+    send: createSendUpstream(config),
     openDecoder,
     fetch: (input, init) => fetch(input, init),
     fetchGuarded: async (url, init) => {

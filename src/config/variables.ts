@@ -219,6 +219,28 @@ export const VARIABLES = {
       "how long one turn may go on calling tools, in milliseconds; then the model answers with " +
       "what it has",
   }),
+  requestTimeoutMs: variable({
+    name: "REQUEST_TIMEOUT_MS",
+    kind: wholeNumber(100, 86_400_000),
+    default: "120000",
+    about:
+      "how long a request may take to arrive, in milliseconds: its head, and a body that brings less " +
+      "than 16 KB a second beyond that; an upload that goes on is not cut",
+    runtimes: NODE,
+  }),
+  upstreamFirstByteTimeoutMs: variable({
+    name: "UPSTREAM_FIRST_BYTE_TIMEOUT_MS",
+    kind: wholeNumber(100, 86_400_000),
+    default: "900000",
+    about:
+      "how long upstream may take to begin its answer, in milliseconds; models that reason may need minutes",
+  }),
+  upstreamIdleTimeoutMs: variable({
+    name: "UPSTREAM_IDLE_TIMEOUT_MS",
+    kind: wholeNumber(100, 86_400_000),
+    default: "900000",
+    about: "how long upstream may be silent in the midst of an answer, in milliseconds",
+  }),
   hiddenRoundsHours: variable({
     name: "HIDDEN_ROUNDS_HOURS",
     kind: wholeNumber(1, 87_600),

@@ -52,7 +52,7 @@ export async function openNodePlatform(config: Config, logger: Logger): Promise<
   });
   const sandbox = createFunctionSandbox({ threads: FUNCTION_THREADS });
   const heavy = createHeavyWork();
-  const upstream = createSendUpstream();
+  const upstream = createSendUpstream(config);
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
   const guarded = createGuardedFetch(config);
   const platform: Platform = {

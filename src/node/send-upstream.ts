@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import { Agent, errors, type Dispatcher } from "undici";
+import type { Config } from "../config/read-config.ts";
 import {
   UpstreamFailure,
   type SendUpstream,
@@ -8,11 +9,6 @@ import {
 } from "../platform.ts";
 import { createConnector, wasStale } from "./connect-upstream.ts";
 
-/**
- * Reasoning models may think for minutes before the first byte; OpenAI's own clients give up after
- * ten.
- */
-const SILENCE_LIMIT_MS = 15 * 60_000;
 const CONNECT_LIMIT_MS = 10_000;
 const MAX_UNREAD_BYTES = 64 * 1024;
 
@@ -41,6 +37,9 @@ function plainHeaders(
 function joined(chunks: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return Buffer.concat(chunks);
 }
+
+/** How long upstream may say nothing. */
+type SilenceLimits = Pick<Config, "upstreamFirstByteTimeoutMs" | "upstreamIdleTimeoutMs">;
 
 interface Settle {
   resolve(response: UpstreamResponse): void;
@@ -121,6 +120,8 @@ function exchangeHandler(
 /** Whether a failed request may be sent again: upstream heard nothing of it, and all is at hand. */
 function maySendAgain({ body, signal }: UpstreamRequest, failure: UpstreamFailure): boolean {
   if (signal.aborted || body instanceof ReadableStream) return false;
+  // A connection that is given up because nothing comes had not been closed.
+  if (failure.reason === "timeout") return false;
   return failure.cause instanceof Error && wasStale(failure.cause);
 }
 
@@ -128,11 +129,14 @@ function maySendAgain({ body, signal }: UpstreamRequest, failure: UpstreamFailur
  * The Node transport: undici's dispatch, without the layers of `fetch`, which cost three times as
  * much (measured 2026-11).
  */
-export function createSendUpstream(): { send: SendUpstream; close(): Promise<void> } {
+export function createSendUpstream(limits: SilenceLimits): {
+  send: SendUpstream;
+  close(): Promise<void>;
+} {
   const options = {
     connect: createConnector(CONNECT_LIMIT_MS),
-    headersTimeout: SILENCE_LIMIT_MS,
-    bodyTimeout: SILENCE_LIMIT_MS,
+    headersTimeout: limits.upstreamFirstByteTimeoutMs,
+    bodyTimeout: limits.upstreamIdleTimeoutMs,
   };
   const agent = new Agent(options);
   /** Has a new connection for each request. */

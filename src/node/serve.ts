@@ -12,6 +12,7 @@ import { describeError } from "../store/describe-error.ts";
 import { breakOff, shielded } from "./break-off.ts";
 import { keepSpelling, normaliseIncoming } from "./normalise-incoming.ts";
 import { answerRefused, refuseBytes, refuseRequest } from "./refuse-request.ts";
+import { headLimit, limitBodies } from "./request-limit.ts";
 import { servePage } from "./serve-page.ts";
 
 /** A server that listens. */
@@ -75,7 +76,10 @@ function refuseUnreadable(server: Server, logger: Logger): void {
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     const answer = answers.get(socket);
     const isAnswering = answer?.headersSent === true && !answer.writableFinished;
-    if (error.code === "ECONNRESET" || !socket.writable || isAnswering) socket.destroy(error);
+    // Who opened a connection and said nothing, as browsers do, must not find an answer on it later.
+    const isSilent = socket.bytesRead === 0;
+    if (error.code === "ECONNRESET" || !socket.writable || isAnswering || isSilent)
+      socket.destroy(error);
     else void refuseBytes(error, { socket, logger });
   });
 }
@@ -92,7 +96,7 @@ interface Exchange {
  */
 export function startServer(platform: Platform): Promise<RunningServer> {
   const { logger } = platform;
-  const { host, port, trustedProxies } = platform.config;
+  const { host, port, requestTimeoutMs, trustedProxies } = platform.config;
   const app = createApp();
   const background = createBackground(platform);
   const state = { draining: false };
@@ -130,9 +134,8 @@ export function startServer(platform: Platform): Promise<RunningServer> {
     hostname: host,
     errorHandler: (error) => answerRefused(refusalOf(error), logger),
   });
-  // Requests may take as long as their upstream: only the wait for a request's headers has a limit.
   const server = createServer(
-    { requestTimeout: 0, keepAliveTimeout: 65_000 },
+    { ...headLimit(requestTimeoutMs), keepAliveTimeout: 65_000 },
     (incoming, outgoing) => {
       try {
         normaliseIncoming(incoming);
@@ -143,6 +146,7 @@ export function startServer(platform: Platform): Promise<RunningServer> {
     },
   );
   refuseUnreadable(server, logger);
+  limitBodies(server, requestTimeoutMs);
   const drain = async (limitMs: number) => {
     state.draining = true;
     ending.abort();

@@ -191,7 +191,9 @@ function toldWait(headers: Record<string, string>): number | null {
 export function retryWait(error: unknown, attempt: number): number | null {
   if (attempt >= MAX_ATTEMPTS) return null;
   const usual = FIRST_WAIT_MS * 2 ** (attempt - 1);
-  if (error instanceof ApiError) return error.status === 502 || error.status === 504 ? usual : null;
+  // Our own time limit is longer than anybody waits for many times.
+  if (error instanceof ApiError && error.status === 504) return attempt === 1 ? usual : null;
+  if (error instanceof ApiError) return error.status === 502 ? usual : null;
   if (!(error instanceof UpstreamRefusal)) return null;
   const { status, headers } = error.response;
   if (!TRIED_AGAIN.has(status) || HOPELESS.has(error.code ?? "")) return null;

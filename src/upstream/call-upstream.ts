@@ -35,6 +35,8 @@ const FAILURES = {
 /** Turns a failed send into the error that a client sees. */
 function upstreamError(error: unknown): unknown {
   if (!(error instanceof UpstreamFailure)) return error;
+  // A request whose body did not come: that is not upstream's fault.
+  if (error.cause instanceof ApiError) return error.cause;
   const [name, message] = FAILURES[error.reason];
   return new ApiError(name, message, { cause: error });
 }

@@ -56,7 +56,7 @@ async function createPlatform(
     runtime: { name: "node", version: process.versions.node },
     logger,
     database,
-    send: createSendUpstream().send,
+    send: createSendUpstream(config).send,
     fetch: globalThis.fetch,
     fetchGuarded: createGuardedFetch(config).fetch,
     sandbox: createFunctionSandbox({ threads: 1 }),

@@ -3,6 +3,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { createSendUpstream } from "../../src/node/send-upstream.ts";
 import type { UpstreamRequest } from "../../src/platform.ts";
 
+const SILENCE = { upstreamFirstByteTimeoutMs: 60_000, upstreamIdleTimeoutMs: 60_000 };
 const OK = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const bytes = (size: number) => new Uint8Array(size).fill(120);
 const streamed = (size: number) => new Blob([bytes(size)]).stream();
@@ -28,7 +29,7 @@ async function upstream(...scripts: Script[]) {
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const transport = createSendUpstream();
+  const transport = createSendUpstream(SILENCE);
   onTestFinished(async () => {
     await transport.close();
     for (const socket of sockets) socket.destroy();
