@@ -20,7 +20,10 @@ export interface PricedCall {
  * there: `deepseek-r1` may run on one's own machine.
  */
 const MAKERS = [
-  { providerId: "openai", models: /^(?:ft:)?(?:gpt-(?!oss)|chatgpt-|codex-|o\d(?:-|$))/ },
+  {
+    providerId: "openai",
+    models: /^(?:ft:)?(?:gpt-(?!oss)|chatgpt-|codex-|text-embedding-(?:3|ada)-|o\d(?:-|$))/,
+  },
   { providerId: "anthropic", models: /^claude-/ },
   { providerId: "google", models: /^gemini-/ },
   { providerId: "x-ai", models: /^grok-/ },

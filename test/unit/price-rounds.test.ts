@@ -82,6 +82,12 @@ describe("the cost of a round", () => {
     ).toBe(2.8);
   });
 
+  it("is known for OpenAI's embeddings wherever they are asked for", async () => {
+    const read = tokens(MILLION, 0);
+    for (const upstream of [OPENAI, GATEWAY, null])
+      expect(await costOf("text-embedding-3-small", read, { upstream })).toBe(0.02);
+  });
+
   it("is unknown, and not 0, where the model is", async () => {
     const unknown = { cost: null, costIncomplete: true, cachedTokens: null, reasoningTokens: null };
     for (const model of ["gpt-test", "gpt-4.1-mini-of-mine", "", null])
