@@ -101,6 +101,7 @@ export const ROWS: Row[] = [
       "early-answers",
       "headers",
       "hosts",
+      "leaving-between-tries",
       "loop-cancelled",
       "loop-scenarios",
       "mcp-http",

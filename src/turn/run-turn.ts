@@ -99,7 +99,8 @@ async function runStream(
 ): Promise<void> {
   const { scope, turn, asked } = parts;
   const { answer, recorder, rounds, loop } = running;
-  const alive = keepAlive(client, asked.dialect.keepAlive);
+  const { noticesLeavingMs } = scope.platform;
+  const alive = keepAlive(client, { comment: asked.dialect.keepAlive, noticesLeavingMs });
   try {
     const ask = (state: LoopState) =>
       askRound(parts, running, state, state.round === 1 ? first : null);

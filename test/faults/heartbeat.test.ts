@@ -39,6 +39,8 @@ afterAll(async () => {
 
 /** Longer than one beat, shorter than two. */
 const QUIET_MS = 11_000;
+/** A machine that runs all tests at once may stall for longer than two beats. */
+const LEAVING_MS = 5000;
 const BEAT = ": keep-alive";
 const go = { messages: [{ role: "user", content: "go" }] };
 
@@ -75,9 +77,11 @@ async function slowTool(runtime: Runtime): Promise<string[]> {
   const { content, events } = await askSeeingBytes(url, key);
   expect(content, runtime).toBe("Let me look.\n\nFound it.");
   const marks = { [BEAT]: "a beat", "Let me": "the text before", Found: "the text after" };
-  return events.flatMap((event) =>
+  const came = events.flatMap((event) =>
     Object.entries(marks).flatMap(([mark, name]) => (event.includes(mark) ? [name] : [])),
   );
+  // On workerd the heart beats faster.
+  return came.filter((name, index) => name !== "a beat" || came[index - 1] !== name);
 }
 
 /** A model that writes for longer than a beat. */
@@ -105,7 +109,7 @@ async function longText(runtime: Runtime): Promise<string[]> {
 
 /**
  * On workerd (`wrangler dev`) the proxy learns from its second write to a client that this one has
- * left: 19.4 s after it did, where nothing but beats is written (2026-11).
+ * left, so that beats come every half second there.
  */
 async function leavingWorkerd(): Promise<void> {
   const { url } = started.at.workerd;
@@ -135,7 +139,7 @@ async function leavingWorkerd(): Promise<void> {
     (await sidecar.servers()).filter(({ callsInFlight }) => callsInFlight === 1).length;
   await until("the call arrived", async () => (await calls()) === 3);
   leave.abort();
-  await until("the server heard of it", () => existsSync(heard), 2 * QUIET_MS);
+  await until("the server heard of it", () => existsSync(heard), LEAVING_MS);
   const detail = await conversationTitled(url, "leaves");
   expect(detail).toMatchObject({
     status: "cancelled",
