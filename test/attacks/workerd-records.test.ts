@@ -1,5 +1,6 @@
 /** Every turn on workerd gets on record, whatever comes at once and whatever ends meanwhile. */
 import { Agent, request as send } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
 import type postgres from "postgres";
 import { expect, it } from "vitest";
 import { adminCall, chat } from "../helpers/own-proxy.ts";
@@ -79,6 +80,48 @@ it.each<Bindings>(["RECORD_SPOOL", "RECORD_QUEUE", "none"])(
     expect(complaints.length).toBe(0);
   },
 );
+
+it("a database that goes away again and again, in the midst of transactions, gets every turn once", async () => {
+  const place = await workerPlace();
+  const worker = await place.start("RECORD_SPOOL");
+  const asked = await makeKey(worker.captured);
+  const times = stormLength({ ci: 4, soak: 100 });
+  const count = 40;
+  expect((await chat(asked.url, asked.key, "the key is known")).status).toBe(200);
+  for (let time = 0; time < times; time++) {
+    const bursting = burst(asked, count);
+    await pause(200 + 50 * time);
+    place.wire.cut();
+    await pause(300);
+    expect(await bursting).toEqual({ 200: count });
+    place.wire.mend();
+  }
+  const all = 1 + times * count;
+  await expect
+    .poll(() => onRecord(place.sql), { timeout: 60_000, interval: 500 })
+    .toEqual({ turns: all, counted: all });
+});
+
+it("a record that the database does not take holds up no other, and gets there when it does", async () => {
+  const place = await workerPlace();
+  const worker = await place.start("RECORD_SPOOL");
+  const asked = await makeKey(worker.captured);
+  await place.sql.unsafe(`
+    create function refuse() returns trigger language plpgsql as $$
+      begin raise exception 'not now' using errcode = 'XX000'; end $$;
+    create trigger refuse before insert on conversations for each row
+      when (new.title like 'odd%') execute function refuse();`);
+  for (const content of ["one", "odd one", "other", "odd other", "last"])
+    expect((await chat(asked.url, asked.key, content)).status).toBe(200);
+  await expect.poll(() => onRecord(place.sql)).toEqual({ turns: 3, counted: 3 });
+  await pause(3000);
+  expect((await chat(asked.url, asked.key, "much later")).status).toBe(200);
+  await expect.poll(() => onRecord(place.sql)).toEqual({ turns: 4, counted: 4 });
+  await place.sql.unsafe("drop trigger refuse on conversations");
+  await expect.poll(() => onRecord(place.sql)).toEqual({ turns: 6, counted: 6 });
+  const titles = await place.sql`select title from conversations where title like 'odd%'`;
+  expect(titles.map((row) => String(row["title"])).toSorted()).toEqual(["odd one", "odd other"]);
+});
 
 interface Health {
   status: string;

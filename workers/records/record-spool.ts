@@ -14,7 +14,7 @@ import { writeRecords, type RecordWriter } from "./write-records.ts";
 /** Records are gathered this long, so that a busy proxy writes batches. */
 const GATHER_MS = 50;
 const FIRST_WAIT_MS = 250;
-const MAX_WAIT_MS = 15_000;
+const MAX_WAIT_MS = 5000;
 /** One call of `alarm` writes no longer than this: its time and its CPU are limited. */
 const ALARM_MS = 2000;
 /** After so many calls that a record has ended, its content is given up. */
@@ -73,6 +73,8 @@ export class RecordSpool extends DurableObject<WorkerEnvironment> implements Spo
       this.#lastError = null;
     } catch (error) {
       this.#failures++;
+      // A connection of postgres.js 3.4.9 that was lost in a transaction never connects again.
+      this.#database = null;
       this.#isAway = isDatabaseUnavailable(error);
       const described = describeError(error);
       this.#lastError = described.map(({ message }) => message).join(": ");
@@ -135,13 +137,14 @@ export class RecordSpool extends DurableObject<WorkerEnvironment> implements Spo
   async #writeEach(writer: RecordWriter, ids: string[]): Promise<void> {
     const failures: unknown[] = [];
     for (const id of ids) {
-      const isTooMuch = this.#table.tries(id) >= MAX_CRASHES;
-      this.#table.noteTry(id);
+      const isTooMuch = this.#table.crashes(id) >= MAX_CRASHES;
+      this.#table.tryBegins(id);
       await this.ctx.storage.sync();
       try {
         const record = isTooMuch ? this.#table.readFigures(id, TOO_MUCH) : this.#table.read(id);
         await this.#write(writer, [record]);
       } catch (error) {
+        this.#table.tryFailed(id);
         if (isDatabaseUnavailable(error)) throw error;
         failures.push(error);
       }

@@ -18,12 +18,14 @@ interface WaitingRow {
   id: string;
   bytes: number;
   tries: number;
+  crashes: number;
   figures: string | null;
 }
 
 const SCHEMA = [
   `create table if not exists records (id text primary key, api_key_id text not null,
-    dollars real not null, bytes integer not null, tries integer not null, figures text)`,
+    dollars real not null, bytes integer not null, tries integer not null,
+    crashes integer not null, figures text)`,
   `create table if not exists pieces (id text not null, number integer not null,
     kept_at integer not null, bytes blob not null, primary key (id, number))`,
 ];
@@ -57,8 +59,8 @@ export class SpoolTable {
       );
       if (kept === undefined || kept.count < pieces) return;
       this.#rows(
-        `insert or ignore into records (id, api_key_id, dollars, bytes, tries, figures)
-          values (?, ?, ?, ?, 0, ?)`,
+        `insert or ignore into records (id, api_key_id, dollars, bytes, tries, crashes, figures)
+          values (?, ?, ?, ?, 0, 0, ?)`,
         id,
         apiKeyId,
         dollars,
@@ -101,15 +103,20 @@ export class SpoolTable {
     return fitting.map(({ id }) => id);
   }
 
-  /** How often a record was tried on its own. */
-  tries(id: string): number {
-    const [row] = this.#rows<WaitingRow>("select tries from records where id = ?", id);
-    return row?.tries ?? 0;
+  /** How often the object ended while it tried a record on its own. */
+  crashes(id: string): number {
+    const [row] = this.#rows<WaitingRow>("select crashes from records where id = ?", id);
+    return row?.crashes ?? 0;
   }
 
-  /** Notes that a record is about to be tried on its own. */
-  noteTry(id: string): void {
-    this.#rows("update records set tries = tries + 1 where id = ?", id);
+  /** Notes that a record is about to be tried on its own, so that it is known should all end. */
+  tryBegins(id: string): void {
+    this.#rows("update records set crashes = crashes + 1 where id = ?", id);
+  }
+
+  /** Notes that the try of a record came to an end, and failed. */
+  tryFailed(id: string): void {
+    this.#rows("update records set crashes = crashes - 1, tries = tries + 1 where id = ?", id);
   }
 
   /** Reads a record whole. */
