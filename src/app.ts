@@ -6,7 +6,7 @@ import { adminConversations } from "./routes/admin-conversations.ts";
 import { adminKeys } from "./routes/admin-keys.ts";
 import { adminOpenapi } from "./routes/admin-openapi.ts";
 import { adminServers } from "./routes/admin-servers.ts";
-import { adminSession, requireAdmin } from "./routes/admin-session.ts";
+import { adminSession, forOperatorsEyes, requireAdmin } from "./routes/admin-session.ts";
 import { adminSettings } from "./routes/admin-settings.ts";
 import { adminStats } from "./routes/admin-stats.ts";
 import { adminToolChanges } from "./routes/admin-tool-changes.ts";
@@ -31,9 +31,11 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
 
   app.use(async (context, next) => {
     await next();
-    // Answers of the proxy routes have it already: setting it here would cost them their fast path.
-    if (!context.res.headers.has("x-proxy-request-id"))
-      context.res.headers.set("x-proxy-request-id", context.env.requestId);
+    const { headers } = context.res;
+    // Answers of the proxy routes have both already: setting them here would cost their fast path.
+    if (headers.has("x-proxy-request-id")) return;
+    headers.set("x-proxy-request-id", context.env.requestId);
+    headers.set("x-content-type-options", "nosniff");
   });
   app.get("/health", health);
 
@@ -47,7 +49,7 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
     mcp((request, scope) => app.fetch(request, scope)),
   );
 
-  app.use("/api/admin/*", requireAdmin);
+  app.use("/api/admin/*", forOperatorsEyes, requireAdmin);
   app.route("/api/admin", adminSession());
   app.route("/api/admin", adminSettings());
   app.route(

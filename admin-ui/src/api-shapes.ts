@@ -9,6 +9,8 @@ import type { ConversationDetail as ServerDetail } from "../../src/store/convers
 import type { StoredKey } from "../../src/store/keys.ts";
 import type { StoredTool } from "../../src/store/tools.ts";
 
+export type { PartHealth };
+
 /** A value after its way through JSON: dates are ISO 8601 texts. */
 type AsJson<T> = T extends Date
   ? string
@@ -202,7 +204,8 @@ export interface Settings {
 
 export interface Health {
   status: PartHealth["status"];
-  parts: Record<string, PartHealth>;
+  /** Only where the session is known. */
+  parts?: Record<string, PartHealth>;
 }
 
 export type HealthStatus = PartHealth["status"];

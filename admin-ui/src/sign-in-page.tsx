@@ -1,13 +1,31 @@
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { TextField } from "./parts/field.tsx";
 import { Notice } from "./parts/notice.tsx";
 import { signIn } from "./signed-in.ts";
 import { useAction } from "./use-action.ts";
 
+/** In milliseconds: what a server needs that does not make anybody wait. */
+const USUAL_MS = 1000;
+
+/** Whether something has been under way for long. */
+function useIsSlow(isRunning: boolean): boolean {
+  const [isSlow, setIsSlow] = useState(false);
+  useEffect(() => {
+    if (!isRunning) return;
+    const timer = setTimeout(() => setIsSlow(true), USUAL_MS);
+    return () => {
+      clearTimeout(timer);
+      setIsSlow(false);
+    };
+  }, [isRunning]);
+  return isSlow;
+}
+
 /** Asks for the operator's password. */
 export function SignInPage() {
   const [password, setPassword] = useState("");
   const action = useAction();
+  const isSlow = useIsSlow(action.isRunning);
   const beside = action.faultBeside(["password"]);
   return (
     <main className="sign-in">
@@ -32,6 +50,11 @@ export function SignInPage() {
           fault={action.faultOf("password")}
           onChange={(event) => setPassword(event.target.value)}
         />
+        {isSlow && (
+          <Notice tone="warn">
+            There were wrong passwords from this address, so this takes some seconds.
+          </Notice>
+        )}
         {beside !== null && <Notice tone="bad">{beside}</Notice>}
         <button type="submit" className="primary" disabled={action.isRunning}>
           {action.isRunning ? "Signing in…" : "Sign in"}

@@ -57,7 +57,7 @@ export function requireAllowedHost({ ownHosts }: Hosts, request: Request): void 
  * tools run shows a cookie as well.
  */
 function isProgram({ method, headers }: Request): boolean {
-  if (headers.has("x-proxy-tool-events")) return false;
+  if (headers.get("x-proxy-tool-events") === "1") return false;
   const isPreflight = method === "OPTIONS" && headers.has("access-control-request-method");
   return isPreflight || headers.has("authorization");
 }

@@ -1,4 +1,5 @@
 /** The environment, read by its table and checked as a whole. */
+import { judgeSecrets } from "./judge-secrets.ts";
 import { isLoopback } from "./loopback.ts";
 import { readVariables, type ValuesOf } from "./variable.ts";
 import { VARIABLES, type VariableName } from "./variables.ts";
@@ -42,14 +43,8 @@ export class ConfigError extends Error {
   }
 }
 
-/** Values that ship as defaults, so that everyone knows them, and what to do about each. */
-const WEAK_SECRETS = [
-  {
-    member: "jwtSecret",
-    advice: "set it to a long random string, for example the output of: openssl rand -base64 32",
-  },
-  { member: "adminPassword", advice: "set it to a password of your own" },
-] as const;
+/** What must not be guessed. */
+const SECRETS = ["jwtSecret", "adminPassword", "encryptionKey", "sidecarToken"] as const;
 
 /** The URL that the `DATABASE_*` parts make, or null where they name no host. */
 function urlOfParts(settings: Pick<Settings, DatabasePart>): string | null {
@@ -62,16 +57,17 @@ function urlOfParts(settings: Pick<Settings, DatabasePart>): string | null {
   return `postgres://${user}:${password}@${isBareIpv6 ? `[${host}]` : host}:${port}/${name}`;
 }
 
-/** Well-known secrets are a warning in development on loopback, and a fault anywhere else. */
-function checkSecrets(config: Config, faults: string[]): void {
+/** Weak secrets are a warning in development on loopback, and a fault anywhere else. */
+function checkSecrets(settings: Settings, config: Config, faults: string[]): void {
   const isAccepted = config.environment === "development" && isLoopback(config.host);
-  for (const { member, advice } of WEAK_SECRETS) {
-    const { name, default: weak } = VARIABLES[member];
-    if (config[member] !== weak) continue;
-    const known = `${name} has its well-known default "${weak}"`;
-    const rule = "accepted in development on a loopback address only";
-    if (isAccepted) config.warnings.push(`${known}. This is ${rule}; ${advice}.`);
-    else faults.push(`${known}, which is ${rule}: ${advice}.`);
+  const rule = "accepted in development on a loopback address only";
+  const secrets = SECRETS.map((member) => {
+    const { name, default: wellKnown } = VARIABLES[member];
+    return { name, value: settings[member], wellKnown };
+  });
+  for (const { fault, advice } of judgeSecrets(secrets)) {
+    if (isAccepted) config.warnings.push(`${fault}. This is ${rule}; ${advice}.`);
+    else faults.push(`${fault}, which is ${rule}: ${advice}.`);
   }
 }
 
@@ -117,7 +113,7 @@ export function readConfig(env: Environment, runtime: { host?: string } = {}): C
         "the sidecar accepts no request without its token.",
     );
   }
-  checkSecrets(config, faults);
+  checkSecrets(settings, config, faults);
   if (faults.length > 0) throw new ConfigError(faults);
   return config;
 }

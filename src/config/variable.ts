@@ -91,6 +91,9 @@ function oneOf<const Word extends string>(words: readonly Word[]): Kind<Word> {
   };
 }
 
+/** Whether something is done. */
+export const onOrOff = oneOf(["on", "off"]);
+
 /** A URL, without slashes at its end. */
 export function url(protocols: readonly string[]): Kind<string> {
   const starts = protocols.map((protocol) => `${protocol}//`);

@@ -8,6 +8,7 @@ import { parsePriceOverrides, type PriceOverrides } from "../record/price-overri
 import { addressRanges, hostNames, privateHosts } from "./host-names.ts";
 import {
   logLevel,
+  onOrOff,
   text,
   url,
   variable,
@@ -89,7 +90,8 @@ export const VARIABLES = {
     kind: text,
     default: "development",
     about:
-      "`development` accepts the default secrets on loopback, any other value refuses them; " +
+      "`development` accepts weak secrets on loopback, any other value refuses them: short, well " +
+      "known, or the same twice; " +
       "`production` in the container",
   }),
   databaseUrl: variable({
@@ -254,6 +256,12 @@ export const VARIABLES = {
     about: "how long conversations are kept after their last turn",
     unset: "for ever",
     example: "90",
+  }),
+  auditReads: variable({
+    name: "AUDIT_READS",
+    kind: onOrOff,
+    default: "on",
+    about: "whether the audit log has who read which conversation, too",
   }),
   prices: variable({
     name: "PRICES",

@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import type { RequestScope } from "../platform.ts";
 import { findConversation, listConversations } from "../store/conversations.ts";
 import type { ConversationFilter } from "../store/conversation-filter.ts";
+import { recordAudit } from "../store/audit.ts";
 import type { Database } from "../store/database.ts";
 import { describeRoute } from "./describe-route.ts";
 import { queryOf } from "./admin-input.ts";
@@ -78,7 +79,15 @@ export function adminConversationExport(): Hono<{ Bindings: RequestScope }> {
     }),
     queryOf(exportQuery),
     async (context) => {
-      const lines = linesOf(context.env.platform.database, context.req.valid("query"));
+      const { platform, clientAddress } = context.env;
+      const filter = context.req.valid("query");
+      await recordAudit(platform.database, {
+        action: "conversation.export",
+        clientAddress,
+        // What was searched for may be what was said, which is not for this log to keep.
+        changes: { ...filter, ...(filter.q === undefined ? {} : { q: "(set)" }) },
+      });
+      const lines = linesOf(platform.database, filter);
       await lines.next();
       return context.body(toStream(lines), 200, {
         "content-type": "application/x-ndjson; charset=utf-8",

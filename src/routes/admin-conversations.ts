@@ -10,6 +10,9 @@ import { idOf, notFound, queryOf } from "./admin-input.ts";
 import { adminLive } from "./admin-live.ts";
 import { listQuery } from "./conversation-query.ts";
 
+/** As the audit log names one. Not its title: that is what was said. */
+const nameOf = (apiKeyName: string) => `a conversation of ${apiKeyName}`;
+
 /** `/api/admin/conversations`: the list, without bodies, the detail, the export, the live tail. */
 export function adminConversations(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();
@@ -42,11 +45,17 @@ export function adminConversations(): Hono<{ Bindings: RequestScope }> {
       answer: "ConversationDetail",
     }),
     async (context) => {
-      const conversation = await findConversation(
-        context.env.platform.database,
-        idOf(context.req.param("id"), "conversation"),
-      );
+      const { platform, clientAddress } = context.env;
+      const { config, database } = platform;
+      const id = idOf(context.req.param("id"), "conversation");
+      const conversation = await findConversation(database, id);
       if (conversation === null) throw notFound("conversation");
+      if (config.auditReads === "on")
+        await recordAudit(database, {
+          action: "conversation.read",
+          clientAddress,
+          target: { id, name: nameOf(conversation.apiKeyName) },
+        });
       return context.json(conversation);
     },
   );
@@ -65,12 +74,11 @@ export function adminConversations(): Hono<{ Bindings: RequestScope }> {
       await inTransaction(platform.database, async (transaction) => {
         const deleted = await deleteConversation(transaction, id);
         if (deleted === null) throw notFound("conversation");
-        // Not its title: that is what was said.
         const { apiKeyName } = deleted;
         await recordAudit(transaction, {
           action: "conversation.delete",
           clientAddress,
-          target: { id: deleted.id, name: `a conversation of ${apiKeyName}` },
+          target: { id: deleted.id, name: nameOf(apiKeyName) },
           changes: { apiKeyName },
         });
       });

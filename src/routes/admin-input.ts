@@ -6,6 +6,7 @@ import { validator } from "hono/validator";
 import { z } from "zod";
 import { checkBody } from "../openai/json.ts";
 import { ApiError } from "../openai/api-error.ts";
+import { isStorableTime } from "../store/storable-time.ts";
 import { isUuid } from "../store/uuid.ts";
 import { parseWhole, withGivenNames } from "./keep-proto-members.ts";
 
@@ -124,6 +125,15 @@ export const pageQuery = z.object({
   limit: z.coerce.number("must be a whole number from 1 to 200").int().min(1).max(200).default(50),
   cursor: z.string().optional(),
 });
+
+/** ISO 8601 with an offset: without one, a time would mean something else on each machine. */
+export const moment = z.iso
+  .datetime({
+    offset: true,
+    error: "must be an ISO 8601 time with an offset, like 2027-01-31T23:59:59Z",
+  })
+  .transform((text) => new Date(text))
+  .refine(isStorableTime, "must be a time of the years 1 to 9999");
 
 /** A text that PostgreSQL can hold: all but NUL. */
 export const plainText = (maxLength: number) =>

@@ -9,6 +9,7 @@ import {
   createLiveConversations,
   type LiveConversations,
 } from "../store/live-conversations.ts";
+import { readTime } from "../store/storable-time.ts";
 import { describeRoute } from "./describe-route.ts";
 import { queryOf } from "./admin-input.ts";
 import { liveQuery } from "./conversation-query.ts";
@@ -43,8 +44,7 @@ const eventOf = (row: ConversationRow) =>
 
 /** From where a listener goes on: what it says itself, or what its browser says. */
 function resumeFrom(since: Date | undefined, lastEventId: string | undefined): Date | null {
-  if (lastEventId === undefined || Number.isNaN(Date.parse(lastEventId))) return since ?? null;
-  return new Date(lastEventId);
+  return readTime(lastEventId ?? "") ?? since ?? null;
 }
 
 interface Listening {

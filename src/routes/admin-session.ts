@@ -3,7 +3,7 @@ import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
 import { z } from "zod";
 import { findSession, requireSession, SESSION_SECONDS, signIn } from "../auth/admin-session.ts";
-import { endSession } from "../auth/session-end.ts";
+import { endSession, hasSessionEnded } from "../auth/session-end.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { RequestScope } from "../platform.ts";
 import { recordAudit, type AuditAction } from "../store/audit.ts";
@@ -43,19 +43,44 @@ function bearerToken(context: AdminContext): string | null {
   return /^Bearer +(\S+)\s*$/i.exec(header)?.[1] ?? "";
 }
 
+/** What is shown as proof of a session, or null. */
+const sessionToken = (context: AdminContext) =>
+  bearerToken(context) ?? getCookie(context, COOKIE) ?? null;
+
 /**
  * Lets only the operator through: by `Authorization: Bearer`, or by the page's cookie.
  * @throws ApiError 401 without a session, 403 where another origin uses the cookie
  */
 export const requireAdmin = createMiddleware<{ Bindings: RequestScope }>(async (context, next) => {
   if (!OPEN_ROUTES.has(`${context.req.method} ${context.req.path}`)) {
-    const bearer = bearerToken(context);
-    await requireSession(context.env.platform, bearer ?? getCookie(context, COOKIE) ?? null);
-    if (bearer === null) requireSameOrigin(context);
+    await requireSession(context.env.platform, sessionToken(context));
+    if (bearerToken(context) === null) requireSameOrigin(context);
   }
   await next();
-  context.res.headers.set("cache-control", "no-store");
 });
+
+/** Answers for the operator, refusals among them, are nobody's to keep, to frame or to embed. */
+const OPERATOR_HEADERS = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+  "referrer-policy": "no-referrer",
+};
+
+/** Says so on every answer of the admin API. */
+export const forOperatorsEyes = createMiddleware(async (context, next) => {
+  await next();
+  for (const [name, value] of Object.entries(OPERATOR_HEADERS))
+    context.res.headers.set(name, value);
+});
+
+/** Whether a request that anybody may make was made by the operator. */
+export async function isOperator(context: AdminContext): Promise<boolean> {
+  const { platform } = context.env;
+  const session = await findSession(platform, sessionToken(context) ?? "");
+  return session !== null && !(await hasSessionEnded(platform, session.id));
+}
 
 /**
  * Whether a request for a model is the operator's own, who watches the tools run:
@@ -135,10 +160,8 @@ export function adminSession(): Hono<{ Bindings: RequestScope }> {
       isOpen: true,
     }),
     async (context) => {
-      const bearer = bearerToken(context);
-      if (bearer === null) requireSameOrigin(context);
-      const token = bearer ?? getCookie(context, COOKIE) ?? "";
-      const session = await findSession(context.env.platform, token);
+      if (bearerToken(context) === null) requireSameOrigin(context);
+      const session = await findSession(context.env.platform, sessionToken(context) ?? "");
       if (session !== null) {
         await endSession(context.env.platform, session);
         await noteAttempt(context.env, "session.sign_out");

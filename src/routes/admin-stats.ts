@@ -4,6 +4,7 @@ import { ApiError } from "../openai/api-error.ts";
 import type { RequestScope } from "../platform.ts";
 import { readStats } from "../store/stats.ts";
 import { STATS_BUCKETS, STATS_GROUPS, type StatsRequest } from "../store/stats-figures.ts";
+import { isStorableTime } from "../store/storable-time.ts";
 import { isUuid } from "../store/uuid.ts";
 import { describeRoute } from "./describe-route.ts";
 import { queryOf } from "./admin-input.ts";
@@ -50,7 +51,10 @@ function rangeOf({ from, to, ...wanted }: z.infer<typeof statsQuery>): StatsRequ
       `from: must be at most ${MAX_DAYS[bucket]} days before to, with bucket=${bucket}.${advice}`,
     );
   }
-  return { from: new Date(start * HOUR_MS), to: new Date(end * HOUR_MS), ...wanted };
+  const range = { from: new Date(start * HOUR_MS), to: new Date(end * HOUR_MS) };
+  if (!isStorableTime(range.from) || !isStorableTime(range.to))
+    throw faulty("to", "from and to: must be times of the years 1 to 9999.");
+  return { ...range, ...wanted };
 }
 
 /** `/api/admin/stats`: requests, tokens, cost, failures and latency over time. */

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { forgetKeys } from "../auth/authenticate.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { RequestScope } from "../platform.ts";
+import { recordAudit } from "../store/audit.ts";
 import { settleToolChange } from "../store/tool-drift.ts";
 import { findTool } from "../store/tools.ts";
 import { OPERATOR } from "../tools/call-tool.ts";
@@ -11,7 +12,7 @@ import { checkTool } from "../tools/check-tool.ts";
 import { settleChange, settledChanges } from "../tools/drift/tool-drift.ts";
 import { describeRoute } from "./describe-route.ts";
 import { adminWrite } from "./admin-audit.ts";
-import { expectJson, idOf, jsonOf, notFound } from "./admin-input.ts";
+import { expectJson, idOf, jsonOf, moment, notFound } from "./admin-input.ts";
 import { showTool } from "./show-tool.ts";
 import { TOOL_TYPES } from "../tools/tool-types.ts";
 
@@ -21,13 +22,9 @@ const CHECK_LIMIT_MS = 75_000;
 
 const changeBody = z.strictObject({
   action: z.enum(["approve", "dismiss"], 'must be "approve" or "dismiss"'),
-  mcpChangedAt: z.iso
-    .datetime({ offset: true, error: "must be the tool's mcpChangedAt" })
-    .transform((text) => new Date(text))
-    .optional()
-    .meta({
-      description: "Of the change that was looked at: another one is not decided about, but a 409",
-    }),
+  mcpChangedAt: moment.optional().meta({
+    description: "Of the change that was looked at: another one is not decided about, but a 409",
+  }),
 });
 
 /**
@@ -45,7 +42,7 @@ export function adminToolChanges(): Hono<{ Bindings: RequestScope }> {
       answer: "Tool",
     }),
     async (context) => {
-      const { platform, clientGone } = context.env;
+      const { platform, clientAddress, clientGone } = context.env;
       const tool = await findTool(platform.database, idOf(context.req.param("id"), TOOL));
       if (tool === null) throw notFound(TOOL);
       if (!TOOL_TYPES[tool.type].isAtServer)
@@ -53,6 +50,11 @@ export function adminToolChanges(): Hono<{ Bindings: RequestScope }> {
           "bad_request",
           "This tool is a function: it has no MCP server that could change it.",
         );
+      await recordAudit(platform.database, {
+        action: "tool.check",
+        clientAddress,
+        target: { id: tool.id, name: tool.name },
+      });
       const check = {
         tool,
         owner: OPERATOR,

@@ -5,11 +5,12 @@ import { ApiError } from "../openai/api-error.ts";
 import { messageOf } from "../openai/error-message.ts";
 import { isObject, parseJson } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
+import { recordAudit } from "../store/audit.ts";
 import { findTool } from "../store/tools.ts";
 import { OPERATOR } from "../tools/call-tool.ts";
 import { callWatchedTool } from "../tools/drift/call-watched-tool.ts";
 import { listMcpTools, type McpTarget } from "../tools/mcp/mcp-client.ts";
-import { parseServerCommand } from "../tools/mcp/server-command.ts";
+import { labelServer, parseServerCommand } from "../tools/mcp/server-command.ts";
 import { suggestNames } from "../tools/mcp/suggest-name.ts";
 import { importedSchema } from "../tools/tool-schema.ts";
 import { describeRoute } from "./describe-route.ts";
@@ -116,15 +117,34 @@ function discoveryOf({
   };
 }
 
-type Scope = Pick<RequestScope, "platform" | "clientGone">;
+type Scope = Pick<RequestScope, "platform" | "clientAddress" | "clientGone">;
+
+/** What is asked, without what may be a secret in it. */
+function labelOf(target: McpTarget): string {
+  return target.kind === "command"
+    ? labelServer(parseServerCommand(target.command))
+    : new URL(target.url).origin;
+}
+
+/** Before the server is asked: what it does then is done. */
+async function noteDiscovery(
+  { platform, clientAddress }: Scope,
+  target: McpTarget,
+  { env = {}, mcpHeaders = {} }: Discovery,
+): Promise<void> {
+  await recordAudit(platform.database, {
+    action: "tool.discover",
+    clientAddress,
+    target: { id: null, name: labelOf(target) },
+    changes: { env: Object.keys(env), mcpHeaders: Object.keys(mcpHeaders) },
+  });
+}
 
 /** @throws ApiError that says why the server cannot be asked */
-async function discover(
-  { platform, clientGone }: Scope,
-  discovery: Discovery,
-  serverName?: string,
-) {
+async function discover(scope: Scope, discovery: Discovery, serverName?: string) {
+  const { platform, clientGone } = scope;
   const target = targetOf(discovery);
+  await noteDiscovery(scope, target, discovery);
   const found = await listMcpTools(platform, {
     target,
     signal: clientGone,
@@ -200,9 +220,14 @@ export function adminToolTrials(): Hono<{ Bindings: RequestScope }> {
     expectJson,
     jsonOf(trialBody),
     async (context) => {
-      const { platform, clientGone } = context.env;
+      const { platform, clientAddress, clientGone } = context.env;
       const stored = await findTool(platform.database, idOf(context.req.param("id"), "tool"));
       if (stored === null) throw notFound("tool");
+      await recordAudit(platform.database, {
+        action: "tool.try",
+        clientAddress,
+        target: { id: stored.id, name: stored.name },
+      });
       const parameters = parseJson(stored.parameters);
       const tool = { ...stored, parameters: isObject(parameters) ? parameters : {} };
       const startedAt = Date.now();

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import { knownKeyCount } from "../auth/authenticate.ts";
 import type { PartHealth, Platform, RequestScope } from "../platform.ts";
+import { isOperator } from "./admin-session.ts";
 import { pingDatabase } from "../store/ping-database.ts";
 import { describeError } from "../store/describe-error.ts";
 
@@ -45,7 +46,7 @@ function upstreamHealth({ config }: Platform): PartHealth {
 
 /**
  * `GET /health`: 200 unless the proxy can serve nobody. A part that is merely not configured is no
- * failure.
+ * failure. What the parts are is the operator's to see, by the session that the admin API takes.
  */
 export async function health(context: Context<{ Bindings: RequestScope }>): Promise<Response> {
   const { platform } = context.env;
@@ -62,7 +63,8 @@ export async function health(context: Context<{ Bindings: RequestScope }>): Prom
       : states.some((state) => state === "down" || state === "degraded")
         ? "degraded"
         : "ok";
-  return context.json({ status, parts }, status === "down" ? 503 : 200, {
+  const shown = (await isOperator(context)) ? { status, parts } : { status };
+  return context.json(shown, status === "down" ? 503 : 200, {
     "cache-control": "no-store",
   });
 }

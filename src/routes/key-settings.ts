@@ -3,20 +3,12 @@
  * answered. Its meaning is in the schema, and its SQL is made from there.
  */
 import { z } from "zod";
-import { httpUrl, plainText } from "./admin-input.ts";
+import { httpUrl, moment, plainText } from "./admin-input.ts";
 
 /** What an integer column holds. */
 const MAX_PER_MINUTE = 2 ** 31 - 1;
 /** In seconds. */
 const YEAR = 365 * 86_400;
-
-/** ISO 8601 with an offset: without one, a time would mean something else on each machine. */
-const moment = z.iso
-  .datetime({
-    offset: true,
-    error: "must be an ISO 8601 time with an offset, like 2027-01-31T23:59:59Z",
-  })
-  .transform((text) => new Date(text));
 
 const perMinute = () => z.int().min(1).max(MAX_PER_MINUTE).nullish();
 const modelName = plainText(200).trim().min(1, "must not be empty");

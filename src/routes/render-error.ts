@@ -42,7 +42,8 @@ function toApiError(error: unknown, logger: Logger, requestId: string | undefine
  * @param requestId the `x-proxy-request-id` of the response, by which the log is searched
  */
 export function renderError(error: unknown, logger: Logger, requestId?: string): Response {
-  const { status, body, headers } = toApiError(error, logger, requestId);
+  const { status, body, headers: own } = toApiError(error, logger, requestId);
+  const headers = { ...own, "x-content-type-options": "nosniff" };
   // A body that was refused unread is still on its way: the connection cannot carry another request
   // behind it.
   return Response.json(body, {

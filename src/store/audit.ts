@@ -20,6 +20,11 @@ export const AUDIT_ACTIONS = [
   "tool.import",
   "tool.change_approve",
   "tool.change_dismiss",
+  "tool.try",
+  "tool.check",
+  "tool.discover",
+  "conversation.read",
+  "conversation.export",
   "conversation.delete",
   "session.sign_in",
   "session.refused",
@@ -42,7 +47,7 @@ export interface AuditEntry {
   action: AuditAction;
   /** Address from which it was done. */
   clientAddress: string;
-  target?: { id: string; name: string };
+  target?: { id: string | null; name: string };
   /** Never a secret: see {@link setOrRemoved}. */
   changes?: JsonObject;
 }

@@ -5,6 +5,7 @@ import { ApiError } from "../openai/api-error.ts";
 import type { Database } from "./database.ts";
 import { KEY_COLUMNS, toKeyRow, withSpend, type StoredKey } from "./key-row.ts";
 import { encodeCursor, readCursor, type Page, type PageRequest } from "./page.ts";
+import { readTime } from "./storable-time.ts";
 import { isUuid } from "./uuid.ts";
 
 /** By what keys can be ordered. */
@@ -32,13 +33,11 @@ interface SortColumn {
   accepts(text: string): boolean;
 }
 
-const ISO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
-
 const momentColumn = (column: PgColumn): SortColumn => ({
   value: sql`${column}`,
   text: sql`to_char(${column} at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
   type: sql`timestamptz`,
-  accepts: (text) => ISO_TIME.test(text) && !Number.isNaN(Date.parse(text)),
+  accepts: (text) => readTime(text)?.toISOString() === text,
 });
 
 /**

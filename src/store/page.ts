@@ -3,6 +3,7 @@ import type { PgColumn } from "drizzle-orm/pg-core";
 import { base64url } from "jose";
 import { ApiError } from "../openai/api-error.ts";
 import { parseJson } from "../openai/json.ts";
+import { readTime } from "./storable-time.ts";
 import { isUuid } from "./uuid.ts";
 
 /** Which part of a list is wanted. */
@@ -38,13 +39,8 @@ export function encodeCursor(parts: (string | null)[]): string {
 /** @throws ApiError 400 where the text is no cursor of ours */
 function decodeCursor(cursor: string): Position {
   const [time, id] = readCursor(cursor);
-  if (
-    typeof time === "string" &&
-    !Number.isNaN(Date.parse(time)) &&
-    typeof id === "string" &&
-    isUuid(id)
-  )
-    return { createdAt: new Date(time), id };
+  const createdAt = typeof time === "string" ? readTime(time) : null;
+  if (createdAt !== null && typeof id === "string" && isUuid(id)) return { createdAt, id };
   throw new ApiError(
     "invalid_value",
     "This cursor is not valid. Take nextCursor of the page before as it stands, or begin without a cursor.",

@@ -26,7 +26,12 @@ export function writeResponse(
       `The upstream API answered with status ${response.status}, which is none.`,
     );
   }
-  const headers = { ...response.headers, ...more, "x-proxy-request-id": scope.requestId };
+  const headers = {
+    ...response.headers,
+    ...more,
+    "x-proxy-request-id": scope.requestId,
+    "x-content-type-options": "nosniff",
+  };
   return new Response(hasNoBody(response) ? null : response.body, {
     status: response.status,
     headers,

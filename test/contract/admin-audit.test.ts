@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { proxy } from "../helpers/proxy.ts";
 import { ADMIN_PASSWORD } from "../helpers/start-target.ts";
+import { completion, startUpstream } from "../helpers/upstream.ts";
 
 type Json = Record<string, unknown>;
 
@@ -233,6 +234,60 @@ describe("the audit log", () => {
       expect(JSON.stringify(data)).not.toContain(typed);
       expect(data.every((entry) => entry.action === action)).toBe(true);
     }
+  });
+
+  it("has what was tried, asked for and read, without what it was about", async () => {
+    const upstream = await startUpstream(completion({ content: "what was said" }));
+    const { id: keyId, key } = await proxy.createKey({ name: "read", openaiBaseUrl: upstream.url });
+    const tool = await proxy.createTool(FUNCTION);
+    await call("POST", `/tools/${tool.id}/try`, { arguments: { secret: "secret-10" } });
+    const command = "npx -y no-such-server@1 --token=secret-11";
+    const asked = [
+      { mcpServerCommand: command, env: { TOKEN: "secret-12" } },
+      { mcpServerUrl: "http://127.0.0.1:1/secret-13", mcpHeaders: { "x-token": "secret-14" } },
+    ];
+    for (const json of asked) await (await proxy.admin("/tools/discover", { json })).body?.cancel();
+    await proxy.client(key).chat.completions.create({
+      model: "gpt-test",
+      messages: [{ role: "user", content: "what was asked" }],
+    });
+    const find = async () => {
+      const answer = await proxy.admin(`/conversations?apiKeyId=${keyId}`);
+      return ((await answer.json()) as { data: { id: string }[] }).data[0]?.id;
+    };
+    await expect.poll(find).toBeDefined();
+    const id = (await find()) ?? "";
+    await call("GET", `/conversations/${id}`);
+    await call("GET", `/conversations/export?apiKeyId=${keyId}&q=what%20was`);
+
+    const newest = async (action: string) => (await audit({ action, limit: "20" })).data;
+    expect((await historyOf(tool.id)).at(-1)).toMatchObject({
+      action: "tool.try",
+      targetName: tool.name,
+      changes: {},
+    });
+    expect((await newest("tool.discover")).slice(0, 2)).toMatchObject([
+      { targetName: "http://127.0.0.1:1", changes: { env: [], mcpHeaders: ["x-token"] } },
+      { targetName: "npx no-such-server@1", changes: { env: ["TOKEN"], mcpHeaders: [] } },
+    ]);
+    expect(await historyOf(id)).toMatchObject([
+      { action: "conversation.read", targetName: "a conversation of read" },
+    ]);
+    expect((await newest("conversation.export"))[0]).toMatchObject({
+      changes: { apiKeyId: keyId, q: "(set)" },
+    });
+    const text = JSON.stringify((await audit({ limit: "50" })).data);
+    expect(text).not.toMatch(/secret-1\d|what was/);
+  });
+
+  it("has who signed out", async () => {
+    const signedIn = await proxy.admin("/login", { json: { password: ADMIN_PASSWORD } });
+    const { token } = (await signedIn.json()) as { token: string };
+    const headers = { authorization: `Bearer ${token}` };
+    const before = new Date(Date.now() - 1000).toISOString();
+    await fetch(`${proxy.url}/api/admin/logout`, { method: "POST", headers });
+    const { data } = await audit({ action: "session.sign_out", limit: "1" });
+    expect(data.map(({ createdAt }) => createdAt > before)).toEqual([true]);
   });
 
   it("comes newest first, in pages that miss none and repeat none", async () => {

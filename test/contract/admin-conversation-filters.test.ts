@@ -324,6 +324,8 @@ describe("deleting a conversation", () => {
         targetId: id,
         changes: { apiKeyName: "a key with a name" },
       }),
+      // The test itself has read it, to see that it was written.
+      expect.objectContaining({ action: "conversation.read", targetId: id }),
     ]);
     expect(JSON.stringify(audit)).not.toContain("hi there");
   });

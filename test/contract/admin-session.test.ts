@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { proxy } from "../helpers/proxy.ts";
 import { rawRequest } from "../helpers/raw-http.ts";
 import { ADMIN_PASSWORD } from "../helpers/start-target.ts";
+import { startUpstream } from "../helpers/upstream.ts";
 
 const tools = () => `${proxy.url}/api/admin/tools`;
 
@@ -120,6 +121,42 @@ describe("the admin API", () => {
     expect(
       await codeOf(await fetch(`${proxy.url}/api/admin/api-keys`, { method: "POST" })),
     ).toEqual([401, "admin_session_required"]);
+  });
+
+  it("gives answers, refusals among them, that nobody keeps, frames, embeds or takes for something else", async () => {
+    const { token } = await signIn();
+    const headers = { authorization: `Bearer ${token}` };
+    const answers = [
+      await fetch(tools(), { headers }),
+      await fetch(tools()),
+      await fetch(`${proxy.url}/api/admin/nothing`, { headers }),
+      await fetch(`${tools()}?limit=none`, { headers }),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([200, 401, 404, 400]);
+    for (const answer of answers) {
+      await answer.body?.cancel();
+      expect(Object.fromEntries(answer.headers)).toMatchObject({
+        "cache-control": "no-store",
+        "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+        "cross-origin-resource-policy": "same-origin",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+      });
+    }
+  });
+
+  it("is not the only one whose answers are what they say they are", async () => {
+    const upstream = await startUpstream((_request, response) => {
+      response.writeHead(200, { "content-type": "text/html" }).end("<script>");
+    });
+    const { key } = await proxy.createKey({ openaiBaseUrl: upstream.url });
+    const headers = { authorization: `Bearer ${key}` };
+    for (const path of ["/v1/files/x/content", "/v1/models", "/mcp", "/health", "/nothing"])
+      for (const shown of [headers, {}]) {
+        const answer = await fetch(`${proxy.url}${path}`, { headers: shown });
+        await answer.body?.cancel();
+        expect(answer.headers.get("x-content-type-options"), path).toBe("nosniff");
+      }
   });
 
   it("takes no other token: forged, unsigned, expired, for another purpose, or a proxy key", async () => {

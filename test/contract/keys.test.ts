@@ -1,6 +1,7 @@
 import OpenAI from "openai";
 import { describe, expect, it } from "vitest";
 import { proxy } from "../helpers/proxy.ts";
+import { ADMIN_PASSWORD } from "../helpers/settings.ts";
 import { completion, json, startUpstream } from "../helpers/upstream.ts";
 
 const listModels = (key: string) =>
@@ -104,8 +105,25 @@ describe("everything else", () => {
     }
   });
 
-  it("tells the health of each part", async () => {
-    const answer = await fetch(`${proxy.url}/health`);
+  it("tells the health of each part to the operator, and to strangers whether it can serve", async () => {
+    const strangers = [
+      {},
+      { authorization: "Bearer sk-proxy-x" },
+      { cookie: "admin_session=x.y.z" },
+    ];
+    for (const headers of strangers) {
+      const answer = await fetch(`${proxy.url}/health`, { headers });
+      expect(answer.status).toBe(200);
+      expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+      expect(await answer.json()).toEqual({ status: expect.stringMatching(/^ok|degraded$/) });
+    }
+    const signedIn = await proxy.admin("/login", { json: { password: ADMIN_PASSWORD } });
+    const { token } = (await signedIn.json()) as { token: string };
+    const cookie = `admin_session=${token}`;
+    const page = await fetch(`${proxy.url}/health`, { headers: { cookie } });
+    expect(await page.json()).toHaveProperty("parts.database.status", "ok");
+    const headers = { authorization: `Bearer ${token}` };
+    const answer = await fetch(`${proxy.url}/health`, { headers });
     expect(answer.status).toBe(200);
     const body = (await answer.json()) as {
       status: string;

@@ -1,5 +1,6 @@
 /** Signing in and out, and finding one's way. */
 import { expect, it } from "vitest";
+import { ADMIN_PASSWORD } from "../helpers/settings.ts";
 import { startOperator } from "./operator-page.ts";
 
 const operator = startOperator();
@@ -24,6 +25,42 @@ it("Who signs in is where they wanted to go, with a session that scripts cannot 
   await page.getByLabel("Admin password").waitFor();
   await page.goto("/tools");
   await page.getByLabel("Admin password").waitFor();
+});
+
+it("Who signs out is signed out everywhere: the session's token is of no use to who has a copy", async () => {
+  const page = await operator.signIn("/settings");
+  const cookies = await page.context().cookies();
+  const session = cookies.find(({ name }) => name === "admin_session");
+  const copy = { headers: { cookie: `admin_session=${session?.value}` } };
+  const tools = `${operator.url}/api/admin/tools`;
+  expect((await fetch(tools, copy)).status).toBe(200);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Admin password").waitFor();
+  expect((await fetch(tools, copy)).status).toBe(401);
+  const again = await operator.signIn("/settings");
+  await again.getByLabel("What", { exact: true }).selectOption("session.sign_out");
+  await again
+    .getByRole("row", { name: /session · sign out/i })
+    .first()
+    .waitFor();
+});
+
+it("After wrong passwords the right one takes some seconds, and the page says why", async () => {
+  const guesses = Array.from({ length: 9 }, () =>
+    fetch(`${operator.url}/api/admin/login`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ password: "a guess" }),
+    }),
+  );
+  const page = await operator.open();
+  await page.goto("/keys");
+  await page.getByLabel("Admin password").fill(ADMIN_PASSWORD);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByText("this takes some seconds").waitFor();
+  await page.getByRole("heading", { level: 1, name: "Keys" }).waitFor();
+  const refused = await Promise.all(guesses);
+  expect(refused.map(({ status }) => status)).toEqual(Array<number>(9).fill(401));
 });
 
 it("Keys lead everywhere: g and a letter to a view, ? to the list of keys", async () => {

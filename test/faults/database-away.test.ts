@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { openDatabaseWire } from "../helpers/cuttable-database.ts";
-import { adminCall, chat, dataDirectory } from "../helpers/own-proxy.ts";
+import { adminCall, chat, dataDirectory, healthAt } from "../helpers/own-proxy.ts";
 import { startPostgres } from "../helpers/postgres-server.ts";
 import { completion, startUpstream } from "../helpers/upstream.ts";
 
@@ -42,7 +42,7 @@ describe("with the database away", () => {
 
     database.mend();
     await expect
-      .poll(async () => (await fetch(`${proxy.captured}/health`)).json(), { timeout: 15_000 })
+      .poll(() => healthAt(proxy.captured), { timeout: 15_000 })
       .toMatchObject({ status: "ok", parts: { records: { waitingSegments: 1 } } });
     await expect
       .poll(

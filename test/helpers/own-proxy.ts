@@ -5,22 +5,32 @@ import { join } from "node:path";
 import { expect, inject, onTestFinished } from "vitest";
 import { ADMIN_PASSWORD, startNodeProxy, type StartedProcess } from "./start-target.ts";
 
-/** Calls the admin API of a proxy. */
-export async function adminCall<T>(url: string, path: string, json?: unknown): Promise<T> {
-  const headers = { "content-type": "application/json" };
+const JSON_TYPE = { "content-type": "application/json" };
+
+async function sessionAt(url: string): Promise<{ authorization: string }> {
   const signedIn = await fetch(`${url}/api/admin/login`, {
     method: "POST",
-    headers,
+    headers: JSON_TYPE,
     body: JSON.stringify({ password: ADMIN_PASSWORD }),
   });
   const { token } = (await signedIn.json()) as { token: string };
+  return { authorization: `Bearer ${token}` };
+}
+
+/** Calls the admin API of a proxy. */
+export async function adminCall<T>(url: string, path: string, json?: unknown): Promise<T> {
   const init = json === undefined ? {} : { method: "POST", body: JSON.stringify(json) };
   const answer = await fetch(`${url}/api/admin${path}`, {
     ...init,
-    headers: { ...headers, authorization: `Bearer ${token}` },
+    headers: { ...JSON_TYPE, ...(await sessionAt(url)) },
   });
   expect(answer.ok, `${path}: ${answer.status}`).toBe(true);
   return (await answer.json()) as T;
+}
+
+/** `/health` with its parts, which are the operator's to see. */
+export async function healthAt(url: string): Promise<unknown> {
+  return (await fetch(`${url}/health`, { headers: await sessionAt(url) })).json();
 }
 
 /** Makes a data directory, with an empty database where the vitest project has a template. */

@@ -1,7 +1,8 @@
 import { DrizzleQueryError } from "drizzle-orm/errors";
 import { describe, expect, it } from "vitest";
 import { createTestClock, startInProcess, type InProcessProxy } from "../helpers/in-process.ts";
-import { here } from "../helpers/proxy.ts";
+import { chat } from "../helpers/own-proxy.ts";
+import { here, proxy } from "../helpers/proxy.ts";
 import { ADMIN_PASSWORD } from "../helpers/settings.ts";
 
 const HOUR = 3_600_000;
@@ -85,4 +86,28 @@ describe("a session", () => {
     expect(await statusAt(cutOff, fresh)).toBe(200);
     expect(await statusAt(other, token)).toBe(401);
   });
+});
+
+it("who read a conversation is not on record where the operator wants it so", async () => {
+  const { config } = first().platform;
+  const quiet = await replica({ config: { ...config, auditReads: "off" } });
+  const token = await signIn(quiet);
+  const { key } = await proxy.createKey({ openaiBaseUrl: "http://127.0.0.1:1/v1" });
+  await chat(quiet.url, key);
+  const { data } = (await (
+    await fetch(`${quiet.url}/api/admin/conversations?limit=1`, bearer(token))
+  ).json()) as { data: { id: string }[] };
+  const id = data[0]?.id ?? "";
+  const read = async ({ url }: InProcessProxy) =>
+    (await fetch(`${url}/api/admin/conversations/${id}`, bearer(token))).status;
+  const reads = async () => {
+    const path = `/api/admin/audit?action=conversation.read&targetId=${id}`;
+    const answer = await fetch(`${quiet.url}${path}`, bearer(token));
+    return ((await answer.json()) as { data: unknown[] }).data.length;
+  };
+  const before = await reads();
+  expect(await read(quiet)).toBe(200);
+  expect(await reads()).toBe(before);
+  expect(await read(first())).toBe(200);
+  expect(await reads()).toBe(before + 1);
 });

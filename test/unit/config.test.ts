@@ -12,6 +12,7 @@ import {
   renderMcpServers,
   renderReadme,
 } from "../../scripts/render-variables.ts";
+import { isAllowedHost } from "../../src/config/allowed-hosts.ts";
 import { isLoopback } from "../../src/config/loopback.ts";
 import { ConfigError, readConfig, type Environment } from "../../src/config/read-config.ts";
 import { showConfig } from "../../src/config/show-config.ts";
@@ -131,6 +132,74 @@ describe("the configuration", () => {
       PRICES: "/prices",
     });
     expect(faults).toEqual(["OPENAI_API_KEY_FILE names a file that cannot be read: no such file"]);
+  });
+});
+
+describe("secrets that can be guessed", () => {
+  const strong = {
+    NODE_ENV: "production",
+    JWT_SECRET: "vK3-long-random-text-81",
+    ADMIN_PASSWORD: "four mild green lamps",
+  };
+
+  it.each([
+    ["ADMIN_PASSWORD", "short1!", "has 7 characters"],
+    ["ADMIN_PASSWORD", "Password1234", "words or numbers that everybody"],
+    ["ADMIN_PASSWORD", "p@ssw0rd-2026!", "words or numbers that everybody"],
+    ["ADMIN_PASSWORD", "123456789012", "words or numbers that everybody"],
+    ["ADMIN_PASSWORD", "aaaabbbbaaaabbbb", "repeats"],
+    ["ADMIN_PASSWORD", "correct horse battery staple", "words or numbers that everybody"],
+    ["JWT_SECRET", "fifteen-letters", "has 15 characters"],
+    ["JWT_SECRET", "change-me-in-production", "words or numbers that everybody"],
+    ["JWT_SECRET", "your-256-bit-secret", "words or numbers that everybody"],
+    ["JWT_SECRET", "supersecretjwtkey", "words or numbers that everybody"],
+    ["JWT_SECRET", strong.ADMIN_PASSWORD, "the same as JWT_SECRET"],
+    ["ENCRYPTION_KEY", "key", "has 3 characters"],
+    ["ENCRYPTION_KEY", strong.JWT_SECRET, "the same as JWT_SECRET"],
+    ["MCP_SIDECAR_TOKEN", "token", "has 5 characters"],
+    ["MCP_SIDECAR_TOKEN", strong.ADMIN_PASSWORD, "the same as ADMIN_PASSWORD"],
+  ])("%s=%s is refused, with what to do", (name, value, fault) => {
+    const faults = faultsOf({ ...strong, [name]: value });
+    expect(faults).toEqual([expect.stringMatching(`${fault}.*: (?:set it to|give each) .*\\.$`)]);
+    expect(
+      faultsOf({ ...strong, NODE_ENV: "development", HOST: "0.0.0.0", [name]: value }),
+    ).toEqual(faults);
+    const local = readConfig({ ...strong, NODE_ENV: "development", [name]: value });
+    expect(local.warnings).toEqual([expect.stringContaining(fault)]);
+  });
+
+  it("are refused on workerd by the name that it is reached under", () => {
+    const weak = { NODE_ENV: "development", JWT_SECRET: "short" };
+    const publicly = () => readConfig(weak, { host: "proxy.example" });
+    expect(publicly).toThrow(/JWT_SECRET has 5 characters[\s\S]*ADMIN_PASSWORD has its well-known/);
+    expect(readConfig(weak, { host: "localhost" }).warnings).toHaveLength(2);
+  });
+
+  it("are not those that nobody guesses", () => {
+    expect(faultsOf(strong)).toEqual([]);
+    for (const secret of [
+      "0f8e2c4b6a1d3957",
+      "a secret for tests, long enough",
+      "Zm9vYmFyYmF6cXV4MTIz",
+      "длинная фраза 2026",
+    ])
+      expect(faultsOf({ ...strong, JWT_SECRET: secret, ENCRYPTION_KEY: `${secret}x` })).toEqual([]);
+  });
+});
+
+describe("the names of a Worker", () => {
+  it("are those under workers.dev, which nobody can lead elsewhere, and those that are named", () => {
+    const env = {
+      JWT_SECRET: "vK3-long-random-text-81",
+      ADMIN_PASSWORD: "four mild green lamps",
+      ALLOWED_HOSTS: "proxy.example",
+    };
+    const { ownHosts } = readConfig(env, { host: "evil.example" });
+    const isOwn = (name: string) => isAllowedHost(ownHosts, name);
+    expect(["a.b.workers.dev", "proxy.example", "localhost", "1.2.3.4"].every(isOwn)).toBe(true);
+    expect(["evil.example", "workers.dev", "xworkers.dev", "127.0.0.1.example"].some(isOwn)).toBe(
+      false,
+    );
   });
 });
 

@@ -20,11 +20,20 @@ const ACTIONS = [
   "key_tools.replace",
   "key_tools.assign",
   "key_tools.unassign",
+  "tool.try",
+  "tool.check",
+  "tool.discover",
+  "conversation.read",
+  "conversation.export",
   "conversation.delete",
   "server.restart",
   "session.sign_in",
+  "session.sign_out",
   "session.refused",
+  "session.throttled",
 ];
+/** What is not as it should be. */
+const BAD = new Set(["session.refused", "session.throttled"]);
 
 const isEmpty = (changes: unknown) =>
   typeof changes !== "object" || changes === null || Object.keys(changes).length === 0;
@@ -45,9 +54,7 @@ const COLUMNS: Column<AuditEntry>[] = [
   {
     name: "What",
     cell: ({ action }) => (
-      <Badge tone={action === "session.refused" ? "bad" : "quiet"}>
-        {asWords(action.replace(".", " · "))}
-      </Badge>
+      <Badge tone={BAD.has(action) ? "bad" : "quiet"}>{asWords(action.replace(".", " · "))}</Badge>
     ),
   },
   {
@@ -95,7 +102,10 @@ export function AuditLog() {
         {(rows) =>
           rows.length === 0 ? (
             <Empty title="Nothing yet">
-              <p>Every change that is made here, or through the admin API, appears in this list.</p>
+              <p>
+                Every change that is made here, or through the admin API, appears in this list, and
+                who read what.
+              </p>
             </Empty>
           ) : (
             <>

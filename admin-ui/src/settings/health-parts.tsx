@@ -1,4 +1,4 @@
-import type { Health, HealthStatus } from "../api-shapes.ts";
+import type { HealthStatus, PartHealth } from "../api-shapes.ts";
 import { asWords } from "../format.ts";
 import { resources } from "../http.ts";
 import { Badge, Loading, type Tone } from "../parts/notice.tsx";
@@ -33,7 +33,7 @@ function detailText(name: string, value: unknown): { name: string; value: string
     : { name: asWords(name), value: text };
 }
 
-function Part({ name, part }: { name: string; part: Health["parts"][string] }) {
+function Part({ name, part }: { name: string; part: PartHealth }) {
   const { status, message, ...details } = part;
   return (
     <article className="card" aria-label={asWords(name)}>
@@ -64,7 +64,7 @@ export function HealthParts() {
     <section>
       <h2>Parts</h2>
       <Loading from={health}>
-        {({ parts }) => (
+        {({ parts = {} }) => (
           <div className="cards">
             {Object.entries(parts).map(([name, part]) => (
               <Part key={name} name={name} part={part} />
