@@ -187,6 +187,7 @@ export const SLOW_FILES: Record<string, string> = {
   "test/faults/example-history.test.ts": "several proxies on one database",
   "test/faults/heartbeat.test.ts": "waits for two beats of a heart, on workerd too",
   "test/faults/killed-at-the-end.test.ts": "kills a proxy, and starts it again",
+  "test/faults/locked-database.test.ts": "waits for locks that do not come",
   "test/faults/mcp-drift.test.ts": "several proxies on one database",
   "test/faults/mixed-return.test.ts": "several proxies on one database",
   "test/faults/npm-start.test.ts": "starts by way of npm",

@@ -230,6 +230,15 @@ export const VARIABLES = {
       "than 16 KB a second beyond that; an upload that goes on is not cut",
     runtimes: NODE,
   }),
+  drainTimeoutMs: variable({
+    name: "DRAIN_TIMEOUT_MS",
+    kind: wholeNumber(0, 86_400_000),
+    default: "10000",
+    about:
+      "how long running requests may take to end after SIGTERM, in milliseconds; whatever stops the " +
+      "process must wait longer",
+    runtimes: NODE,
+  }),
   upstreamFirstByteTimeoutMs: variable({
     name: "UPSTREAM_FIRST_BYTE_TIMEOUT_MS",
     kind: wholeNumber(100, 86_400_000),

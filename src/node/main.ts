@@ -11,7 +11,8 @@ import { startServer } from "./serve.ts";
 import { surviveLateWrites } from "./survive-late-write.ts";
 import { messageOf } from "../openai/error-message.ts";
 
-const DRAIN_MS = 10_000;
+/** What comes within this time of a first signal is the same one. */
+const SAME_SIGNAL_MS = 500;
 
 function readConfigOrExit(): Config {
   try {
@@ -36,14 +37,15 @@ async function main(): Promise<void> {
   });
   logger.info(`Listening on ${server.url}`, { environment: config.environment });
 
-  let ending = false;
+  let endingSince: number | null = null;
   const end = (signal: string) => {
-    // A second signal means now.
-    if (ending) process.exit(1);
-    ending = true;
+    // A second signal means now; but npm passes on what the terminal has told us already.
+    if (endingSince !== null && performance.now() - endingSince < SAME_SIGNAL_MS) return;
+    if (endingSince !== null) process.exit(1);
+    endingSince = performance.now();
     logger.info("Ending: running requests are let finish", { signal });
     void server
-      .drain(DRAIN_MS)
+      .drain(config.drainTimeoutMs)
       .then(() => open.close())
       .then(() => process.exit(0));
   };

@@ -10,8 +10,11 @@ import type { Logger, Platform, RequestScope } from "../platform.ts";
 import { endpointOf } from "../routes/normalise-path.ts";
 import { describeError } from "../store/describe-error.ts";
 import { breakOff, shielded } from "./break-off.ts";
+import { continueWhenRead } from "./expect-continue.ts";
+import { answerHalfClosed } from "./half-closed.ts";
 import { keepSpelling, normaliseIncoming } from "./normalise-incoming.ts";
 import { answerRefused, refuseBytes, refuseRequest } from "./refuse-request.ts";
+import { followConnections, type OpenConnections } from "./open-connections.ts";
 import { headLimit, limitBodies } from "./request-limit.ts";
 import { servePage } from "./serve-page.ts";
 
@@ -54,12 +57,6 @@ function refusalOf(error: unknown): unknown {
   });
 }
 
-const SWEEP_MS = 100;
-
-function closed(server: Server): Promise<void> {
-  return new Promise((resolve) => server.close(() => resolve()));
-}
-
 function urlOf({ address, family, port }: AddressInfo): string {
   return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
 }
@@ -70,11 +67,9 @@ function named(answer: Response, requestId: string): Response {
 }
 
 /** Answers in our shape where node:http could not read what a client sent. */
-function refuseUnreadable(server: Server, logger: Logger): void {
-  const answers = new WeakMap<Socket, ServerResponse>();
-  server.prependListener("request", ({ socket }, outgoing) => void answers.set(socket, outgoing));
+function refuseUnreadable(server: Server, connections: OpenConnections, logger: Logger): void {
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
-    const answer = answers.get(socket);
+    const answer = connections.responseOn(socket);
     const isAnswering = answer?.headersSent === true && !answer.writableFinished;
     // Who opened a connection and said nothing, as browsers do, must not find an answer on it later.
     const isSilent = socket.bytesRead === 0;
@@ -99,7 +94,6 @@ export function startServer(platform: Platform): Promise<RunningServer> {
   const { host, port, requestTimeoutMs, trustedProxies } = platform.config;
   const app = createApp();
   const background = createBackground(platform);
-  const state = { draining: false };
   const ending = new AbortController();
   const addressOf = ({ socket, headers }: IncomingMessage) =>
     clientAddressOf(trustedProxies, socket.remoteAddress ?? "unknown", (name) => {
@@ -107,8 +101,6 @@ export function startServer(platform: Platform): Promise<RunningServer> {
       return Array.isArray(value) ? value.join(",") : (value ?? null);
     });
   const handle = (request: Request, { incoming, outgoing }: Exchange) => {
-    // A busy client would keep a closed server open for ever on the connection that it has.
-    if (state.draining) outgoing.shouldKeepAlive = false;
     const requestId = uuidv7();
     // The page is served before the app, which checks what is its own.
     const path = endpointOf(request.url);
@@ -145,19 +137,14 @@ export function startServer(platform: Platform): Promise<RunningServer> {
       void listen(incoming, outgoing);
     },
   );
-  refuseUnreadable(server, logger);
+  const connections = followConnections(server);
+  refuseUnreadable(server, connections, logger);
+  answerHalfClosed(server, connections);
+  continueWhenRead(server);
   limitBodies(server, requestTimeoutMs);
   const drain = async (limitMs: number) => {
-    state.draining = true;
     ending.abort();
-    const ended = closed(server);
-    // Connections whose last request began before: they stay open, idle, for as long as keep-alive
-    // lets them.
-    const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
-    const timer = setTimeout(() => server.closeAllConnections(), limitMs);
-    await ended;
-    clearInterval(sweep);
-    clearTimeout(timer);
+    await connections.drain(limitMs);
     await background.settled();
   };
   return new Promise((resolve, reject) => {

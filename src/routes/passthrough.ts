@@ -1,5 +1,6 @@
 import { checkModels, mustReadBody } from "../auth/check-model.ts";
 import { checkPriced } from "../limits/check-priced.ts";
+import { ApiError } from "../openai/api-error.ts";
 import type { UpstreamRequest } from "../platform.ts";
 import { keepsAnswerText, keepsRequestText } from "../record/endpoint-content.ts";
 import { openDigestTap } from "../stream/digest-tap.ts";
@@ -14,9 +15,24 @@ import { judgedRequest } from "./judged-request.ts";
 /** Bodies of these types are text that people read. */
 const TEXT_TYPES = /^\s*(?:$|text\/|application\/(?:[\w.+-]*\+)?json)/i;
 
+/**
+ * HTTP gives the body of a GET no meaning, and neither runtime can send one on.
+ * @throws ApiError 400 where there is one
+ */
+function refuseBodyWithoutMeaning({ method, headers }: Request): void {
+  const hasBody =
+    Number(headers.get("content-length") ?? 0) > 0 || headers.has("transfer-encoding");
+  if ((method === "GET" || method === "HEAD") && hasBody)
+    throw new ApiError(
+      "bad_request",
+      `This ${method} request has a body, which this proxy cannot send on. Send it without, or as POST.`,
+    );
+}
+
 /** Every `/v1` path that has no stage of its own: any method and body, through and back untouched. */
 export const passthrough = inTurn(async (parts) => {
   const { context, scope, request, key, limits } = parts;
+  refuseBodyWithoutMeaning(request);
   // Nothing large is read for a key that has used up its limits; what is small is on record with it.
   if (!isSmall(request)) await limits.check();
   const read = isBuffered(parts) ? await bufferedBody(parts) : null;

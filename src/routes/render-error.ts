@@ -1,11 +1,14 @@
 import { HTTPException } from "hono/http-exception";
 import { ApiError } from "../openai/api-error.ts";
 import type { Logger } from "../platform.ts";
-import { isDatabaseUnavailable } from "../store/database-error.ts";
+import { isDatabaseBusy, isDatabaseUnavailable } from "../store/database-error.ts";
 import { describeError } from "../store/describe-error.ts";
 
 /** Seconds after which a database that restarted is usually back. */
 const DATABASE_RETRY_SECONDS = 2;
+
+const BUSY =
+  "The proxy's database did not answer in time: another transaction holds a lock, or it has too much to do. Try again shortly.";
 
 function toApiError(error: unknown, logger: Logger, requestId: string | undefined): ApiError {
   if (error instanceof ApiError) return error;
@@ -18,7 +21,7 @@ function toApiError(error: unknown, logger: Logger, requestId: string | undefine
     logger.warn("The database did not answer a request", { error: describeError(error) });
     return new ApiError(
       "database_unavailable",
-      "The proxy's database is not available. Try again shortly.",
+      isDatabaseBusy(error) ? BUSY : "The proxy's database is not available. Try again shortly.",
       {
         retryAfter: DATABASE_RETRY_SECONDS,
         cause: error,

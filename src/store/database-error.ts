@@ -26,10 +26,14 @@ const CONNECTION_ERRORS = new Set([
 
 /**
  * SQLSTATEs of a server that cannot serve now: connection exceptions (08), insufficient resources
- * (53), shutdown, crash, start-up and idle limits (57P01–57P05).
+ * (53), a lock that did not come (55P03), a limit of time (57014), shutdown, crash, start-up and
+ * idle limits (57P01–57P05).
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
-const UNAVAILABLE_STATE = /^(?:08...|53...|57P0[1-5])$/;
+const UNAVAILABLE_STATE = /^(?:08...|53...|55P03|57014|57P0[1-5])$/;
+
+/** Those of them that a server sends which is there, and busy or locked. */
+const BUSY_STATE = /^(?:53...|55P03|57014)$/;
 
 /**
  * What workerd's sockets say, which have no codes. With the server gone a plain URL gives the first
@@ -70,6 +74,10 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   const query = causes.findIndex((cause) => cause instanceof DrizzleQueryError);
   return query !== -1 && causes.slice(query + 1).some(isConnectionFailure);
 }
+
+/** Whether the database is there, and could not serve in time: for a lock, or for too much work. */
+export const isDatabaseBusy = (error: unknown): boolean =>
+  causesOf(error).some((cause) => BUSY_STATE.test(codeOf(cause) ?? ""));
 
 /** SQLSTATE classes that mean the data is at fault: trying again would not help. */
 const DATA_STATE = /^(?:21|22|23|54)/;

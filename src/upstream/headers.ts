@@ -18,6 +18,7 @@ const ACCOUNT = "names an account that is not the credential's";
 const PAGE = "tells about the page that calls";
 const NETWORK = "tells about the client's network";
 const OUR_ORIGIN = "makes a browser keep something for our origin that only we may set";
+const ASKS_FOR_OURS = "asks for a credential of upstream, which only the proxy has";
 const OUR_CORS = "says which pages may read upstream's answers: the proxy says so for its own";
 const STEERS_UPSTREAM = "asks for another path or method than the one that was judged";
 const STEERS_FRONT = "tells the server in front of the proxy which file or address to send";
@@ -96,6 +97,8 @@ export const HEADER_RULES: HeaderRule[] = [
   { name: "cross-origin-*", dropFrom: "response", why: OUR_CORS },
   { name: "timing-allow-origin", dropFrom: "response", why: OUR_CORS },
   { name: "set-cookie*", dropFrom: "response", why: OUR_ORIGIN },
+  { name: "www-authenticate", dropFrom: "response", why: ASKS_FOR_OURS },
+  { name: "refresh", dropFrom: "response", why: "takes a browser from our origin to another page" },
   { name: "clear-site-data", dropFrom: "response", why: OUR_ORIGIN },
   { name: "strict-transport-security", dropFrom: "response", why: OUR_ORIGIN },
   { name: "public-key-pins*", dropFrom: "response", why: OUR_ORIGIN },

@@ -50,12 +50,14 @@ async function received(
 export async function startUpstream(...answers: Answer[]): Promise<ScriptedUpstream> {
   const requests: ReceivedRequest[] = [];
   const server = createServer((incoming, response) => {
-    void received(incoming, response).then(async (request) => {
+    const reply = async (request: ReceivedRequest): Promise<void> => {
       requests.push(request);
       const answer = answers[Math.min(requests.length, answers.length) - 1];
       if (answer === undefined) response.writeHead(500).end("the upstream has no script");
       else await answer(request, response);
-    });
+    };
+    // A request that the proxy broke off in its midst is none.
+    void received(incoming, response).then(reply, () => undefined);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {

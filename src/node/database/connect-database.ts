@@ -19,6 +19,8 @@ export type ConnectionOptions =
 export interface ClientLimits {
   /** Connections that the client may open. */
   max: number;
+  /** How long a statement waits for a lock, in milliseconds; until its own limit where it is not given. */
+  lockTimeoutMs?: number;
 }
 
 /** A drizzle handle with connections of its own. */
@@ -40,7 +42,10 @@ const STARTUP_PARAMETERS = {
  * Opens a raw postgres.js client. No connection is made before the first query. Give it to drizzle
  * or use it with raw SQL, never both: drizzle replaces its serializers of dates and JSON.
  */
-export function connectPostgres(options: ConnectionOptions, { max }: ClientLimits): postgres.Sql {
+export function connectPostgres(
+  options: ConnectionOptions,
+  { max, lockTimeoutMs }: ClientLimits,
+): postgres.Sql {
   const shared = {
     max,
     idle_timeout: 60,
@@ -65,6 +70,9 @@ export function connectPostgres(options: ConnectionOptions, { max }: ClientLimit
   const connection = {
     application_name: "openai-proxy-server",
     ...(options.startupParameters ? STARTUP_PARAMETERS : {}),
+    ...(options.startupParameters && lockTimeoutMs !== undefined
+      ? { lock_timeout: lockTimeoutMs }
+      : {}),
   };
   return postgres(options.url, { ...shared, connect_timeout: 5, connection });
 }

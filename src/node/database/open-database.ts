@@ -22,6 +22,8 @@ export interface OpenDatabase {
   close(): Promise<void>;
 }
 
+/** People and their clients wait for these statements. The record's writer has all the time. */
+const LOCK_LIMIT_MS = 5000;
 const MAX_CONNECTIONS = 10;
 const HEALTH_MS = 3_000;
 
@@ -59,7 +61,10 @@ interface Parts {
 
 async function connectAll({ connection, embedded }: Parts, logger: Logger): Promise<OpenDatabase> {
   const migrations = await migrateDatabase(connection, logger);
-  const { database, close } = connectDatabase(connection, { max: MAX_CONNECTIONS });
+  const { database, close } = connectDatabase(connection, {
+    max: MAX_CONNECTIONS,
+    lockTimeoutMs: LOCK_LIMIT_MS,
+  });
   // A connection of its own: a busy pool is not a dead database.
   const probe = connectPostgres(connection, { max: 1 });
   let asking: Promise<PartHealth> | null = null;

@@ -1,0 +1,87 @@
+/**
+ * The connections of a server, and how they end. A client that keeps one open may be about to send:
+ * to close it then would reset a request that nobody refused, and that not every client tries again.
+ */
+import { Server as TcpServer, type Socket } from "node:net";
+import type { Server, ServerResponse } from "node:http";
+
+/** How often it is looked for connections that nobody uses, in milliseconds. */
+const SWEEP_MS = 100;
+/**
+ * How long a connection must have been unused since the draining began, in milliseconds. Clients
+ * that are busy use each of theirs within that time, and are told then that it ends.
+ */
+const UNUSED_MS = 3000;
+
+/** What was seen of a connection that nobody used. */
+interface Unused {
+  since: number;
+  bytesRead: number;
+}
+
+/** The open connections of one server. */
+export interface OpenConnections {
+  /** The last response on a connection; undefined before its first request. */
+  responseOn(socket: Socket): ServerResponse | undefined;
+  /**
+   * Takes no new connections; resolves when the last one has ended. Those that are unused are closed
+   * after a while, all that are left after the limit.
+   */
+  drain(limitMs: number): Promise<void>;
+}
+
+/** A client whose answer has not begun is told with it that its connection ends. */
+function endAfterResponse(response: ServerResponse | undefined): void {
+  if (response?.headersSent === false) response.shouldKeepAlive = false;
+}
+
+/** Follows the connections of a server that does not listen yet. */
+export function followConnections(server: Server): OpenConnections {
+  const sockets = new Set<Socket>();
+  const responses = new WeakMap<Socket, ServerResponse>();
+  const unused = new Map<Socket, Unused>();
+  const forget = (socket: Socket) => {
+    sockets.delete(socket);
+    unused.delete(socket);
+  };
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => forget(socket));
+  });
+  const state = { draining: false };
+  server.prependListener("request", ({ socket }, response) => {
+    responses.set(socket, response);
+    // A busy client would keep a closed server open for ever on the connection that it has.
+    if (state.draining) response.shouldKeepAlive = false;
+  });
+
+  const isAnswering = (socket: Socket) => responses.get(socket)?.writableFinished === false;
+  const lookAt = (socket: Socket, now: number): void => {
+    const { bytesRead } = socket;
+    const seen = unused.get(socket);
+    if (isAnswering(socket)) unused.delete(socket);
+    else if (seen?.bytesRead !== bytesRead) unused.set(socket, { since: now, bytesRead });
+    else if (now - seen.since >= UNUSED_MS) socket.destroySoon();
+  };
+  const sweep = () => {
+    const now = performance.now();
+    for (const socket of sockets) lookAt(socket, now);
+  };
+  return {
+    responseOn: (socket) => responses.get(socket),
+    drain: async (limitMs) => {
+      state.draining = true;
+      for (const socket of sockets) endAfterResponse(responses.get(socket));
+      const ended = new Promise<void>((resolve) => {
+        // Behind what waits to be accepted, which would be reset. The HTTP server's own `close`
+        // closes at once what it takes for idle.
+        setImmediate(() => TcpServer.prototype.close.call(server, () => resolve()));
+      });
+      const timer = setInterval(sweep, SWEEP_MS);
+      const limit = setTimeout(() => server.closeAllConnections(), limitMs);
+      await ended;
+      clearInterval(timer);
+      clearTimeout(limit);
+    },
+  };
+}
