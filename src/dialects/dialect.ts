@@ -29,6 +29,8 @@ export interface CallResult {
   call: ToolCall;
   text: string;
   media: ToolMedia[];
+  /** Whether it is a failure: of the tool, or of a limit. */
+  failed: boolean;
 }
 
 /** A call while it comes. */
@@ -66,7 +68,7 @@ export interface Round {
   model: string | null;
   /** What the model said, as upstream's dialect takes it back in a later round. */
   items: HistoryItem[];
-  /** The same as upstream spelled it: for the record, and for a client of the same dialect. */
+  /** The same as one message of chat completions: for the record. */
   message: HistoryItem;
 }
 
@@ -117,6 +119,8 @@ export interface RoundForm {
   withoutReasoning?: boolean;
   /** What it reasoned in earlier rounds is not sent back. */
   withoutReasoningText?: boolean;
+  /** What it reasons is not asked for in the form that a later round can take back. */
+  withoutEncryptedReasoning?: boolean;
   /** Images and sounds of tools are not shown. */
   withoutMedia?: boolean;
 }
@@ -158,21 +162,28 @@ export interface AnswerParts {
 
 /** A turn as the client has it in its history. */
 export interface MergedTurn {
+  /** As one message of chat completions: for the record. */
   message: HistoryItem;
   finishReason: string;
   usage: Usage | null;
+  /** Upstream's error, where the answer is one in the dialect's own form. */
+  failure?: { message: string; code: string | null };
 }
 
 /** A client's answer while it is made of rounds: one stream, or one whole answer. */
 export interface ClientAnswer {
   /** An event of a round, the moment it is there. */
   take(event: RoundEvent, round: number): void | Promise<void>;
+  /** What the model is told of a server call, the moment it is known. */
+  takeResult(result: CallResult, round: number): void | Promise<void>;
   /** All rounds as one, when the loop has ended. */
   merge(end: LoopEnd): MergedTurn;
   /** What came, where the turn is broken off. @param soFar of the round that did not end */
   mergeBrokenOff(rounds: Round[], soFar: Round | null): HistoryItem;
   /** Writes the end of a stream. */
   end(merged: MergedTurn): Promise<void>;
+  /** The end of a stream that failed. @param error OpenAI's error object */
+  failed(error: JsonObject): Uint8Array;
   /** The answer whole. */
   whole(merged: MergedTurn): JsonObject;
 }
@@ -194,6 +205,10 @@ export interface DialectRequest {
   readonly leaveAlone: string | null;
   /** Whether a round asks upstream for usage that the client did not ask for. */
   readonly addsUsage: boolean;
+  /** The same of reasoning that a later round can take back. */
+  readonly addsEncryptedReasoning: boolean;
+  /** How many server tools may be called in a turn; Infinity where the request does not say. */
+  readonly maxCalls: number;
   /** What of it may decide whether upstream takes tools beside it, as one text. */
   readonly traits: string;
 
@@ -266,8 +281,8 @@ export interface Dialect {
   hasReasoning(item: HistoryItem): boolean;
   /** Kept items without that. @param hidden JSON text of an array of items */
   withoutReasoning(hidden: string): string;
-  /** An error as the end of a stream. @param error OpenAI's error object */
-  errorEvent(error: JsonObject): Uint8Array;
+  /** An item as the record has it: messages of chat completions. */
+  recorded(item: HistoryItem): JsonObject[];
 }
 
 /** How requests and items of one dialect become those of another: one row of the table. */

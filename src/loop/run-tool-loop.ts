@@ -35,11 +35,15 @@ export interface LoopParts {
    * whatever must follow.
    */
   tell(results: CallResult[]): HistoryItem[];
+  /** Hears of each call's result the moment it is known. */
+  onResult(result: CallResult, round: number): void | Promise<void>;
   /** Hears of each item that the client will not see. */
   onHidden(item: HistoryItem, round: number): Promise<void>;
   /** Which limit of the key is used up ("the API key's …"), or null. Asked before calls are run. */
   limitReached(): Promise<string | null>;
   maxRounds: number;
+  /** How many calls may be run in one turn; Infinity: as many as the model likes. */
+  maxCalls: number;
   /** How long tools may be called and run in one turn, in milliseconds from its first round. */
   maxTurnMs: number;
 }
@@ -68,6 +72,8 @@ interface Budget {
   /** Fires when the turn's time is over. */
   over: AbortSignal;
   failures: Map<string, number>;
+  /** How many calls were run, or refused. */
+  calls: number;
   /** Which limit of the key is used up, or null. */
   limit: string | null;
 }
@@ -85,6 +91,9 @@ const tooManyRounds = (maxRounds: number): string =>
   `Error: not run, because the limit of ${maxRounds} rounds of tool calls is reached. ` +
   "Answer with what you have.";
 
+const tooManyCalls = (maxCalls: number): string =>
+  `Error: not run, because max_tool_calls is ${maxCalls}. Answer with what you have.`;
+
 const isWithdrawn = (name: string): string =>
   `Error: not run, because "${name}" failed ${MAX_FAILURES_PER_TOOL} times and was withdrawn.`;
 
@@ -92,9 +101,10 @@ const isWithdrawn = (name: string): string =>
 function refusal(
   call: RunningCall,
   parts: LoopParts,
-  { withdrawn, over, limit }: Budget,
+  { withdrawn, over, limit, calls }: Budget,
 ): string | null {
   if (call.isCut) return CUT;
+  if (calls > parts.maxCalls) return tooManyCalls(parts.maxCalls);
   if (call.round >= parts.maxRounds) return tooManyRounds(parts.maxRounds);
   if (over.aborted) return `Error: not run, ${tooLate(parts.maxTurnMs)}`;
   if (limit !== null) return `Error: not run, because ${limit}. Answer with what you have.`;
@@ -108,14 +118,15 @@ async function answerCall(
   parts: LoopParts,
   budget: Budget,
 ): Promise<CallResult> {
+  budget.calls++;
   const refused = refusal(call, parts, budget);
-  if (refused !== null) return { call, text: refused, media: [] };
+  if (refused !== null) return { call, text: refused, media: [], failed: true };
   const { text, failed, media = [], isBusy } = await parts.run(call);
   if (failed && budget.over.aborted)
-    return { call, text: `Error: stopped, ${tooLate(parts.maxTurnMs)}`, media: [] };
+    return { call, text: `Error: stopped, ${tooLate(parts.maxTurnMs)}`, media: [], failed };
   if (failed && isBusy !== true)
     budget.failures.set(call.name, (budget.failures.get(call.name) ?? 0) + 1);
-  return { call, text, media };
+  return { call, text, media, failed };
 }
 
 /** Runs a round's server calls, and gives their results in the model's order. */
@@ -124,7 +135,11 @@ async function runCalls(
   parts: LoopParts,
   budget: Budget,
 ): Promise<CallResult[]> {
-  const answer = (call: RunningCall) => answerCall(call, parts, budget);
+  const answer = async (call: RunningCall): Promise<CallResult> => {
+    const result = await answerCall(call, parts, budget);
+    await parts.onResult(result, call.round);
+    return result;
+  };
   const results = await inParallel(calls, MAX_PARALLEL_CALLS, answer);
   for (const [name, count] of budget.failures) {
     if (count >= MAX_FAILURES_PER_TOOL) budget.withdrawn.add(name);
@@ -180,6 +195,7 @@ export async function runToolLoop(parts: LoopParts): Promise<LoopEnd> {
       withdrawn: new Set(),
       over: over.signal,
       failures: new Map(),
+      calls: 0,
       limit: null,
     });
   } finally {

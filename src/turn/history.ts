@@ -1,5 +1,11 @@
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
-import type { DialectRequest, History, HistoryItem, LoopEnd } from "../dialects/dialect.ts";
+import type {
+  DialectRequest,
+  History,
+  HistoryItem,
+  LoopEnd,
+  MergedTurn,
+} from "../dialects/dialect.ts";
 import { memorySlot } from "../memory.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
 import type { RequestScope } from "../platform.ts";
@@ -33,9 +39,9 @@ export interface ModelHistory {
   restored: string[];
   /**
    * Keeps what the client will not see of this turn.
-   * @param answer as the client sees it
+   * @param merged as the client sees it
    */
-  keep(end: LoopEnd, answer: HistoryItem): Promise<void>;
+  keep(end: LoopEnd, merged: MergedTurn): Promise<void>;
 }
 
 /** What a history is opened with. */
@@ -166,7 +172,7 @@ export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
     known,
     sent: history,
     restored: [...words.values()],
-    keep: async (end, answer) => {
+    keep: async (end, { message: answer }) => {
       const unseen = dialect.hiddenOf(end);
       if (unseen === null || (end.clientCalls.length === 0 && !key.toolMemory)) return;
       const isTaken = (item: HistoryItem) => !media.isRefused || !dialect.showsMedia(item);

@@ -34,7 +34,12 @@ interface Known {
 const slot = memorySlot(() => new Map<string, Known>());
 
 /** Forms that depend on nothing of a request but its model. */
-const OF_MODEL = new Set<FormName>(["withoutUsage", "maxTools", "withoutMedia"]);
+const OF_MODEL = new Set<FormName>([
+  "withoutUsage",
+  "withoutEncryptedReasoning",
+  "maxTools",
+  "withoutMedia",
+]);
 
 /** Opens what is known. Times are those of the monotonic clock. */
 export function knownForms(memory: Memory, asked: AskedModel): KnownForms {

@@ -110,6 +110,14 @@ export const MILDER_FORMS: MilderForm[] = [
       says(refusal, /reasoning_(?:content|details)/i),
   },
   {
+    // OpenAI, of models that do not reason: "Encrypted content is not supported with this model."
+    name: "withoutEncryptedReasoning",
+    words: "without asking for encrypted reasoning",
+    applies: ({ request }) => request.addsEncryptedReasoning,
+    isNamed: (refusal) =>
+      NOT_UNDERSTOOD.has(refusal.response.status) && says(refusal, /encrypted|\binclude\b/i),
+  },
+  {
     // OpenAI, gpt-5.4 and later: "Function tools with reasoning_effort are not supported …". Beside
     // tools of the client it would have been refused without the proxy's too.
     name: "withoutReasoning",

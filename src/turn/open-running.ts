@@ -126,12 +126,14 @@ export function openRunning(
     loop: {
       isServerTool,
       run,
+      onResult: (result, round) => answer.takeResult(result, round),
       tell: spoken.openResults((kind) => history.media.takes(kind)),
       onHidden: async (item, round) => {
-        for (const message of toClient([item]))
+        for (const message of toClient([item]).flatMap(asked.dialect.recorded))
           turn.produced(await withoutMedia(message), { round, hidden: true });
       },
       limitReached: () => limits.reached(turn.record),
+      maxCalls: asked.maxCalls,
       maxRounds: key.toolMaxRounds ?? config.toolMaxRounds,
       maxTurnMs: config.toolTurnTimeoutMs,
     },

@@ -14,6 +14,7 @@ import { keepAlive } from "./keep-alive.ts";
 import { openRunning, type RunningTurn, type ToolTurn } from "./open-running.ts";
 import type { AskedRound } from "./record-round.ts";
 import { salvage, streamError } from "./rescue.ts";
+import type { TurnEnd } from "./turn.ts";
 import { withoutBodyHeaders, writeResponse } from "./write-response.ts";
 
 const FIRST_ROUND: LoopState = {
@@ -60,8 +61,14 @@ async function settle(
   const itemsOf = (items: HistoryItem[]) => translation.toClient(items);
   const rounds = end.rounds.map((round) => ({ ...round, items: itemsOf(round.items) }));
   // Kept before the client sees the end: whoever has an answer can come back with it.
-  await history.keep({ ...end, rounds, hidden: itemsOf(end.hidden) }, merged.message);
+  await history.keep({ ...end, rounds, hidden: itemsOf(end.hidden) }, merged);
   return merged;
+}
+
+/** How a turn ended whose answer is complete: some dialects have one for failures. */
+function endOf({ failure }: MergedTurn): TurnEnd {
+  if (failure === undefined) return { status: "completed" };
+  return { status: "failed", error: failure.message, errorCode: failure.code };
 }
 
 const ids = ({ turn }: ToolTurn) => ({ "x-proxy-conversation-id": turn.conversationId });
@@ -79,7 +86,7 @@ async function answerWhole(parts: ToolTurn, joining: Promise<void>): Promise<Res
   });
   const merged = await settle(parts, running, end);
   await joining;
-  await turn.ended({ status: "completed" });
+  await turn.ended(endOf(merged));
   const body = new TextEncoder().encode(JSON.stringify(running.answer.whole(merged)));
   const { headers } = running.recorder;
   const response = {
@@ -107,12 +114,12 @@ async function runStream(
     const end = await runToolLoop({ ...loop, ask });
     const merged = await settle(parts, running, end);
     // The record is safe before the client sees the end.
-    await turn.ended({ status: "completed" });
+    await turn.ended(endOf(merged));
     await answer.end(merged);
   } catch (error) {
     const { logger } = scope.platform;
     const isCancelled = scope.clientGone.aborted || client.gone.aborted;
-    if (!isCancelled) void client.write(asked.dialect.errorEvent(streamError(error, logger, turn)));
+    if (!isCancelled) void client.write(answer.failed(streamError(error, logger, turn)));
     const merge = () => answer.mergeBrokenOff(rounds, recorder.soFar());
     const received = salvage(merge, logger, turn);
     if (received !== null)

@@ -125,6 +125,12 @@ class TinyAnswer implements ClientAnswer {
     return this.#parts.write(line("t", isNext ? `\n\n${event.text}` : event.text));
   }
 
+  takeResult(): void {}
+
+  failed(error: Json): Uint8Array {
+    return line("x", error);
+  }
+
   merge({ rounds, clientCalls }: LoopEnd): MergedTurn {
     const texts = rounds.map((round, index) => this.#texts[index] ?? String(round.message["text"]));
     const text = texts.filter((one) => one !== "" && one !== "undefined").join("\n\n");
@@ -161,6 +167,8 @@ class TinyRequest implements DialectRequest {
   readonly endUser = "";
   readonly leaveAlone = null;
   readonly addsUsage = false;
+  readonly addsEncryptedReasoning = false;
+  readonly maxCalls = Number.POSITIVE_INFINITY;
   readonly traits = "";
   readonly text: string;
   readonly #body: Json;
@@ -237,7 +245,7 @@ export const tinyDialect: Dialect = {
   withoutMedia: (hidden) => hidden,
   hasReasoning: () => false,
   withoutReasoning: (hidden) => hidden,
-  errorEvent: (error) => line("x", error),
+  recorded: (item) => [item],
 };
 
 interface ChatMessage extends Json {

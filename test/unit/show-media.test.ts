@@ -22,6 +22,7 @@ const sound = (length: number): ToolMedia => ({
 });
 const result = (id: string, ...media: ToolMedia[]) => ({
   call: { id, name: "look", arguments: "", isCut: false },
+  failed: false,
   text: "result",
   media,
 });

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../src/clock.ts";
 import { readConfig } from "../../src/config/read-config.ts";
-import type { Dialect, HistoryItem, LoopEnd } from "../../src/dialects/dialect.ts";
+import type { Dialect, HistoryItem, LoopEnd, MergedTurn } from "../../src/dialects/dialect.ts";
 import { chatDialect } from "../../src/dialects/chat/chat-dialect.ts";
 import { translationOf } from "../../src/dialects/translations.ts";
 import { Memory } from "../../src/memory.ts";
@@ -166,7 +166,8 @@ async function run(client: Dialect, spoken: Dialect, request: Json, script: Said
       media: { takes: () => false, isRefused: false, refused: () => undefined },
       known: { has: () => false, valueOf: () => 0, remember: () => undefined },
       restored: [],
-      keep: async (end: LoopEnd, answer: HistoryItem) => void kept.push({ end, answer }),
+      keep: async (end: LoopEnd, { message: answer }: MergedTurn) =>
+        void kept.push({ end, answer }),
     },
     offer: { serverTools: new Map([[TOOL.name, TOOL]]), shadowed: [] },
     upstream: { baseUrl: "http://upstream.test/v1", apiKey: null, isOwnCredential: false },

@@ -22,7 +22,7 @@ import { roundBody } from "./round-body.ts";
 import { hasReasoning, unreasoned } from "./hidden-reasoning.ts";
 import { createMediaShow } from "./show-media.ts";
 import { hiddenOf, spliceHidden } from "./splice-hidden.ts";
-import { dataEvent, KEEP_ALIVE } from "./write-chat-chunks.ts";
+import { KEEP_ALIVE } from "./write-chat-chunks.ts";
 
 /** Why the loop leaves a request alone: each row is a promise of the behaviour page. */
 const REASONS_TO_LEAVE_ALONE: [string, (request: ChatRequest) => boolean][] = [
@@ -60,6 +60,12 @@ class ChatDialectRequest implements DialectRequest {
   }
   get addsUsage(): boolean {
     return this.#request.stream && !this.#request.includeUsage;
+  }
+  get addsEncryptedReasoning(): boolean {
+    return false;
+  }
+  get maxCalls(): number {
+    return Number.POSITIVE_INFINITY;
   }
   get traits(): string {
     return this.#request.traits;
@@ -133,5 +139,5 @@ export const chatDialect: Dialect = {
   withoutMedia: wordsOnly,
   hasReasoning,
   withoutReasoning: unreasoned,
-  errorEvent: (error) => dataEvent({ error }),
+  recorded: (message) => [message],
 };

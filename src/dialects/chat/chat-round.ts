@@ -1,7 +1,8 @@
 /** A round of chat completions. */
 import type { CollectedMessage } from "../../openai/collect-chat-chunks.ts";
-import { isObject, objectsOf, parseJson, type JsonObject } from "../../openai/json.ts";
+import { isObject, objectsOf, type JsonObject } from "../../openai/json.ts";
 import type { Round, ToolCall } from "../dialect.ts";
+import { areArguments } from "../show-results.ts";
 
 /** A round whose answer is one message of the assistant. */
 export interface ChatRound extends Round {
@@ -18,9 +19,6 @@ function definitionOf(call: JsonObject): JsonObject {
   if (isObject(call["function"])) return call["function"];
   return isObject(call["custom"]) ? call["custom"] : {};
 }
-
-/** Whether arguments are what upstreams take back: the JSON text of an object. */
-export const areArguments = (text: string): boolean => isObject(parseJson(text));
 
 /** A call that upstreams take back: some read the history, and answer 400 to bad arguments. */
 function wellFormedCall(call: JsonObject): JsonObject {

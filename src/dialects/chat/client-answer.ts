@@ -19,7 +19,7 @@ import {
   type EndedRounds,
   type MergedChat,
 } from "./merge-rounds.ts";
-import { createChunkWriter } from "./write-chat-chunks.ts";
+import { createChunkWriter, dataEvent } from "./write-chat-chunks.ts";
 
 /** The answer of a turn to a client of chat completions. */
 export class ChatAnswer implements ClientAnswer {
@@ -54,6 +54,9 @@ export class ChatAnswer implements ClientAnswer {
     return this.#writer.forward(event.raw as CollectedPart, round);
   }
 
+  /** Clients of chat completions see nothing of server calls. */
+  takeResult(): void {}
+
   merge(end: LoopEnd): MergedChat {
     const ended = this.#ended(end);
     this.#rounds = ended.rounds;
@@ -70,6 +73,10 @@ export class ChatAnswer implements ClientAnswer {
 
   end({ finishReason, usage }: MergedTurn): Promise<void> {
     return this.#writer.end({ finishReason, usage });
+  }
+
+  failed(error: JsonObject): Uint8Array {
+    return dataEvent({ error });
   }
 
   whole(merged: MergedTurn): JsonObject {

@@ -8,9 +8,7 @@ import {
 } from "../../openai/collect-chat-chunks.ts";
 import { readErrorMember, readErrorWords } from "../../openai/error-words.ts";
 import { isObject, parseJson, type JsonObject } from "../../openai/json.ts";
-import { createEventReader } from "../../openai/read-events.ts";
 import {
-  brokeOff,
   errorOf,
   errorOfWords,
   UpstreamRefusal,
@@ -19,7 +17,9 @@ import {
 } from "../../openai/upstream-error.ts";
 import { eventsOrJson, invalidAnswer, type OpenAnswer } from "../../stream/open-answer.ts";
 import type { RoundEvent, RoundReading } from "../dialect.ts";
-import { areArguments, chatRound, type ChatRound } from "./chat-round.ts";
+import { readEventStream, readPayload, type StreamPayload } from "../read-event-stream.ts";
+import { areArguments } from "../show-results.ts";
+import { chatRound, type ChatRound } from "./chat-round.ts";
 
 type Collector = ReturnType<typeof createChatCollector>;
 
@@ -105,7 +105,7 @@ export async function readWholeRound(
     return chatRound(normalizeMessage(found), json);
   }
   try {
-    await readEventStream(opened.content.events, { ...reading, collector });
+    await readChunks(opened.content.events, { ...reading, collector });
   } catch (error) {
     if (!(error instanceof UpstreamStreamError)) throw error;
     throw refusalOf(answer, error);
@@ -127,7 +127,7 @@ export async function readStreamedRound(
   reading.onProgress(() => collected(collector));
   const sink = { ...reading, collector };
   const opened = await openedBody(answer, reading);
-  if ("events" in opened.content) await readEventStream(opened.content.events, sink);
+  if ("events" in opened.content) await readChunks(opened.content.events, sink);
   else {
     await takeChunk(opened.content.json, sink);
     await finish(sink);
@@ -154,20 +154,6 @@ async function finish(sink: ChunkSink): Promise<void> {
   const end = sink.collector.end();
   if (end === null) throw invalidAnswer("a stream without a choice");
   await tell(end, sink);
-}
-
-/**
- * An event's payload. Some servers send words as a sign of life; JSON that cannot be read is an
- * answer with a hole in it.
- */
-function readPayload(data: string): unknown {
-  const payload = parseJson(data);
-  if (payload === undefined && data.trimStart().startsWith("{"))
-    throw new ApiError(
-      "upstream_invalid",
-      "The upstream API sent a chunk that is no valid JSON, so its answer is not complete. Try again.",
-    );
-  return payload;
 }
 
 /** The data of an event that is called an error; some have no member `error` in it. */
@@ -201,64 +187,13 @@ const isComplete = ({ collector }: ChunkSink, error: unknown): boolean =>
   collector.hasFinished && !wasAborted(error);
 
 /** `[DONE]` ends a stream, and so does the end of the body after a reason to finish. */
-async function readEventStream(events: ReadableStream<Uint8Array>, sink: ChunkSink): Promise<void> {
-  let pending: { data: string; isError: boolean }[] = [];
-  const stream = { ended: false, broken: false, size: 0 };
-  const reader = createEventReader((data, name) => {
-    if (data.trim() === "[DONE]") stream.ended = true;
-    else if (!stream.ended) pending.push({ data, isError: name === "error" });
-  });
-  const drain = async (): Promise<void> => {
-    const ready = pending;
-    pending = [];
-    for (const { data, isError } of ready) {
-      const payload = isError ? errorPayload(data) : readPayload(data);
-      await takeChunk(payload, sink);
-    }
+async function readChunks(events: ReadableStream<Uint8Array>, sink: ChunkSink): Promise<void> {
+  const take = async ({ data, isError }: StreamPayload): Promise<boolean> => {
+    await takeChunk(isError ? errorPayload(data) : readPayload(data), sink);
+    return false;
   };
-  const body = events.getReader();
-  try {
-    while (!stream.ended) {
-      const { done, value } = await body.read().catch((error: unknown) => {
-        if (!isComplete(sink, error)) throw brokeOff(error);
-        stream.broken = true;
-        return { done: true as const, value: undefined };
-      });
-      if (done) break;
-      stream.size += value.byteLength;
-      if (stream.size > sink.maxBytes)
-        throw new ApiError(
-          "upstream_invalid",
-          `The upstream API streamed more than ${sink.maxBytes} bytes, which is more than a tool loop reads.`,
-        );
-      reader.push(value);
-      if (pending.length > 0) await drain();
-    }
-    if (!stream.ended && !stream.broken) reader.end();
-    await drain();
-    await finish(sink);
-    checkFinished(sink, stream.ended);
-  } catch (error) {
-    void body.cancel(error).catch(() => undefined);
-    throw error;
-  }
-  void discardRest(body);
-}
-
-/** How long the end of a body may come after its `[DONE]`. */
-const REST_MS = 1000;
-
-/**
- * After `[DONE]` nobody waits for the end of the body, which some servers never send. It is read
- * all the same, because a connection whose body was read to its end can be used again.
- */
-async function discardRest(body: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
-  const cancel = () => body.cancel().catch(() => undefined);
-  const timer = setTimeout(() => void cancel(), REST_MS);
-  try {
-    while (!(await body.read()).done);
-  } catch {
-    // The answer was complete: how its connection ends changes nothing.
-  }
-  clearTimeout(timer);
+  const isWhole = (error: unknown) => isComplete(sink, error);
+  const end = await readEventStream(events, { maxBytes: sink.maxBytes, take, isWhole });
+  await finish(sink);
+  checkFinished(sink, end === "told");
 }
