@@ -2,6 +2,7 @@
 import {
   boolean,
   doublePrecision,
+  foreignKey,
   index,
   integer,
   pgTable,
@@ -176,6 +177,61 @@ export const endedSessions = pgTable("ended_sessions", {
   id: uuid("id").primaryKey(),
   expiresAt: moment("expires_at").notNull(),
 });
+
+/**
+ * Responses as clients of keys with tools know them: each stands for the rounds that upstream knows.
+ * Kept before the response ends, because its client may come back with its id at once.
+ */
+export const keptResponses = pgTable(
+  "kept_responses",
+  {
+    apiKeyId: uuid("api_key_id")
+      .notNull()
+      .references(() => apiKeys.id, { onDelete: "cascade" }),
+    /** `resp_…`: ours. */
+    id: text("id").notNull(),
+    /** The response that this one goes on from, where its client named it so. */
+    previousId: text("previous_id"),
+    /** Whether clients can ask for it: they said that it is to be stored, or did not say. */
+    isStored: boolean("is_stored").notNull(),
+    /** Whether something of it is hidden from its client. */
+    hasHidden: boolean("has_hidden").notNull(),
+    /** JSON text of an array: the ids of its rounds, as upstream knows them. */
+    upstreamIds: text("upstream_ids").notNull(),
+    /** JSON text of arrays: what was new in its request, and what was said in it, as the model knows both. */
+    input: text("input").notNull(),
+    /** The input as its client sent it, where that is another; null: the same. */
+    sent: text("sent"),
+    items: text("items").notNull(),
+    /** JSON text of the response that its client was given. */
+    body: text("body").notNull(),
+    expiresAt: moment("expires_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.apiKeyId, table.id] }),
+    index("kept_responses_by_expiry").on(table.expiresAt),
+  ],
+);
+
+/** The response that an item, or a call of it, is of: clients come back with items alone, too. */
+export const keptResponseItems = pgTable(
+  "kept_response_items",
+  {
+    apiKeyId: uuid("api_key_id").notNull(),
+    /** The id of an item, or of a call. */
+    itemId: text("item_id").notNull(),
+    responseId: text("response_id").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.apiKeyId, table.itemId] }),
+    foreignKey({
+      name: "kept_response_items_of_response",
+      columns: [table.apiKeyId, table.responseId],
+      foreignColumns: [keptResponses.apiKeyId, keptResponses.id],
+    }).onDelete("cascade"),
+    index("kept_response_items_by_response").on(table.apiKeyId, table.responseId),
+  ],
+);
 
 /** What operators changed. Never edited, never deleted by the proxy. */
 export const auditLog = pgTable(

@@ -19,6 +19,13 @@ import { mcp } from "./routes/mcp.ts";
 import { endpointOf, withNormalPath } from "./routes/normalise-path.ts";
 import { nothingHere } from "./routes/nothing-here.ts";
 import { passthrough } from "./routes/passthrough.ts";
+import { responses } from "./routes/responses.ts";
+import {
+  cancelResponse,
+  listInputItems,
+  removeResponse,
+  showResponse,
+} from "./routes/stored-responses.ts";
 import { refuseUpgrade } from "./routes/refuse-upgrade.ts";
 import { renderError } from "./routes/render-error.ts";
 
@@ -42,6 +49,11 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   app.options("/v1/*", answerPreflight);
   app.use("/v1/*", allowAnyOrigin, refuseUpgrade);
   app.post("/v1/chat/completions", chatCompletions);
+  app.post("/v1/responses", responses);
+  app.get("/v1/responses/:id", showResponse);
+  app.delete("/v1/responses/:id", removeResponse);
+  app.post("/v1/responses/:id/cancel", cancelResponse);
+  app.get("/v1/responses/:id/input_items", listInputItems);
   app.all("/v1/*", passthrough);
 
   app.all(

@@ -256,7 +256,7 @@ export const VARIABLES = {
     name: "HIDDEN_ROUNDS_HOURS",
     kind: wholeNumber(1, 87_600),
     default: "168",
-    about: "how long a client can come back to tool rounds that it did not see",
+    about: "how long a client can come back to a response, and to tool rounds that it did not see",
   }),
   logRetentionDays: variable({
     name: "LOG_RETENTION_DAYS",

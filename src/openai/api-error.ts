@@ -20,6 +20,11 @@ const ERRORS = {
   forbidden_origin: { status: 403, type: "invalid_request_error", code: "forbidden_origin" },
   host_not_allowed: { status: 403, type: "invalid_request_error", code: "host_not_allowed" },
   not_found: { status: 404, type: "invalid_request_error", code: "not_found" },
+  previous_response_not_found: {
+    status: 404,
+    type: "invalid_request_error",
+    code: "previous_response_not_found",
+  },
   method_not_allowed: { status: 405, type: "invalid_request_error", code: "method_not_allowed" },
   request_timeout: { status: 408, type: "invalid_request_error", code: "request_timeout" },
   conflict: { status: 409, type: "invalid_request_error", code: "conflict" },

@@ -2,6 +2,7 @@
  * One turn, as it is kept: everything between a client's request and the end of its response. It is
  * plain JSON, because it waits in a file (Node) or in a queue (workerd) until the database has it.
  */
+import type { HistoryPlace } from "../openai/history-hash.ts";
 import type { Usage } from "../openai/usage.ts";
 
 /**
@@ -59,6 +60,29 @@ interface ToolExecutionRecord {
   /** Milliseconds since 1970. */
   startedAt: number;
   durationMs: number;
+}
+
+/** A response of the Responses API as it is kept. Texts are JSON. */
+export interface KeptResponse {
+  id: string;
+  previousId: string | null;
+  /** Whether clients may ask for it. */
+  isStored: boolean;
+  /** Whether something of it is hidden from its client. */
+  hasHidden: boolean;
+  /** Of its rounds, as upstream knows them. */
+  upstreamIds: string[];
+  /** Arrays: what was new in its request, and what was said in it, as the model knows both. */
+  input: string;
+  /** The input as its client sent it, where that is another. */
+  sent: string | null;
+  items: string;
+  /** As its client was given it. */
+  body: string;
+  /** Ids of its items, and of calls in them, by which a client may come back. */
+  itemIds: string[];
+  /** Milliseconds since 1970. */
+  expiresAt: number;
 }
 
 /** A message that the client did not send. */
@@ -144,6 +168,13 @@ export interface TurnRecord {
    * milliseconds since 1970.
    */
   hiddenRounds?: { lookups: string[]; messages: string; expiresAt: number };
+  /** A response that could not be kept at once. */
+  keptResponse?: KeptResponse;
+  /**
+   * Where the turn's answer ends in its client's history, and where earlier ones did, where ids say
+   * so. Absent: what was said does.
+   */
+  placed?: { places: HistoryPlace[]; place: string | null };
   /**
    * JSON texts of the tools that were added to the request, kept only where a round's tokens are
    * counted here.

@@ -159,7 +159,7 @@ export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Pro
   const history = content.hasHistory ? record.request : null;
   const places = await parts.await(
     "The history",
-    async () => (history === null ? NOWHERE : placesOf(history, answer)),
+    async () => record.placed ?? (history === null ? NOWHERE : placesOf(history, answer)),
     NOWHERE,
   );
   return {

@@ -24,7 +24,13 @@ const usageOf = ({ prompt_tokens, completion_tokens, total_tokens }: Usage): Usa
 
 /** A turn as it is kept where nothing of its content may be, or can be: who, when, what for, how much. */
 export function withoutContent(record: TurnRecord): TurnRecord {
-  const { restored: _restored, hiddenRounds: _hidden, addedTools: _added, ...rest } = record;
+  const {
+    restored: _restored,
+    hiddenRounds: _hidden,
+    keptResponse: _kept,
+    addedTools: _added,
+    ...rest
+  } = record;
   return {
     ...rest,
     request: null,

@@ -30,7 +30,10 @@ function refuseBodyWithoutMeaning({ method, headers }: Request): void {
 }
 
 /** Every `/v1` path that has no stage of its own: any method and body, through and back untouched. */
-export const passthrough = inTurn(async (parts) => {
+export const passthrough = inTurn(passOn);
+
+/** Passes a request on untouched, and its answer back. */
+export async function passOn(parts: TurnRequest): Promise<Response> {
   const { context, scope, request, key, limits } = parts;
   refuseBodyWithoutMeaning(request);
   // Nothing large is read for a key that has used up its limits; what is small is on record with it.
@@ -52,7 +55,7 @@ export const passthrough = inTurn(async (parts) => {
     endsWithReason: false,
     history: () => null,
   });
-});
+}
 
 const contentTypeOf = ({ request }: TurnRequest) => request.headers.get("content-type") ?? "";
 

@@ -18,6 +18,7 @@ import {
 } from "./assign-conversations.ts";
 import { inTransaction } from "./database-error.ts";
 import type { Database, Transaction } from "./database.ts";
+import { keepResponse } from "./kept-responses.ts";
 import { keepHiddenRounds } from "./hidden-rounds.ts";
 import { insertNew, insertRows } from "./insert-rows.ts";
 import { isOneRow, unfoldOnlyTurns, writtenOnlyTurns } from "./only-turn.ts";
@@ -143,7 +144,8 @@ export async function writeTurns(database: Database, batch: TurnToWrite[]): Prom
     await keepAliases(transaction, fresh);
     await insertTurns(transaction, fresh);
     for (const { record } of fresh) {
-      const { apiKeyId, hiddenRounds } = record;
+      const { apiKeyId, hiddenRounds, keptResponse } = record;
+      if (keptResponse !== undefined) await keepResponse(transaction, apiKeyId, keptResponse);
       if (hiddenRounds === undefined) continue;
       await keepHiddenRounds(transaction, {
         apiKeyId,

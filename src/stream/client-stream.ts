@@ -31,12 +31,14 @@ export function openClientStream(
   const highWaterMark = Math.min(maxUnreadBytes, Number.MAX_SAFE_INTEGER);
   const gone = new AbortController();
   let controller: ReadableStreamDefaultController<Uint8Array> | null = null;
-  let resume: (() => void) | null = null;
+  /** Tools that run at the same time may all write. */
+  let waiting: (() => void)[] = [];
   let failed: ReadableStreamDefaultController<Uint8Array> | null = null;
   let lastWriteAt = performance.now();
   const wake = () => {
-    resume?.();
-    resume = null;
+    const resumed = waiting;
+    waiting = [];
+    for (const resume of resumed) resume();
   };
   /** What was taken is written in the same turn of the event loop: the connection ends after it. */
   const breakOffWhenTaken = () => {
@@ -79,7 +81,7 @@ export function openClientStream(
       controller.enqueue(bytes);
       if ((controller.desiredSize ?? 0) > 0) return;
       return new Promise<void>((resolve) => {
-        resume = resolve;
+        waiting.push(resolve);
       });
     },
     lastWriteAt: () => lastWriteAt,

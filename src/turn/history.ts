@@ -11,6 +11,7 @@ import type { HistoryPlace } from "../openai/history-hash.ts";
 import type { RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
 import { findHiddenRounds, keepHiddenRounds, sweepHiddenRounds } from "../store/hidden-rounds.ts";
+import { sweepKeptResponses } from "../store/kept-responses.ts";
 import { withinLimit } from "../store/within-limit.ts";
 import { knownForms, type KnownForms } from "./known-forms.ts";
 import { openMediaSupport, type MediaSupport } from "./media-support.ts";
@@ -60,11 +61,15 @@ export interface HistoryParts {
  * What a request or an answer can wait for the database; after that it goes on without. In
  * milliseconds.
  */
-const DATABASE_LIMIT_MS = 2500;
+export const DATABASE_LIMIT_MS = 2500;
 /** What a request waits at least, where its key took long. In milliseconds. */
 const SHORT_LIMIT_MS = 500;
 const SWEEP_EVERY_MS = 60_000;
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
+
+/** How long a request may wait that has waited before, in milliseconds. */
+export const limitAfter = (waitedMs: number): number =>
+  Math.max(SHORT_LIMIT_MS, DATABASE_LIMIT_MS - waitedMs);
 
 /** Null where the history is nested too deeply for a hash: then nothing is put back. */
 async function hashOf({ scope, request }: HistoryParts): Promise<History | null> {
@@ -94,8 +99,8 @@ async function findHidden(
   const { database, logger } = scope.platform;
   try {
     const lookups = places.map(({ lookup }) => lookup);
-    const limitMs = Math.max(SHORT_LIMIT_MS, DATABASE_LIMIT_MS - waitedMs);
-    const found = await withinLimit(findHiddenRounds(database, key.id, lookups), limitMs);
+    const finding = findHiddenRounds(database, key.id, lookups);
+    const found = await withinLimit(finding, limitAfter(waitedMs));
     const there = places.filter(({ lookup }) => found.has(lookup));
     return new Map(there.map(({ index, lookup }) => [index, found.get(lookup) ?? "[]"]));
   } catch (error) {
@@ -108,7 +113,7 @@ async function findHidden(
 const lastSweep = memorySlot(() => ({ at: 0 }));
 
 /** Once in a while, and after the response, some expired rows go. */
-function sweepNowAndThen({ platform, waitUntil }: RequestScope): void {
+export function sweepNowAndThen({ platform, waitUntil }: RequestScope): void {
   const sweep = lastSweep.of(platform.memory);
   if (Date.now() - sweep.at < SWEEP_EVERY_MS) return;
   sweep.at = Date.now();
@@ -116,7 +121,9 @@ function sweepNowAndThen({ platform, waitUntil }: RequestScope): void {
     platform.logger.warn("Expired hidden rounds could not be deleted", {
       error: describeError(error),
     });
-  waitUntil(sweepHiddenRounds(platform.database).catch(warn));
+  const { database } = platform;
+  const sweeping = Promise.all([sweepHiddenRounds(database), sweepKeptResponses(database)]);
+  waitUntil(sweeping.catch(warn));
 }
 
 async function keepHidden(

@@ -223,6 +223,16 @@ export class Turn {
     this.#record.hiddenRounds = hidden;
   }
 
+  /** A response could not be kept at once: it goes with the record. */
+  keepsResponse(kept: NonNullable<TurnRecord["keptResponse"]>): void {
+    this.#record.keptResponse = kept;
+  }
+
+  /** Where the turn is in its client's history. */
+  placed(placed: NonNullable<TurnRecord["placed"]>): void {
+    this.#record.placed = placed;
+  }
+
   /** The tool loop ended. */
   looped(end: { finishReason: string | null; stopReason: string | null }): void {
     this.#record.finishReason = end.finishReason;

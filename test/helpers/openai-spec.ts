@@ -8,10 +8,16 @@ import formats from "ajv-formats";
 type SchemaName =
   | "CreateChatCompletionRequest"
   | "CreateChatCompletionStreamResponse"
-  | "CreateChatCompletionResponse";
+  | "CreateChatCompletionResponse"
+  | "CreateResponse"
+  | "Response"
+  | "ResponseItemList"
+  | "ResponseStreamEvent";
 
 /** What of the specification is judged by, word for word but for its descriptions. */
-const PATH = resolve(import.meta.dirname, "../fixtures/openai-chat-schemas.json");
+const FIXTURES = resolve(import.meta.dirname, "../fixtures");
+const pathOf = (name: SchemaName): string =>
+  `${FIXTURES}/openai-${name.includes("Chat") ? "chat" : "responses"}-schemas.json`;
 
 /**
  * The document says it is OpenAPI 3.1, and still has words of 3.0: `nullable` (ignored by JSON
@@ -52,9 +58,10 @@ function adapted(schema: unknown): unknown {
  * with `type: "custom"`.
  */
 function withCustomCalls(schemas: Record<string, unknown>): Record<string, unknown> {
-  const chunk = schemas["ChatCompletionMessageToolCallChunk"] as {
-    properties: Record<string, unknown>;
-  };
+  const chunk = schemas["ChatCompletionMessageToolCallChunk"] as
+    | { properties: Record<string, unknown> }
+    | undefined;
+  if (chunk === undefined) return schemas;
   const type = { type: "string", enum: ["function", "custom"] };
   return {
     ...schemas,
@@ -62,29 +69,64 @@ function withCustomCalls(schemas: Record<string, unknown>): Record<string, unkno
   };
 }
 
-const validators = new Map<SchemaName, ValidateFunction>();
+interface Schemas {
+  [name: string]: { properties?: Record<string, { enum?: string[] }>; allOf?: unknown[] };
+}
 
-function compile(name: SchemaName): ValidateFunction {
-  const document = JSON.parse(readFileSync(PATH, "utf8")) as {
-    components: { schemas: Record<string, unknown> };
-  };
+/** A response has no usage before its end: the document's own example of an event says null. */
+function withoutUsageYet(schemas: Schemas): Schemas {
+  const usage = schemas["ResponseUsage"];
+  const named: Schemas = { ...schemas };
+  if (usage !== undefined) Object.assign(named, { ResponseUsage: nullable(usage) });
+  return named;
+}
+
+const nullable = (schema: object) => ({ anyOf: [schema, { type: "null" }] });
+
+const validators = new Map<string, ValidateFunction>();
+
+function readSchemas(name: SchemaName): Schemas {
+  const text = readFileSync(pathOf(name), "utf8");
+  return (JSON.parse(text) as { components: { schemas: Schemas } }).components.schemas;
+}
+
+/** @param definition the name of a schema that the named one refers to */
+function compile(name: SchemaName, definition: string = name): ValidateFunction {
+  const schemas = withoutUsageYet(readSchemas(name));
   const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: true });
   formats.default(ajv);
   ajv.addFormat("unixtime", { type: "number", validate: Number.isInteger });
-  ajv.addSchema(
-    adapted({ components: { schemas: withCustomCalls(document.components.schemas) } }) as object,
-    "spec",
+  ajv.addSchema(adapted({ components: { schemas: withCustomCalls(schemas) } }) as object, "spec");
+  return ajv.compile({ $ref: `spec#/components/schemas/${definition}` });
+}
+
+/** The schema of a stream's event, by its type. */
+function eventSchema(type: unknown): string {
+  const found = Object.entries(readSchemas("ResponseStreamEvent")).find(
+    ([name, { properties }]) =>
+      /^Response.*Event$/.test(name) && properties?.["type"]?.enum?.[0] === type,
   );
-  return ajv.compile({ $ref: `spec#/components/schemas/${name}` });
+  return found?.[0] ?? "ResponseStreamEvent";
+}
+
+/** Where an event of the Responses API is not what the specification says of its type, in words. */
+export function eventFaults(event: Record<string, unknown>): string[] {
+  const key = `event ${String(event["type"])}`;
+  const validate =
+    validators.get(key) ?? compile("ResponseStreamEvent", eventSchema(event["type"]));
+  validators.set(key, validate);
+  return faultsOf(validate, event);
 }
 
 /** Where a value is not what the specification says, in words. */
 export function specFaults(name: SchemaName, value: unknown): string[] {
   const validate = validators.get(name) ?? compile(name);
   validators.set(name, validate);
-  return validate(value)
-    ? []
-    : (validate.errors ?? []).map(
-        ({ instancePath, message }) => `${instancePath} ${message ?? ""}`,
-      );
+  return faultsOf(validate, value);
+}
+
+function faultsOf(validate: ValidateFunction, value: unknown): string[] {
+  if (validate(value)) return [];
+  const errors = validate.errors ?? [];
+  return errors.map(({ instancePath, message }) => `${instancePath} ${message ?? ""}`);
 }

@@ -10,11 +10,11 @@ import { describe, expect, it } from "vitest";
 
 const ROOT = resolve(import.meta.dirname, "../..");
 /**
- * Free plans of Cloudflare allow 3 MB. What is measured here is 2.26 MB, of which 1.5 MB are the
+ * Free plans of Cloudflare allow 3 MB. What is measured here is 2.31 MB, of which 1.5 MB are the
  * two vocabularies of the tokenizer and 0.1 MB are prices. They cost nothing at the start (44 ms
  * with and without): they are read when a record without usage comes.
  */
-const MAX_WORKER_GZIP_BYTES = 2_300_000;
+const MAX_WORKER_GZIP_BYTES = 2_400_000;
 /** What only Node has: it must not be dragged into the Worker. */
 const FORBIDDEN_IN_WORKER = [
   "pglite",

@@ -1,0 +1,202 @@
+/** The answer of a turn to a client of the Responses API. */
+import { isObject, objectsOf, type JsonObject } from "../../openai/json.ts";
+import { addUsage, type Usage } from "../../openai/usage.ts";
+import type {
+  AnswerParts,
+  CallResult,
+  ClientAnswer,
+  HistoryItem,
+  LoopEnd,
+  MergedTurn,
+  Round,
+  RoundEvent,
+} from "../dialect.ts";
+import { ClientOutput } from "./client-output.ts";
+import type { ItemEvent } from "./open-item.ts";
+import { isOwnItem, newResponseId } from "./own-items.ts";
+import { recordedAnswer, type ResponsesRound } from "./responses-round.ts";
+import type { ResponsesRequest } from "./responses-request.ts";
+import { ENCRYPTED_REASONING } from "./round-body.ts";
+import { EventWriter } from "./write-events.ts";
+
+/** A turn as a client of Responses has it. */
+export interface MergedResponse extends MergedTurn {
+  /** As the client gets it. */
+  response: JsonObject;
+  /** Ids of the rounds, as upstream knows them. */
+  upstreamIds: string[];
+}
+
+/** Members that are one per turn: the first round's, as a stream has to have them. */
+const ONCE_PER_TURN = ["created_at", "model", "max_tool_calls"];
+
+/** The codes that a response's error may have. Others are words of upstream's. */
+const ERROR_CODES = new Set(["server_error", "rate_limit_exceeded", "invalid_prompt"]);
+
+/** Members of a usage that the Responses API has. */
+const USAGE = [
+  "input_tokens",
+  "input_tokens_details",
+  "output_tokens",
+  "output_tokens_details",
+  "total_tokens",
+];
+/** What details say where upstream does not. */
+const DETAILS: JsonObject = {
+  input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
+  output_tokens_details: { reasoning_tokens: 0 },
+};
+
+/** A sum of usage by its names in the Responses API. */
+function spelledUsage(usage: Usage | null): JsonObject | null {
+  if (usage === null) return null;
+  const { prompt_tokens: input, completion_tokens: output } = usage;
+  const named: JsonObject = { input_tokens: input, output_tokens: output, ...usage };
+  const own = USAGE.filter((name) => name in named).map((name) => [name, named[name]]);
+  const members = Object.fromEntries(own) as JsonObject;
+  for (const [name, usual] of Object.entries(DETAILS))
+    members[name] = { ...(usual as JsonObject), ...(members[name] as JsonObject | undefined) };
+  return members;
+}
+
+const textOf = (value: unknown): string | null => (typeof value === "string" ? value : null);
+
+/** The answer while it is made. */
+export class ResponsesAnswer implements ClientAnswer {
+  readonly #request: ResponsesRequest;
+  readonly #id = newResponseId();
+  readonly #createdAt = Math.floor(Date.now() / 1000);
+  readonly #output: ClientOutput;
+  readonly #writer: EventWriter;
+  /** Of calls whose items are not there yet: a whole answer has its items when it ends. */
+  readonly #results: { result: CallResult; round: number }[] = [];
+  /** What is the first round's, and one per turn. */
+  #first: JsonObject | null = null;
+
+  constructor(request: ResponsesRequest, parts: AnswerParts) {
+    this.#request = request;
+    this.#output = new ClientOutput({
+      responseId: this.#id,
+      isServerTool: (name) => parts.isServerTool(name),
+      showsEncrypted: request.include.includes(ENCRYPTED_REASONING),
+    });
+    this.#writer = new EventWriter({
+      write: (bytes) => parts.write(bytes),
+      output: this.#output,
+      wantsJson: request.wantsJson,
+      isLastRound: () => parts.isLastRound(),
+      onText: () => parts.onText(),
+      head: (status, upstream) => this.#response(status, upstream),
+    });
+  }
+
+  async take(event: RoundEvent, round: number): Promise<void> {
+    if (event.raw !== undefined) await this.#writer.take(event.raw as ItemEvent, round);
+  }
+
+  async takeResult(result: CallResult, round: number): Promise<void> {
+    if (this.#request.stream) await this.#writer.takeResult(result, round);
+    else this.#results.push({ result, round });
+  }
+
+  merge({ rounds, clientCalls, isMixed }: LoopEnd): MergedResponse {
+    const own = rounds as ResponsesRound[];
+    const last = own.at(-1);
+    if (last === undefined) throw new Error("A turn has at least one round");
+    if (!this.#request.stream) this.#collect(own, isMixed);
+    const usage = own.reduce<Usage | null>((sum, round) => addUsage(sum, round.usage), null);
+    const status = textOf(last.response["status"]) ?? "completed";
+    const members = { ...last.response, usage: spelledUsage(usage) };
+    this.#first ??= own[0]?.response ?? {};
+    const response = this.#writer.withOutput(this.#response(status, members));
+    const usual = clientCalls.length > 0 ? "tool_calls" : "stop";
+    const isWithheld = last.finishReason === "tool_calls" && clientCalls.length === 0;
+    const { error } = last.response;
+    const failure =
+      status === "failed"
+        ? {
+            message: (isObject(error) && textOf(error["message"])) || "The response failed.",
+            code: isObject(error) ? textOf(error["code"]) : null,
+          }
+        : null;
+    return {
+      message: this.#recorded(),
+      finishReason: isWithheld ? "stop" : (last.finishReason ?? usual),
+      usage,
+      response,
+      upstreamIds: own.map((round) => textOf(round.response["id"]) ?? ""),
+      ...(failure === null ? {} : { failure }),
+    };
+  }
+
+  mergeBrokenOff(rounds: Round[], soFar: Round | null): HistoryItem {
+    const all = soFar === null ? rounds : [...rounds, soFar];
+    const items = all.flatMap((round) => (round as ResponsesRound).output);
+    return recordedAnswer(items.filter((item) => !this.#output.isOwn(item)));
+  }
+
+  async end(merged: MergedTurn): Promise<void> {
+    await this.#writer.end((merged as MergedResponse).response);
+  }
+
+  failed(error: JsonObject): Uint8Array {
+    const code = textOf(error["code"]) ?? "";
+    const known = ERROR_CODES.has(code) ? code : "server_error";
+    const told = { code: known, message: textOf(error["message"]) ?? "The response failed." };
+    return this.#writer.failed(error, this.#response("failed", { error: told }));
+  }
+
+  whole(merged: MergedTurn): JsonObject {
+    return (merged as MergedResponse).response;
+  }
+
+  /** The client's response, without its items. @param upstream what a round says of it */
+  #response(status: string, upstream: JsonObject): JsonObject {
+    this.#first ??= upstream;
+    const first = this.#first;
+    const once = ONCE_PER_TURN.filter((name) => name in first).map((name) => [name, first[name]]);
+    const { tools = this.#request.repeated["tools"], tool_choice: choice } = first;
+    const isOurs = (tool: JsonObject) => this.#output.isOwn({ ...tool, type: "function_call" });
+    const usual = { created_at: this.#createdAt, model: this.#request.model };
+    return {
+      ...usual,
+      error: null,
+      incomplete_details: null,
+      ...this.#request.repeated,
+      ...upstream,
+      ...(Object.fromEntries(once) as JsonObject),
+      id: this.#id,
+      object: "response",
+      status,
+      output: [],
+      previous_response_id: this.#request.previousResponseId,
+      tools: objectsOf(tools).filter((tool) => tool["type"] !== "function" || !isOurs(tool)),
+      tool_choice: this.#request.toolChoice ?? choice ?? "auto",
+    };
+  }
+
+  /**
+   * The items of a whole answer. Where that must be one JSON document, it is of a round that called
+   * no server tool, or could call none.
+   */
+  #collect(rounds: ResponsesRound[], isMixed: boolean): void {
+    for (const [index, { output }] of rounds.entries()) {
+      const isEnd = index === rounds.length - 1 && !isMixed;
+      const calls = !isEnd && output.some((item) => this.#output.isOwn(item));
+      const isShown = (item: JsonObject) =>
+        !(this.#request.wantsJson && calls && item["type"] === "message");
+      for (const [place, item] of output.entries()) {
+        if (!isShown(item)) continue;
+        this.#output.close(this.#output.open(index + 1, place, item), item);
+      }
+    }
+    for (const { result, round } of this.#results) this.#output.result(result, round);
+    this.#output.endLeft();
+  }
+
+  /** What the client sees, for the record; calls of server tools are there already. */
+  #recorded(): HistoryItem {
+    const items = this.#output.items.map(({ item }) => item);
+    return recordedAnswer(items.filter((item) => !isOwnItem(item)));
+  }
+}

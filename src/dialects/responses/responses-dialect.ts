@@ -1,0 +1,168 @@
+/** The Responses API: https://platform.openai.com/docs/api-reference/responses */
+import { hashHistory, type History } from "../../openai/history-hash.ts";
+import { isObject, objectsOf, parseJson, type JsonObject } from "../../openai/json.ts";
+import { messagesOfItems } from "../../openai/response-items.ts";
+import type {
+  AnswerParts,
+  ClientAnswer,
+  Dialect,
+  DialectRequest,
+  OpenAnswer,
+  Round,
+  RoundPlan,
+  RoundReading,
+  ToolMedia,
+} from "../dialect.ts";
+import { ResponsesAnswer } from "./client-answer.ts";
+import {
+  hasReasoning,
+  keptItems,
+  modelItems,
+  openResults,
+  restoredItems,
+  showsMedia,
+  unreasoned,
+  wordsOnly,
+} from "./hidden-items.ts";
+import { isResponse, readRound } from "./read-round.ts";
+import { readResponsesRequest, type ResponsesRequest } from "./responses-request.ts";
+import { addsEncryptedReasoning, roundBody } from "./round-body.ts";
+import { KEEP_ALIVE } from "./write-events.ts";
+
+const isCompaction = (item: unknown): boolean =>
+  isObject(item) && item["type"] === "compaction_trigger";
+
+/** Why no tools are offered: each row is a promise of the behaviour page. */
+const REASONS_TO_LEAVE_ALONE: [string, (request: ResponsesRequest) => boolean][] = [
+  ["tool_choice is none", ({ toolChoice }) => toolChoice === "none"],
+  ["it compacts its history", ({ input }) => input.some(isCompaction)],
+  ["it runs in the background", ({ isBackground }) => isBackground],
+];
+
+const reasonToLeaveAlone = (request: ResponsesRequest): string | null =>
+  REASONS_TO_LEAVE_ALONE.find(([, applies]) => applies(request))?.[0] ?? null;
+
+/** What a part of a message brings, by its type. */
+const KINDS: Record<string, ToolMedia["kind"]> = { input_image: "image", input_audio: "audio" };
+
+/** A request of the Responses API. */
+export class ResponsesDialectRequest implements DialectRequest {
+  readonly dialect = responsesDialect;
+  readonly leaveAlone: string | null;
+  readonly #request: ResponsesRequest;
+
+  constructor(request: ResponsesRequest) {
+    this.#request = request;
+    this.leaveAlone = reasonToLeaveAlone(request);
+  }
+
+  get text(): string {
+    return this.#request.text;
+  }
+  get model(): string | null {
+    return this.#request.model;
+  }
+  get stream(): boolean {
+    return this.#request.stream;
+  }
+  /** Its answers bring their usage unasked. */
+  get addsUsage(): boolean {
+    return false;
+  }
+  get addsEncryptedReasoning(): boolean {
+    return addsEncryptedReasoning(this.#request);
+  }
+  get maxCalls(): number {
+    return this.#request.maxToolCalls;
+  }
+  get traits(): string {
+    return this.#request.traits;
+  }
+  get history(): unknown[] {
+    return this.#request.input;
+  }
+  get endUser(): string {
+    return this.#request.endUser;
+  }
+  get clientTools(): ReadonlySet<string> {
+    return this.#request.clientTools;
+  }
+  get isBackground(): boolean {
+    return this.#request.isBackground;
+  }
+  get isStored(): boolean {
+    return this.#request.isStored;
+  }
+  get hasConversation(): boolean {
+    return this.#request.hasConversation;
+  }
+  get hasInstructions(): boolean {
+    return typeof this.#request.repeated["instructions"] === "string";
+  }
+  get previousResponseId(): string | null {
+    return this.#request.previousResponseId;
+  }
+
+  withText(text: string): DialectRequest {
+    return new ResponsesDialectRequest({ ...this.#request, text });
+  }
+
+  /** Its answers are known by their ids, not by what they say: see `turn/response-history.ts`. */
+  hasAnswers(): boolean {
+    return false;
+  }
+
+  hash(): Promise<History> {
+    return hashHistory(this.endUser, []);
+  }
+
+  restore(): string {
+    return this.text;
+  }
+
+  mediaSent(): ReadonlySet<ToolMedia["kind"]> {
+    const parts = this.history.filter(isObject).flatMap((item) => objectsOf(item["content"]));
+    const kinds = parts.map(({ type }) => KINDS[String(type)]);
+    return new Set(kinds.filter((kind) => kind !== undefined));
+  }
+
+  roundBody(plan: RoundPlan): string {
+    return roundBody(this.#request, plan);
+  }
+
+  readRound(answer: OpenAnswer, reading: RoundReading): Promise<Round> {
+    return readRound(answer, reading, this.stream);
+  }
+
+  openAnswer(parts: AnswerParts): ClientAnswer {
+    return new ResponsesAnswer(this.#request, parts);
+  }
+}
+
+/** The dialect of Responses. */
+export const responsesDialect: Dialect = {
+  name: "responses",
+  path: "/responses",
+  streamHeaders: {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+  },
+  keepAlive: KEEP_ALIVE,
+  readRequest: (text, body = parseJson(text)) => {
+    const request = readResponsesRequest(text, body);
+    return request === null ? null : new ResponsesDialectRequest(request);
+  },
+  isAnswer: isResponse,
+  // Without `strict: false` an optional parameter would have to be a required one.
+  spellTool: (definition: JsonObject) =>
+    JSON.stringify({ type: "function", ...definition, strict: false }),
+  openResults,
+  hiddenOf: (end) => (end.hidden.length === 0 ? null : modelItems(end)),
+  showsMedia,
+  keptItems,
+  restoredItems,
+  withoutMedia: wordsOnly,
+  hasReasoning,
+  withoutReasoning: unreasoned,
+  recorded: (item) => messagesOfItems([item]),
+};

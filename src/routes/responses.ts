@@ -1,0 +1,68 @@
+import { checkModels } from "../auth/check-model.ts";
+import {
+  responsesDialect,
+  ResponsesDialectRequest,
+} from "../dialects/responses/responses-dialect.ts";
+import { translationOf } from "../dialects/translations.ts";
+import { checkPriced } from "../limits/check-priced.ts";
+import { readJsonBody } from "../openai/json.ts";
+import { readBody } from "../stream/read-body.ts";
+import { resolveTools, type ToolOffer } from "../tools/resolve-tools.ts";
+import { openResponseHistory } from "../turn/response-history.ts";
+import { runTurn } from "../turn/run-turn.ts";
+import { pickUpstream } from "../upstream/pick-upstream.ts";
+import { watchesTools } from "./admin-session.ts";
+import { inTurn, type TurnRequest } from "./in-turn.ts";
+import { isSmall } from "./is-small.ts";
+import { judgedRequest } from "./judged-request.ts";
+import { passOn } from "./passthrough.ts";
+import { relayRead } from "./relay-read.ts";
+
+const NO_TOOLS: ToolOffer = { serverTools: new Map(), shadowed: [] };
+
+/**
+ * `POST /v1/responses`: with the key's tools where it has some, untouched where it has none. A turn
+ * of a key with tools runs here although none are offered in it, because its response may be gone on
+ * from: by the id that its client is given.
+ */
+export const responses = inTurn(async (parts) =>
+  parts.key.tools.length === 0 ? passOn(parts) : withTools(parts),
+);
+
+async function withTools(parts: TurnRequest): Promise<Response> {
+  const { context, scope, request, key, limits, turn } = parts;
+  const { config, openDecoder } = scope.platform;
+  // Nothing large is read for a key that has used up its limits; what is small is on record with it.
+  if (!isSmall(request)) await limits.check();
+  const body = await readBody(request, config.maxBodyBytes, openDecoder);
+  const text = await body.text();
+  turn.requested({ text });
+  await limits.check();
+  const { all } = await checkModels(key, judgedRequest(request), body);
+  const upstream = pickUpstream(config, key);
+  for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
+  const asked = responsesDialect.readRequest(text, (await readJsonBody(text)) ?? null);
+  await limits.take();
+  const relayed = { body, upstream, endsWithReason: false, history: () => null };
+  if (!(asked instanceof ResponsesDialectRequest))
+    return relayRead(parts, { ...relayed, known: null });
+  const offer = resolveTools(key.tools, asked, request.headers.get("x-proxy-tools")) ?? NO_TOOLS;
+  const isWatched = await watchesTools(context);
+  const history = await openResponseHistory({
+    ...parts,
+    request: asked,
+    upstream: upstream.baseUrl,
+  });
+  // Upstream drives it, and its client polls for it there.
+  if (asked.isBackground) return relayRead(parts, { ...relayed, known: history });
+  return runTurn({
+    ...parts,
+    asked,
+    history,
+    offer,
+    upstream,
+    spoken: responsesDialect,
+    translation: translationOf(responsesDialect, responsesDialect),
+    isWatched,
+  });
+}

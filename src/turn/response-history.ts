@@ -1,0 +1,318 @@
+/**
+ * The history of a request to the Responses API. Clients name what was before by ids: of a response,
+ * of items, of calls. What they did not see of it is put back in its place.
+ */
+import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
+import { readElements, setMembers } from "../openai/json-object-text.ts";
+import { messagesOfItems } from "../openai/response-items.ts";
+import { ApiError } from "../openai/api-error.ts";
+import type { HistoryPlace } from "../openai/history-hash.ts";
+import type { HistoryItem, LoopEnd, MergedTurn } from "../dialects/dialect.ts";
+import type { MergedResponse } from "../dialects/responses/client-answer.ts";
+import { modelItems } from "../dialects/responses/hidden-items.ts";
+import { isOwnItem, ownItemSentBack } from "../dialects/responses/own-items.ts";
+import type { ResponsesDialectRequest } from "../dialects/responses/responses-dialect.ts";
+import { inputText } from "../dialects/responses/round-body.ts";
+import type { KeptResponse } from "../record/turn-record.ts";
+import { describeError } from "../store/describe-error.ts";
+import {
+  findResponseChain,
+  findResponsesOfItems,
+  keepResponse,
+  type ItemsResponse,
+  type ChainedResponse,
+} from "../store/kept-responses.ts";
+import { withinLimit } from "../store/within-limit.ts";
+import {
+  DATABASE_LIMIT_MS,
+  HOUR_MS,
+  limitAfter,
+  sweepNowAndThen,
+  type HistoryParts,
+  type ModelHistory,
+  type RestoredParts,
+} from "./history.ts";
+import { knownForms } from "./known-forms.ts";
+import { openMediaSupport } from "./media-support.ts";
+
+/** What a history is opened with. */
+interface ResponseHistoryParts extends HistoryParts {
+  request: ResponsesDialectRequest;
+}
+
+/** A piece of the input: as the client spelled it, or put in by the proxy. */
+type Piece = { sent: string } | { kept: string };
+
+/** An entry of the input, parsed and as it was spelled. */
+interface Entry {
+  item: unknown;
+  text: string;
+}
+
+const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+
+/**
+ * @throws ApiError 404 where the response is not this key's or not there, 503 where nobody can tell
+ */
+async function readChain({
+  scope,
+  key,
+  request,
+  waitedMs,
+}: ResponseHistoryParts): Promise<ChainedResponse[]> {
+  const id = request.previousResponseId;
+  if (id === null) return [];
+  const { database } = scope.platform;
+  const finding = findResponseChain(database, key.id, id);
+  const chain = await withinLimit(finding, limitAfter(waitedMs)).catch((cause: unknown) => {
+    const message = "The previous response cannot be looked up now. Try again in a few seconds.";
+    throw new ApiError("database_unavailable", message, { cause });
+  });
+  if (chain.length > 0) return chain;
+  const message = `Previous response with id '${id}' not found.`;
+  throw new ApiError("previous_response_not_found", message, { param: "previous_response_id" });
+}
+
+/** Ids by which an entry says which response it is of. */
+const idsOf = (item: unknown): string[] => {
+  if (!isObject(item)) return [];
+  return [textOf(item["id"]), textOf(item["call_id"])].filter((id) => id !== "");
+};
+
+/** The responses of the entries, by id of item or call. With the database away there are none. */
+async function readOwners(
+  { scope, key, turn, waitedMs }: ResponseHistoryParts,
+  entries: Entry[],
+): Promise<Map<string, ItemsResponse>> {
+  const ids = entries.flatMap(({ item }) => idsOf(item));
+  if (ids.length === 0) return new Map();
+  const { database, logger } = scope.platform;
+  try {
+    const finding = findResponsesOfItems(database, key.id, ids);
+    const found = await withinLimit(finding, limitAfter(waitedMs));
+    return new Map(found.map((one) => [one.itemId, one]));
+  } catch (error) {
+    const fields = { turn: turn.id, error: describeError(error) };
+    logger.warn("The responses of items could not be looked up", fields);
+    return new Map();
+  }
+}
+
+const isOutput = (item: unknown): boolean =>
+  isObject(item) && textOf(item["type"]).endsWith("_output");
+
+/** The response that an entry is a part of; an output of a call is the client's own. */
+function ownerOf(item: unknown, owners: Map<string, ItemsResponse>): ItemsResponse | undefined {
+  if (isOutput(item)) return undefined;
+  const ids = idsOf(item);
+  return ids.map((id) => owners.get(id)).find((owner) => owner !== undefined);
+}
+
+const textsIn = (item: JsonObject): string =>
+  objectsOf(item["content"])
+    .map((part) => textOf(part["text"]) || textOf(part["refusal"]))
+    .join("");
+
+/** Whether a client says of a message what it was: one that it has changed stays as it is sent. */
+function isUnchanged(item: unknown, kept: JsonObject[]): boolean {
+  if (!isObject(item) || item["type"] !== "message") return true;
+  const known = kept.find(({ id }) => id === item["id"]);
+  if (known === undefined || typeof item["content"] === "string") return true;
+  return textsIn(known) === textsIn(item);
+}
+
+const isUser = (item: unknown): boolean => isObject(item) && item["role"] === "user";
+
+/** Which responses are put back in the place of what is left of them in the input. */
+function restorable(
+  { key }: ResponseHistoryParts,
+  entries: Entry[],
+  owners: Map<string, ItemsResponse>,
+): Map<string, string> {
+  const turnStart = entries.findLastIndex(({ item }) => isUser(item));
+  const found = new Map<string, string>();
+  const changed = new Set<string>();
+  for (const [index, { item }] of entries.entries()) {
+    const owner = ownerOf(item, owners);
+    if (owner === undefined || owner.items === null) continue;
+    const { responseId, items } = owner;
+    // Without memory only the turn that is going on has hidden rounds: its client is back.
+    if (key.toolMemory || index > turnStart) found.set(responseId, items);
+    if (!isUnchanged(item, objectsOf(parseJson(items)))) changed.add(responseId);
+  }
+  for (const id of changed) found.delete(id);
+  return found;
+}
+
+const isReasoning = (item: unknown): boolean => isObject(item) && item["type"] === "reasoning";
+
+/** The input with what the client did not see, and its items of ours as upstream takes them. */
+function restore(
+  parts: ResponseHistoryParts,
+  entries: Entry[],
+  owners: Map<string, ItemsResponse>,
+): Piece[] {
+  const kept = restorable(parts, entries, owners);
+  const done = new Set<string>();
+  const pieces: (Piece & { item?: unknown })[] = [];
+  for (const { item, text } of entries) {
+    const owner = ownerOf(item, owners)?.responseId ?? "";
+    const items = kept.get(owner);
+    if (items !== undefined) {
+      if (!done.has(owner)) pieces.push({ kept: items });
+      done.add(owner);
+    } else if (isOwnItem(item)) {
+      // What was reasoned before a call is refused where that is not the very same call.
+      if (isReasoning(pieces.at(-1)?.item)) pieces.pop();
+      pieces.push({ kept: JSON.stringify(ownItemSentBack(item)) });
+    } else pieces.push({ sent: text, item });
+  }
+  return pieces;
+}
+
+/**
+ * What is put in where upstream has the history: the outputs of the calls that stand beside those
+ * which the client answers now.
+ */
+function missingOutputs(entries: Entry[], owners: Map<string, ItemsResponse>): Piece[] {
+  const answered = entries.filter(({ item }) => isOutput(item));
+  const found = answered.flatMap(({ item }) => idsOf(item).map((id) => owners.get(id)));
+  const turns = new Map(found.map((owner) => [owner?.responseId, owner?.items ?? null]));
+  const pieces = [...turns.values()].map((items): Piece => {
+    const all = objectsOf(items === null ? [] : parseJson(items));
+    const last = all.findLastIndex((item) => !isOutput(item));
+    return { kept: JSON.stringify(all.slice(last + 1)) };
+  });
+  return [...pieces, ...entries.map(({ text }) => ({ sent: text }))];
+}
+
+/** The elements of an array's text. */
+const elementsOf = (text: string): string[] => readElements(text);
+
+const piecesText = (pieces: Piece[], change: (kept: string) => string): string => {
+  const elements = pieces.flatMap((piece) =>
+    "sent" in piece ? [piece.sent] : elementsOf(change(piece.kept)),
+  );
+  return `[${elements.join(",")}]`;
+};
+
+const same = (kept: string): string => kept;
+
+/** Where in its client's history a response ended. */
+const placeOf = (responseId: string): string => `response:${responseId}`;
+
+/** Places of the request's history at which earlier turns ended. */
+function placesOf(
+  request: ResponsesDialectRequest,
+  entries: Entry[],
+  owners: Map<string, ItemsResponse>,
+): HistoryPlace[] {
+  const { previousResponseId: previous } = request;
+  const places = new Map<string, HistoryPlace>();
+  if (previous !== null) places.set(previous, { index: -1, lookup: placeOf(previous) });
+  for (const [index, { item }] of entries.entries()) {
+    const owner = ownerOf(item, owners)?.responseId;
+    if (owner === undefined) continue;
+    const items = entries.slice(0, index + 1).map((entry) => entry.item);
+    const count = messagesOfItems(items).length + (request.hasInstructions ? 1 : 0);
+    places.delete(owner);
+    places.set(owner, { index: count - 1, lookup: placeOf(owner) });
+  }
+  return [...places.values()];
+}
+
+/** Ids in a response's items, by which its client may come back. */
+const comingBack = ({ output }: JsonObject): string[] =>
+  objectsOf(output).flatMap((item) => idsOf(item));
+
+/** Keeps a response for whoever comes back to it. */
+async function keep(parts: ResponseHistoryParts, kept: KeptResponse): Promise<void> {
+  const { scope, key, turn } = parts;
+  const { database, logger } = scope.platform;
+  try {
+    await withinLimit(keepResponse(database, key.id, kept), DATABASE_LIMIT_MS);
+    sweepNowAndThen(scope);
+  } catch (error) {
+    const fields = { turn: turn.id, error: describeError(error) };
+    logger.warn("A response goes with the record: it could not be kept at once", fields);
+    turn.keepsResponse(kept);
+  }
+}
+
+/**
+ * Opens the history of a request: what it goes on from is put before its input, and what its client
+ * did not see into it.
+ * @throws ApiError 404 where it goes on from a response that is not this key's, 503 where nobody can
+ * tell
+ */
+export async function openResponseHistory(parts: ResponseHistoryParts): Promise<ModelHistory> {
+  const { scope, request, upstream, turn } = parts;
+  const { dialect, model, traits } = request;
+  const known = knownForms(scope.platform.memory, { upstream, model, traits });
+  const media = openMediaSupport(known, { model, sent: request.mediaSent() });
+  const chain = await readChain(parts);
+  const spelled = elementsOf(inputText(request.text));
+  const entries = spelled.map((text, index): Entry => ({ text, item: request.history[index] }));
+  const owners = await readOwners(parts, entries);
+  const before = new Set(chain.map(({ id }) => id));
+  for (const [id, { responseId }] of owners) if (before.has(responseId)) owners.delete(id);
+  const own = request.hasConversation
+    ? missingOutputs(entries, owners)
+    : restore(parts, entries, owners);
+  const earlier = chain.flatMap(({ input, items }): Piece[] => [{ kept: input }, { kept: items }]);
+  const takesImages = media.takes("image");
+  const shown = takesImages ? same : dialect.withoutMedia;
+  const pieces = [...earlier, ...own];
+  const texts = pieces.flatMap((piece) => ("kept" in piece ? [piece.kept] : []));
+  const requestWith = (change: (kept: string) => string) => {
+    const input = piecesText(pieces, change);
+    const changes = { input, previous_response_id: undefined };
+    return texts.length === 0 ? request : request.withText(setMembers(request.text, changes));
+  };
+  const places = placesOf(request, entries, owners);
+  // Known when the answer is.
+  let place = placeOf("");
+  turn.placed({ places, place: null });
+  return {
+    request: requestWith(shown),
+    restoredParts: {
+      media: takesImages && texts.some((text) => dialect.withoutMedia(text) !== text),
+      reasoning: texts.some((text) => dialect.withoutReasoning(text) !== text),
+    },
+    requestWithout: (without: RestoredParts) =>
+      requestWith((text) => {
+        const words = without.media ? dialect.withoutMedia(text) : shown(text);
+        return without.reasoning ? dialect.withoutReasoning(words) : words;
+      }),
+    media,
+    known,
+    sent: { places, turnStart: -1, lookupAfter: () => place },
+    restored: texts.map((text) => JSON.stringify(recorded(dialect.withoutMedia(text)))),
+    keep: async (end: LoopEnd, merged: MergedTurn) => {
+      const { response, upstreamIds } = merged as MergedResponse;
+      const id = textOf(response["id"]);
+      place = placeOf(id);
+      turn.placed({ places, place });
+      const hasHidden = end.hidden.length > 0;
+      if (!request.isStored && !hasHidden) return;
+      const isTaken = (item: HistoryItem) => !media.isRefused || !dialect.showsMedia(item);
+      const items = dialect.keptItems(modelItems(end).filter(isTaken));
+      await keep(parts, {
+        id,
+        previousId: request.previousResponseId,
+        isStored: request.isStored,
+        hasHidden,
+        upstreamIds,
+        input: piecesText(own, same),
+        sent: own.some((piece) => "kept" in piece) ? `[${spelled.join(",")}]` : null,
+        items: JSON.stringify(items),
+        body: JSON.stringify(response),
+        itemIds: comingBack(response),
+        expiresAt: Date.now() + scope.platform.config.hiddenRoundsHours * HOUR_MS,
+      });
+    },
+  };
+}
+
+/** What was put back, as the record has it. */
+const recorded = (text: string): JsonObject[] => messagesOfItems(parseJson(text));

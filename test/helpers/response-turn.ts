@@ -1,0 +1,191 @@
+/** A turn of the Responses API, as a strict client sees it: every promise is checked on each one. */
+import { expect } from "vitest";
+import { eventFaults, specFaults } from "./openai-spec.ts";
+import { proxy } from "./proxy.ts";
+import { startUpstream, type Answer, type ScriptedUpstream } from "./upstream.ts";
+
+type Json = Record<string, unknown>;
+
+const ADD = {
+  name: "add",
+  type: "function",
+  parameters: {
+    type: "object",
+    properties: { a: { type: "number" }, b: { type: "number" } },
+    required: ["a", "b"],
+  },
+  implementation: "return args.a + args.b;",
+};
+
+/** A key with one tool that adds, and an upstream that follows the script. */
+export interface AdderKey {
+  id: string;
+  /** The tool's name, as the model must call it. */
+  add: string;
+  key: string;
+  upstream: ScriptedUpstream;
+}
+
+/** @param script the upstream's answers, one for each round; it is told the tool's name */
+export async function keyWithAdder(
+  script: (add: string) => Answer[],
+  fields: Json = {},
+): Promise<AdderKey> {
+  const { id: toolId, name: add } = await proxy.createTool(ADD);
+  const upstream = await startUpstream(...script(add));
+  const made = { toolIds: [toolId], openaiBaseUrl: upstream.url, ...fields };
+  const { id, key } = await proxy.createKey(made);
+  return { id, add, key, upstream };
+}
+
+/** A response as its client has it. */
+export interface SeenResponse extends Json {
+  id: string;
+  output: Json[];
+}
+
+/** A model of its own for each file: what is learned of one is kept for an hour. */
+const MODEL = `gpt-test-${crypto.randomUUID()}`;
+
+/** Posts a request for a response, and gives the answer as it is. */
+export const postResponse = (
+  { key }: Pick<AdderKey, "key">,
+  body: Json,
+  headers: Record<string, string> = {},
+): Promise<Response> =>
+  fetch(`${proxy.url}/v1/responses`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json", ...headers },
+    body: JSON.stringify({ model: MODEL, ...body }),
+  });
+
+/** The events of a stream, in the spelling that every client understands. */
+function eventsOf(text: string): Json[] {
+  expect(text.endsWith("\n\n"), "the stream ends at an event's end").toBe(true);
+  return text
+    .slice(0, -2)
+    .split("\n\n")
+    .filter((event) => !event.startsWith(":"))
+    .map((event) => {
+      const [, name, data] = /^event: (\S+)\ndata: (.*)$/s.exec(event) ?? [];
+      expect(name, event).toBeDefined();
+      const payload = JSON.parse(data ?? "null") as Json;
+      expect(payload["type"]).toBe(name);
+      return payload;
+    });
+}
+
+/** An item as its events tell of it. */
+interface Told {
+  item: Json;
+  pieces: Map<string, string>;
+  isDone: boolean;
+}
+
+/** Checks that each item and part is announced before its pieces, and is what they say. */
+function toldItems(events: Json[]): Json[] {
+  const items: Told[] = [];
+  for (const event of events) {
+    const index = event["output_index"];
+    if (typeof index !== "number") continue;
+    if (event["type"] === "response.output_item.added") {
+      expect(index, "items are counted one by one").toBe(items.length);
+      items.push({ item: event["item"] as Json, pieces: new Map(), isDone: false });
+      continue;
+    }
+    const told = items[index];
+    if (told === undefined) throw new Error(`Not announced: ${JSON.stringify(event)}`);
+    expect(told.isDone, `after its end: ${JSON.stringify(event)}`).toBe(false);
+    if (event["type"] === "response.output_item.done") {
+      const item = event["item"] as Json;
+      expect(item["id"], "one id per item").toBe(told.item["id"]);
+      expect(item["type"]).toBe(told.item["type"]);
+      Object.assign(told, { item, isDone: true });
+      continue;
+    }
+    expect(event["item_id"], JSON.stringify(event)).toBe(told.item["id"]);
+    readPiece(event, told);
+  }
+  for (const { isDone, item } of items) expect(isDone, JSON.stringify(item)).toBe(true);
+  return items.map(({ item }) => item);
+}
+
+/** Where a piece belongs in its item. */
+const placeOf = ({ content_index: content, summary_index: summary }: Json) =>
+  JSON.stringify(content !== undefined ? ["content", content] : ["summary", summary]);
+
+function readPiece(event: Json, { pieces, item }: Told): void {
+  const type = String(event["type"]);
+  const isPart = "content_index" in event || "summary_index" in event;
+  const place = isPart ? placeOf(event) : "whole";
+  if (type.endsWith("part.added")) {
+    expect(pieces.has(place), `announced once: ${type}`).toBe(false);
+    pieces.set(place, "");
+    return;
+  }
+  if (isPart) expect(pieces.has(place), `${type} of ${JSON.stringify(item)}`).toBe(true);
+  if (type.endsWith(".delta"))
+    pieces.set(place, (pieces.get(place) ?? "") + String(event["delta"]));
+  const whole = event["text"] ?? event["refusal"] ?? event["arguments"];
+  if (type.endsWith(".done") && typeof whole === "string")
+    expect(pieces.get(place) ?? "", type).toBe(whole);
+}
+
+const ENDS = ["response.completed", "response.incomplete", "response.failed"];
+
+/** Checks what must hold of any finished stream, and gives the response that it ends with. */
+function readResponseStream(text: string): SeenResponse {
+  const events = eventsOf(text);
+  for (const event of events) expect(eventFaults(event), JSON.stringify(event)).toEqual([]);
+  const numbers = events.map((event) => event["sequence_number"]);
+  expect(numbers).toEqual(events.map((_event, index) => index));
+  const types = events.map(({ type }) => String(type));
+  expect(types.slice(0, 2)).toEqual(["response.created", "response.in_progress"]);
+  expect(types.filter((type) => ENDS.includes(type) || type === "response.created")).toHaveLength(
+    2,
+  );
+  expect(ENDS).toContain(types.at(-1));
+  const told = events.map(({ response }) => response as Json | undefined);
+  const ids = told.filter((response) => response !== undefined).map(({ id }) => id);
+  expect(new Set(ids).size, "one id").toBe(1);
+  const response = told.at(-1) as SeenResponse;
+  expect(toldItems(events)).toEqual(response.output);
+  return response;
+}
+
+/** Checks what must hold of any response. */
+function checkResponse(response: SeenResponse): SeenResponse {
+  expect(specFaults("Response", response), JSON.stringify(response)).toEqual([]);
+  expect(response.id).toMatch(/^resp_[0-9a-f]{40}$/);
+  const ids = response.output.map(({ id }) => id);
+  expect(new Set(ids).size, "ids of items").toBe(ids.length);
+  return response;
+}
+
+/** A turn, streamed or whole as the body says. */
+export async function askResponse(
+  key: Pick<AdderKey, "key">,
+  body: Json,
+  headers: Record<string, string> = {},
+): Promise<SeenResponse> {
+  const answer = await postResponse(key, body, headers);
+  const text = await answer.text();
+  expect(answer.status, text).toBe(200);
+  const isStream = body["stream"] === true;
+  const type = isStream ? /^text\/event-stream/ : /^application\/json/;
+  expect(answer.headers.get("content-type")).toMatch(type);
+  const response = isStream ? readResponseStream(text) : (JSON.parse(text) as SeenResponse);
+  return checkResponse(response);
+}
+
+/** The nth request that upstream was sent, from 0. */
+export function sentBody(upstream: ScriptedUpstream, index: number): Json {
+  const request = upstream.requests[index];
+  if (request === undefined)
+    throw new Error(`The upstream was asked ${upstream.requests.length} times only`);
+  return request.json();
+}
+
+/** Its input. */
+export const sentInput = (upstream: ScriptedUpstream, index: number): Json[] =>
+  sentBody(upstream, index)["input"] as Json[];
