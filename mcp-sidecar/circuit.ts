@@ -22,7 +22,7 @@ export class Circuit {
   #failures: number[] = [];
   #notBefore = 0;
 
-  constructor(now: () => number = () => Date.now()) {
+  constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
@@ -38,7 +38,7 @@ export class Circuit {
 
   /** When it may be started again, in milliseconds since 1970; null where it may now. */
   get retryAt(): number | null {
-    return this.waitMs === 0 ? null : this.#notBefore;
+    return this.waitMs === 0 ? null : Date.now() + this.waitMs;
   }
 
   /** Whether so much has failed that the next start is one try, which nobody else may hang on. */

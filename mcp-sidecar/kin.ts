@@ -74,9 +74,9 @@ function findKin(kin: Kin[], led: (each: Kin) => boolean): number[] {
 }
 
 async function isOver(withinMs: number, look: () => boolean, everyMs: number): Promise<boolean> {
-  for (const deadline = Date.now() + withinMs; ; await sleep(everyMs)) {
+  for (const deadline = performance.now() + withinMs; ; await sleep(everyMs)) {
     if (look()) return true;
-    if (Date.now() >= deadline) return false;
+    if (performance.now() >= deadline) return false;
   }
 }
 

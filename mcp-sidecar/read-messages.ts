@@ -127,7 +127,7 @@ export class MessageReader {
   }
 
   #count(kind: keyof typeof UNASKED, bytes: number): void {
-    const now = Date.now();
+    const now = performance.now();
     const counted = this.#unasked[kind];
     if (now - counted.since > FLOOD_MS) Object.assign(counted, { since: now, bytes: 0, lines: 0 });
     counted.bytes += bytes;

@@ -73,7 +73,7 @@ export class Sessions {
   }
 
   async #answer(session: Session, { request, body }: McpRequest): Promise<Response> {
-    session.lastUsedAt = Date.now();
+    session.lastUsedAt = performance.now();
     const requestIds = idsOf(body);
     session.requestsInFlight += requestIds.length;
     const cancel = () => this.#cancel(session, requestIds);
@@ -89,7 +89,7 @@ export class Sessions {
       if (wasCancelled) cancel();
       request.signal.removeEventListener("abort", cancel);
       session.requestsInFlight -= requestIds.length;
-      session.lastUsedAt = Date.now();
+      session.lastUsedAt = performance.now();
     });
   }
 
@@ -109,7 +109,7 @@ export class Sessions {
     const session: Session = {
       serverId: server.identity.id,
       transport,
-      lastUsedAt: Date.now(),
+      lastUsedAt: performance.now(),
       requestsInFlight: 0,
     };
     const capabilities = capabilitiesOf(handshake?.params.capabilities);
@@ -140,7 +140,7 @@ export class Sessions {
   }
 
   #closeIdle(): void {
-    const limit = Date.now() - this.#config.sessionIdleMs;
+    const limit = performance.now() - this.#config.sessionIdleMs;
     for (const session of this.#sessions.values())
       if (session.requestsInFlight === 0 && session.lastUsedAt < limit) this.#end(session);
   }

@@ -55,6 +55,8 @@ interface Running {
   client: Client;
   transport: ChildTransport;
   startedAt: number;
+  /** The same by the monotonic clock. */
+  since: number;
 }
 
 /**
@@ -152,7 +154,7 @@ export class StdioServer {
     signal: AbortSignal,
   ): Promise<T> {
     const limitMs = this.#around.config.callLimitMs;
-    const from = Date.now();
+    const from = performance.now();
     this.users += 1;
     try {
       await this.#gate.enter({ signal, limitMs });
@@ -167,7 +169,7 @@ export class StdioServer {
     }
     try {
       return await this.#whileUsed((client) =>
-        run(client, Math.max(1, limitMs - (Date.now() - from))),
+        run(client, Math.max(1, limitMs - (performance.now() - from))),
       );
     } finally {
       this.#gate.leave();
@@ -249,7 +251,7 @@ export class StdioServer {
   async #start(): Promise<Running> {
     const { config, ledger, log } = this.#around;
     const { definition, capabilities } = this.identity;
-    const startedAt = Date.now();
+    const since = performance.now();
     const executable = await resolveCommand(definition, process.cwd());
     const env = buildChildEnvironment(process.env, definition.env);
     const transport = new ChildTransport({
@@ -289,12 +291,12 @@ export class StdioServer {
       );
       throw this.#failureUntilRetry(error);
     }
-    const running: Running = { client, transport, startedAt };
+    const running: Running = { client, transport, startedAt: Date.now(), since };
     this.#running = running;
     client.onclose = () => this.#ended(running);
     await this.audience.restore(client);
     log.info(
-      { server: this.label, pid: transport.pid, ms: Date.now() - startedAt },
+      { server: this.label, pid: transport.pid, ms: Math.round(performance.now() - since) },
       "An MCP server was started",
     );
     return running;
@@ -310,7 +312,7 @@ export class StdioServer {
     clearTimeout(this.#idle);
     const { exit } = running.transport;
     if (exit === "exit code 0" && this.users === 0) return;
-    this.#circuit.failed(Date.now() - running.startedAt);
+    this.#circuit.failed(performance.now() - running.since);
     this.#lastFailure = {
       sentence: `The MCP server \`${this.label}\` ended by itself: ${exit ?? "for an unknown reason"}.`,
       output: lastOutput(this.identity.definition, running.transport),

@@ -4,7 +4,7 @@ import { describeError } from "../src/store/describe-error.ts";
 import { keepRecordInShape } from "../src/store/retention.ts";
 
 const EVERY_MS = 3_600_000;
-const lastTime = memorySlot(() => ({ at: 0 }));
+const lastTime = memorySlot(() => ({ at: -Infinity }));
 /** What a request can leave behind in a few seconds. */
 const MAX_BATCHES = 10;
 
@@ -19,8 +19,8 @@ export async function keepInShapeNowAndThen({
   memory,
 }: Platform): Promise<void> {
   const last = lastTime.of(memory);
-  if (Date.now() - last.at < EVERY_MS) return;
-  last.at = Date.now();
+  if (performance.now() - last.at < EVERY_MS) return;
+  last.at = performance.now();
   try {
     await keepRecordInShape(database, {
       retentionDays: config.logRetentionDays,

@@ -10,14 +10,14 @@ const DEAD_AFTER_MS = 2000;
 
 /** Makes a turnstile. */
 export function createTurnstile(): Turnstile {
-  let lookedAt = Date.now();
+  let lookedAt = performance.now();
   return {
     pass: (signal) =>
       new Promise((resolve) => {
         const leave = () => {
           clearTimeout(timer);
           signal.removeEventListener("abort", leave);
-          lookedAt = Date.now();
+          lookedAt = performance.now();
           resolve();
         };
         const timer = setTimeout(leave, LOOK_EVERY_MS);
@@ -26,7 +26,7 @@ export function createTurnstile(): Turnstile {
       }),
     open: () => {},
     get isAbandoned() {
-      return Date.now() - lookedAt > DEAD_AFTER_MS;
+      return performance.now() - lookedAt > DEAD_AFTER_MS;
     },
   };
 }

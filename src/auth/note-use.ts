@@ -3,7 +3,7 @@ import type { RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
 import { noteKeyUse } from "../store/key-usage.ts";
 
-/** When a use of a key was last noted, in milliseconds since 1970. */
+/** When a use of a key was last noted, by the clock's `elapsed`. */
 const notedUses = memorySlot(() => new Map<string, number>());
 
 const EVERY_MS = 60_000;
@@ -15,10 +15,13 @@ export function noteUse(
   { platform, waitUntil }: RequestScope,
   { id, lastUsedAt }: { id: string; lastUsedAt: Date | null },
 ): void {
-  const now = Date.now();
+  const { clock } = platform;
+  const [now, elapsed] = [clock.now(), clock.elapsed()];
   const noted = notedUses.of(platform.memory);
-  if (now - Math.max(noted.get(id) ?? 0, lastUsedAt?.getTime() ?? 0) < EVERY_MS) return;
-  noted.set(id, now);
+  // A replica's clock may be ahead: what it says of the future says nothing.
+  const sinceUsed = Math.abs(now - (lastUsedAt?.getTime() ?? -Infinity));
+  if (Math.min(elapsed - (noted.get(id) ?? -Infinity), sinceUsed) < EVERY_MS) return;
+  noted.set(id, elapsed);
   const write = async (): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, LATER_MS));
     await noteKeyUse(platform.database, id, {

@@ -109,9 +109,8 @@ async function keepAnswer(
   if (text.length > MAX_ANSWER_LENGTH) return;
   try {
     const answer = await sealOf(platform).seal(text);
-    const expiresAt = new Date(Date.now() + kept.seconds * 1000);
     await withinLimit(
-      keepCachedAnswer(platform.database, place, { answer, expiresAt }),
+      keepCachedAnswer(platform.database, place, { answer, seconds: kept.seconds }),
       DATABASE_LIMIT_MS,
     );
   } catch (error) {

@@ -65,6 +65,7 @@ function runAssigned(
     await limits.take();
     turn.offered([tool.name], []);
     const startedAt = Date.now();
+    const since = performance.now();
     const argumentsText = JSON.stringify(args);
     const onProgress = progress === null ? {} : { onProgress: relay(scope, progress) };
     const call = { tool, argumentsText, owner: key.id, signal, ...onProgress };
@@ -82,7 +83,7 @@ function runAssigned(
       error: signal.aborted ? "cancelled" : error,
       logs,
       startedAt,
-      durationMs: Date.now() - startedAt,
+      durationMs: Math.round(performance.now() - since),
     });
     const status = error === null ? "completed" : "failed";
     await turn.ended(signal.aborted ? { status: "cancelled" } : { status, error });

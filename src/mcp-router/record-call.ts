@@ -26,7 +26,7 @@ export async function recordCall(turn: Turn, call: AnsweredCall): Promise<string
     status: "completed",
     usage: call.usage,
     timeToFirstTokenMs: null,
-    durationMs: Date.now() - turn.record.startedAt,
+    durationMs: Math.max(0, Date.now() - turn.record.startedAt),
     finishReason: call.finishReason,
     error: null,
   });

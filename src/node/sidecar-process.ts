@@ -144,7 +144,7 @@ class SidecarKeeper {
 
   #start(): void {
     const token = randomBytes(32).toString("base64url");
-    const startedAt = Date.now();
+    const startedAt = performance.now();
     // The same few variables that MCP servers inherit: no database, no upstream key, no JWT secret.
     const env = buildChildEnvironment(process.env, {
       ...sidecarVariables(process.env),
@@ -169,7 +169,7 @@ class SidecarKeeper {
     this.#forwardLog(child);
     const ended = (how: string) => {
       clearTimeout(tooSlow);
-      if (this.#child === child) this.#ended(how, Date.now() - startedAt);
+      if (this.#child === child) this.#ended(how, performance.now() - startedAt);
     };
     child.once("exit", (code, signal) =>
       ended(signal === null ? `exit code ${code}` : `signal ${signal}`),

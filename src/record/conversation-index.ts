@@ -115,8 +115,10 @@ class ConversationIndex {
    * the client is told becomes an alias.
    */
   unasked(apiKeyId: string, places: readonly HistoryPlace[]): HistoryPlace[] {
-    const since = Date.now() - ABSENT_MS;
-    return places.filter(({ lookup }) => (this.#absent.get(`${apiKeyId} ${lookup}`) ?? 0) < since);
+    const since = performance.now() - ABSENT_MS;
+    return places.filter(
+      ({ lookup }) => (this.#absent.get(`${apiKeyId} ${lookup}`) ?? -Infinity) < since,
+    );
   }
 
   /** Hears of places at which the database knows no turn. */
@@ -124,7 +126,7 @@ class ConversationIndex {
     for (const { lookup } of places) {
       const place = `${apiKeyId} ${lookup}`;
       this.#absent.delete(place);
-      this.#absent.set(place, Date.now());
+      this.#absent.set(place, performance.now());
     }
     for (const oldest of this.#absent.keys()) {
       if (this.#absent.size <= MAX_PLACES) return;

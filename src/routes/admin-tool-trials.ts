@@ -230,7 +230,7 @@ export function adminToolTrials(): Hono<{ Bindings: RequestScope }> {
       });
       const parameters = parseJson(stored.parameters);
       const tool = { ...stored, parameters: isObject(parameters) ? parameters : {} };
-      const startedAt = Date.now();
+      const since = performance.now();
       const argumentsText = JSON.stringify(context.req.valid("json").arguments);
       const { text, error, logs } = await callWatchedTool(
         context.env,
@@ -241,7 +241,7 @@ export function adminToolTrials(): Hono<{ Bindings: RequestScope }> {
         result: error === null ? text : null,
         error,
         logs,
-        durationMs: Date.now() - startedAt,
+        durationMs: Math.round(performance.now() - since),
       });
     },
   );

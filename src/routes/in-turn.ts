@@ -49,10 +49,11 @@ export function inTurn(
 ): (context: ProxyContext) => Promise<Response> {
   return async (context) => {
     const startedAt = Date.now();
+    const since = performance.now();
     const scope = context.env;
     const request = context.req.raw;
     const key = await authenticate(scope, request.headers);
-    const waitedMs = Date.now() - startedAt;
+    const waitedMs = performance.now() - since;
     const limits = openLimits(scope, key);
     const turn = openTurn(scope, { key, limits, endpoint: pathOf(context), startedAt });
     try {

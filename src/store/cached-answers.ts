@@ -37,9 +37,10 @@ export async function findCachedAnswer(
 export async function keepCachedAnswer(
   database: Database,
   place: AnswerPlace,
-  kept: { answer: string; expiresAt: Date },
+  kept: { answer: string; seconds: number },
 ): Promise<void> {
-  const expiresAt = sql`${kept.expiresAt.toISOString()}::timestamptz`;
+  // By the clock that judges it.
+  const expiresAt = sql`now() + make_interval(secs => ${kept.seconds}::float8)`;
   await database.execute(sql`
     insert into ${cachedAnswers} (api_key_id, request_hash, answer, expires_at)
     select ${apiKeys.id}, ${place.requestHash}, ${kept.answer}, ${expiresAt} from ${apiKeys} where ${apiKeys.id} = ${place.apiKeyId}

@@ -70,7 +70,7 @@ export const callQueues = memorySlot(() => new Map<string, Queue>());
 
 /** Takes out what died with its request. */
 function sweep(queue: Queue): void {
-  const now = Date.now();
+  const now = performance.now();
   for (const running of queue.running) if (running.until < now) queue.running.delete(running);
   queue.waiting = queue.waiting.filter(({ gate }) => !gate.isAbandoned);
 }
@@ -112,7 +112,7 @@ async function takeSlot(
       `${what} is busy: ${queue.waiting.length} calls are waiting for it. It was not run; try again in a moment.`,
     );
   const waiting: Waiting = { owner, gate: platform.turnstile() };
-  const running: Running = { until: Date.now() + timeoutMs + GRACE_MS };
+  const running: Running = { until: performance.now() + timeoutMs + GRACE_MS };
   const leave = () => {
     queue.waiting = queue.waiting.filter((other) => other !== waiting);
     if (queue.running.size + queue.waiting.length === 0) queues.delete(key);
@@ -148,7 +148,7 @@ export async function limitCalls<T>(
   call: LimitedCall,
   work: (leftMs: number) => Promise<T>,
 ): Promise<T> {
-  const startedAt = Date.now();
+  const startedAt = performance.now();
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), call.timeoutMs);
   const signal = AbortSignal.any([call.signal, timeout.signal]);
@@ -166,7 +166,7 @@ export async function limitCalls<T>(
       }
     }
     clearTimeout(timer);
-    return await work(Math.max(1, call.timeoutMs - (Date.now() - startedAt)));
+    return await work(Math.max(1, call.timeoutMs - (performance.now() - startedAt)));
   } finally {
     clearTimeout(timer);
     for (const leave of free) leave();

@@ -110,13 +110,13 @@ async function findHidden(
   }
 }
 
-const lastSweep = memorySlot(() => ({ at: 0 }));
+const lastSweep = memorySlot(() => ({ at: -Infinity }));
 
 /** Once in a while, and after the response, some expired rows go. */
 export function sweepNowAndThen({ platform, waitUntil }: RequestScope): void {
   const sweep = lastSweep.of(platform.memory);
-  if (Date.now() - sweep.at < SWEEP_EVERY_MS) return;
-  sweep.at = Date.now();
+  if (performance.now() - sweep.at < SWEEP_EVERY_MS) return;
+  sweep.at = performance.now();
   const warn = (error: unknown) =>
     platform.logger.warn("Expired hidden rounds could not be deleted", {
       error: describeError(error),

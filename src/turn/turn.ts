@@ -115,7 +115,7 @@ export class Turn {
   constructor(start: TurnStart) {
     this.#record = emptyRecord(start);
     this.#observers = start.observers;
-    this.#since = performance.now() - (Date.now() - start.startedAt);
+    this.#since = performance.now() - Math.max(0, Date.now() - start.startedAt);
   }
 
   get id(): string {

@@ -131,13 +131,13 @@ export class EmbeddedDatabase {
     });
     await untilReady(worker, () => lastWord);
     this.#failure = null;
-    const openedAt = Date.now();
+    const openedAt = performance.now();
     const watch = watchSilence(worker, () => {
       lastWord = new Error(`it did not answer for ${SILENT_MS / 1000} s`);
     });
     worker.once("exit", () => {
       clearInterval(watch);
-      if (Date.now() - openedAt > BACKOFF_MS.forgottenAfter) this.#pause = BACKOFF_MS.first;
+      if (performance.now() - openedAt > BACKOFF_MS.forgottenAfter) this.#pause = BACKOFF_MS.first;
       this.#reopenLater(lastWord);
     });
   }

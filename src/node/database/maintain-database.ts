@@ -35,8 +35,8 @@ const NEEDIEST_TABLE = `
 export class DatabaseMaintainer {
   readonly #maintenance: Maintenance;
   #checkpointLsn: string | null = null;
-  #checkpointAt = Date.now();
-  #vacuumAt = Date.now();
+  #checkpointAt = performance.now();
+  #vacuumAt = performance.now();
 
   constructor(maintenance: Maintenance) {
     this.#maintenance = maintenance;
@@ -47,8 +47,8 @@ export class DatabaseMaintainer {
     const { exclusively, onFailure, vacuumEveryMs } = this.#maintenance;
     try {
       await exclusively(() => this.#checkpointIfDue());
-      if (Date.now() - this.#vacuumAt < vacuumEveryMs) return;
-      this.#vacuumAt = Date.now();
+      if (performance.now() - this.#vacuumAt < vacuumEveryMs) return;
+      this.#vacuumAt = performance.now();
       await exclusively(() => this.#vacuumNeediest());
     } catch (error) {
       onFailure(error);
@@ -63,14 +63,14 @@ export class DatabaseMaintainer {
       [this.#checkpointLsn],
     );
     const bytes = rows[0]?.bytes ?? 0;
-    const age = Date.now() - this.#checkpointAt;
+    const age = performance.now() - this.#checkpointAt;
     if (bytes < WAL_BYTES && (bytes === 0 || age < CHECKPOINT_AFTER_MS)) return;
     await pglite.exec("checkpoint");
     const after = await pglite.query<{ lsn: string }>(
       "select pg_current_wal_insert_lsn()::text as lsn",
     );
     this.#checkpointLsn = after.rows[0]?.lsn ?? null;
-    this.#checkpointAt = Date.now();
+    this.#checkpointAt = performance.now();
   }
 
   /** One table at a time: clients get their turn in between. */

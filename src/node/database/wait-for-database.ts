@@ -58,7 +58,7 @@ export async function waitForDatabase(
   logger: Logger,
   waitSeconds: number,
 ): Promise<PostgresOptions> {
-  const deadline = Date.now() + waitSeconds * 1000;
+  const deadline = performance.now() + waitSeconds * 1000;
   const options: PostgresOptions = { kind: "postgres", url, startupParameters: true };
   let told = false;
   for (;;) {
@@ -74,7 +74,7 @@ export async function waitForDatabase(
         );
         continue;
       }
-      if (!PASSING.has(errorCode(error) ?? "") || Date.now() > deadline)
+      if (!PASSING.has(errorCode(error) ?? "") || performance.now() > deadline)
         throw unusable(url, error, waitSeconds);
       if (!told)
         logger.warn("PostgreSQL does not answer yet.", {
@@ -110,7 +110,7 @@ async function readVersion(options: PostgresOptions, deadline: number): Promise<
   const silence = new AbortController();
   const late = async (): Promise<never> => {
     await pause(
-      Math.min(Math.max(deadline - Date.now(), LEAST_ATTEMPT_MS), MOST_ATTEMPT_MS),
+      Math.min(Math.max(deadline - performance.now(), LEAST_ATTEMPT_MS), MOST_ATTEMPT_MS),
       undefined,
       { signal: silence.signal },
     );

@@ -70,7 +70,7 @@ async function checkOnce(
     const check = { tool, owner, signal: ending, timeoutMs: LIMIT_MS, notedEveryMs: EVERY_MS };
     const { tools, isOfferChanged } = await checkMcpServer(platform, check);
     const { noted } = checks.of(platform.memory);
-    for (const one of tools) noted.set(identityOf(one), Date.now());
+    for (const one of tools) noted.set(identityOf(one), performance.now());
     if (isOfferChanged) watch.onOfferChanged(platform.memory);
   } catch (error) {
     platform.logger.debug("An MCP server could not be asked for its tools", {
@@ -90,18 +90,18 @@ async function checkServer(scope: WatchScope, watch: Watch, isAnnounced: boolean
   const server = spellTarget({ ...target, owner: watch.tool.mcpIsolation });
   const other = running.get(server);
   // One that should have ended long ago has died with its request, as workerd lets them.
-  if (other !== undefined && Date.now() - other.startedAt < 2 * LIMIT_MS) {
+  if (other !== undefined && performance.now() - other.startedAt < 2 * LIMIT_MS) {
     other.isAskedAgain ||= isAnnounced;
     noted.delete(identityOf(watch.tool));
     return;
   }
-  const own = { startedAt: Date.now(), isAskedAgain: false };
+  const own = { startedAt: performance.now(), isAskedAgain: false };
   running.set(server, own);
   for (;;) {
     await checkOnce(scope, watch, target);
     if (!own.isAskedAgain || scope.ending.aborted) break;
     await pause(AGAIN_MS);
-    Object.assign(own, { startedAt: Date.now(), isAskedAgain: false });
+    Object.assign(own, { startedAt: performance.now(), isAskedAgain: false });
   }
   running.delete(server);
 }
@@ -114,9 +114,11 @@ function watchServer(scope: WatchScope, watch: Watch, isAnnounced: boolean): voi
   const { platform } = scope;
   const { tool } = watch;
   const { noted } = checks.of(platform.memory);
-  const checkedAt = Math.max(noted.get(identityOf(tool)) ?? 0, tool.mcpCheckedAt?.getTime() ?? 0);
-  if (!isAnnounced && Date.now() - checkedAt < EVERY_MS) return;
-  noted.set(identityOf(tool), Date.now());
+  const sinceNoted = performance.now() - (noted.get(identityOf(tool)) ?? -Infinity);
+  // A replica's clock may be ahead: what it says of the future says nothing.
+  const sinceChecked = Math.abs(Date.now() - (tool.mcpCheckedAt?.getTime() ?? -Infinity));
+  if (!isAnnounced && Math.min(sinceNoted, sinceChecked) < EVERY_MS) return;
+  noted.set(identityOf(tool), performance.now());
   const check = async () => {
     if (!isAnnounced) await pause(LATER_MS);
     await checkServer(scope, watch, isAnnounced);

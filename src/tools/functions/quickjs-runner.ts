@@ -78,14 +78,14 @@ class CallFailed extends Error {
 }
 
 function startWatch(timeoutMs: number, ticksPerMs: number): Watch {
-  const deadline = Date.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs;
   let ticks = timeoutMs * ticksPerMs;
   let over = false;
   return {
     timeoutMs,
     isOver() {
       ticks -= 1;
-      over ||= ticks <= 0 || Date.now() > deadline;
+      over ||= ticks <= 0 || performance.now() > deadline;
       return over;
     },
   };

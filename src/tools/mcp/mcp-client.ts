@@ -153,16 +153,16 @@ async function run<T>(
         : new Error(`${what} was cancelled.`),
     );
   const totalMs = Math.max(TOTAL_LIMIT_MS, call.timeoutMs);
-  const endsAt = Date.now() + totalMs;
+  const endsAt = performance.now() + totalMs;
   const giveUpAfter = (ms: number) =>
     setTimeout(() => {
-      const limitMs = Date.now() < endsAt ? call.timeoutMs : totalMs;
+      const limitMs = performance.now() < endsAt ? call.timeoutMs : totalMs;
       limit.abort(new Error(`${what} took longer than ${limitMs / 1_000} s and was cancelled.`));
     }, ms);
   let timer = giveUpAfter(call.timeoutMs);
   const progressed = () => {
     clearTimeout(timer);
-    timer = giveUpAfter(Math.min(call.timeoutMs, Math.max(0, endsAt - Date.now())));
+    timer = giveUpAfter(Math.min(call.timeoutMs, Math.max(0, endsAt - performance.now())));
   };
   if (call.signal.aborted) cancel();
   call.signal.addEventListener("abort", cancel);

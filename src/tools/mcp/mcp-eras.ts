@@ -34,7 +34,7 @@ export async function connectInEra(
   const key = keyOf(address);
   const found = known.get(key);
   const isOutdated =
-    found?.verdict.kind === "legacy" && Date.now() - found.foundAt > LEGACY_KEPT_MS;
+    found?.verdict.kind === "legacy" && performance.now() - found.foundAt > LEGACY_KEPT_MS;
   if (found !== undefined && !isOutdated) {
     try {
       return await connectToServer(platform, address, { ...limits, era: found.verdict });
@@ -49,7 +49,7 @@ export async function connectInEra(
       return connectToServer(platform, address, { ...limits, era: { kind: "legacy" } });
     },
   );
-  known.set(key, { verdict: connection.era, foundAt: Date.now() });
+  known.set(key, { verdict: connection.era, foundAt: performance.now() });
   for (const [oldest] of known) if (known.size > MAX_REMEMBERED) known.delete(oldest);
   return connection;
 }
