@@ -208,6 +208,7 @@ export const SLOW_FILES: Record<string, string> = {
   "test/faults/shared-limits.test.ts": "several proxies on one database, which are waited for",
   "test/faults/silent-upstream.test.ts": "waits for time limits, on workerd too",
   "test/faults/transaction-cut.test.ts": "cuts many transactions",
+  "test/faults/worker-tls.test.ts": "starts a Worker four times",
 };
 
 const EVERYTHING = "test/contract/**/*.test.ts";

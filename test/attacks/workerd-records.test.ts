@@ -3,6 +3,7 @@ import { Agent, request as send } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import type postgres from "postgres";
 import { expect, it } from "vitest";
+import { healthOf } from "../helpers/operator.ts";
 import { adminCall, chat } from "../helpers/own-proxy.ts";
 import { killWorker, workerPlace, type Bindings } from "../helpers/own-worker.ts";
 import { stormLength } from "../helpers/storm-length.ts";
@@ -123,11 +124,6 @@ it("a record that the database does not take holds up no other, and gets there w
   expect(titles.map((row) => String(row["title"])).toSorted()).toEqual(["odd one", "odd other"]);
 });
 
-interface Health {
-  status: string;
-  parts: { records: { status: string; waiting?: number } };
-}
-
 it("records wait for the database through a kill -9 of workerd, none lost, none doubled", async () => {
   const place = await workerPlace();
   const first = await place.start("RECORD_SPOOL");
@@ -140,7 +136,7 @@ it("records wait for the database through a kill -9 of workerd, none lost, none 
   for (let turn = 0; turn < waiting; turn++)
     expect((await chat(asked.url, asked.key, `while away ${turn}`)).status).toBe(200);
   // Known keys are known for as long as the process lives, so health is asked before it ends.
-  const health = (await (await fetch(`${asked.url}/health`)).json()) as Health;
+  const health = await healthOf(asked.url);
   expect(health.parts.records).toMatchObject({ status: "degraded", waiting });
   await killWorker(first);
   expect(await onRecord(place.sql)).toEqual({ turns: 1, counted: 1 });
@@ -150,4 +146,30 @@ it("records wait for the database through a kill -9 of workerd, none lost, none 
   await expect
     .poll(() => onRecord(place.sql), { timeout: 60_000, interval: 500 })
     .toEqual({ turns: 1 + waiting, counted: 1 + waiting });
+});
+
+it("what waits in the Durable Object counts in its key's budget for a Worker that knows nothing else", async () => {
+  const place = await workerPlace();
+  const first = await place.start("RECORD_SPOOL");
+  const asked = await makeKey(first.captured, { monthlyBudget: 1 });
+  const locked = Promise.withResolvers<void>();
+  const unlock = Promise.withResolvers<void>();
+  const locking = place.sql.begin(async (transaction) => {
+    await transaction.unsafe("lock table turns in share mode");
+    locked.resolve();
+    await unlock.promise;
+  });
+  await locked.promise;
+  const statusOf = async (content: string) => (await chat(asked.url, asked.key, content)).status;
+  expect([await statusOf("one"), await statusOf("two")]).toEqual([200, 200]);
+  expect(await statusOf("three")).toBe(429);
+  await killWorker(first);
+  asked.url = (await place.start("RECORD_SPOOL")).captured;
+  expect(await statusOf("four")).toBe(429);
+  unlock.resolve();
+  await locking;
+  await expect
+    .poll(() => place.sql`select count(*)::int as written from turns where status = 'completed'`)
+    .toEqual([{ written: 2 }]);
+  expect(await statusOf("five")).toBe(429);
 });

@@ -97,12 +97,22 @@ interface WorkerDifferences {
   configure?: (config: string) => string;
   /** A directory for what its bindings keep, which stays. */
   persistTo?: string;
+  /** Whether the database is reached through a Hyperdrive; else by the variable of `env`. */
+  hasHyperdrive?: boolean;
 }
 
-/** The Worker's configuration with the Hyperdrive block that a deployment would have. */
-function hyperdriveConfig(
+/** The Hyperdrive block that a deployment would have. */
+function hyperdriveBlock(databaseUrl: string): string {
+  const withPassword = new URL(databaseUrl);
+  // Hyperdrive insists on one; the test server does not look at it.
+  withPassword.password ||= "password";
+  return `[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "test"\nlocalConnectionString = "${withPassword.href}"\n`;
+}
+
+/** Writes the Worker's configuration, with whatever a deployment would have beside ours. */
+function workerConfig(
   directory: string,
-  databaseUrl: string,
+  more: string,
   configure: (config: string) => string,
 ): string {
   const config = readFileSync(join(ROOT, "wrangler.toml"), "utf8")
@@ -110,13 +120,7 @@ function hyperdriveConfig(
     .replace('directory = "', `directory = "${ROOT}/`);
   const configured = configure(config);
   const path = join(directory, "wrangler.toml");
-  const withPassword = new URL(databaseUrl);
-  // Hyperdrive insists on one; the test server does not look at it.
-  withPassword.password ||= "password";
-  writeFileSync(
-    path,
-    `${configured}\n[[hyperdrive]]\nbinding = "HYPERDRIVE"\nid = "test"\nlocalConnectionString = "${withPassword.href}"\n`,
-  );
+  writeFileSync(path, `${configured}\n${more}`);
   return path;
 }
 
@@ -136,7 +140,7 @@ export async function startWorker(
 export async function startWorkerProcess(
   databaseUrl: string,
   stops: Stop[],
-  { env = {}, configure = (config) => config, persistTo }: WorkerDifferences,
+  { env = {}, configure = (config) => config, persistTo, hasHyperdrive = true }: WorkerDifferences,
 ): Promise<StartedProcess> {
   const directory = mkdtempSync(join(tmpdir(), "proxy-worker-"));
   stops.push(async () => rmSync(directory, { recursive: true, force: true }));
@@ -163,7 +167,7 @@ export async function startWorkerProcess(
   const wrangler = [
     "node_modules/wrangler/bin/wrangler.js",
     "dev",
-    `--config=${hyperdriveConfig(directory, databaseUrl, configure)}`,
+    `--config=${workerConfig(directory, hasHyperdrive ? hyperdriveBlock(databaseUrl) : "", configure)}`,
     ...(persistTo === undefined ? [] : [`--persist-to=${persistTo}`]),
     "--ip=127.0.0.1",
     "--port=0",
