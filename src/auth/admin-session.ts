@@ -16,10 +16,17 @@ export interface AdminSession {
 
 /** How long a session lasts, in seconds. */
 export const SESSION_SECONDS = 12 * 60 * 60;
+/** How long a browser is known again, in seconds: as long as browsers keep a cookie. */
+export const DEVICE_SECONDS = 400 * 24 * 60 * 60;
 
 const SUBJECT = "admin";
 const ISSUER = "openai-proxy-server";
-const AUDIENCE = "openai-proxy-server/admin";
+/** What a token is for. */
+const AUDIENCES = {
+  session: "openai-proxy-server/admin",
+  /** To be known again when somebody signs in: it opens nothing. */
+  device: "openai-proxy-server/device",
+} as const;
 const ALGORITHM = "HS256";
 const KEY_CONTEXT = "openai-proxy-server admin session v1\0";
 
@@ -58,10 +65,69 @@ const after = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 export interface SignInAttempt {
   /** The client's network address, for throttling. */
   address: string;
+  /** What the browser was given when the operator signed in with it before, or nothing. */
+  device: string | null;
   /** What was typed. */
   password: string;
   /** Told, now and then, that attempts from there are held up. */
   onHeldUp(): void;
+}
+
+/** The parts of a platform by which tokens are made and read. */
+type Signer = Pick<Platform, "config" | "clock">;
+
+async function makeToken(
+  { config, clock }: Signer,
+  purpose: keyof typeof AUDIENCES,
+  seconds: number,
+): Promise<AdminSession> {
+  const issuedAt = Math.floor(clock.now() / 1000);
+  const expiresAt = issuedAt + seconds;
+  const token = await new SignJWT()
+    .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" })
+    .setJti(uuidv7())
+    .setSubject(SUBJECT)
+    .setIssuer(ISSUER)
+    .setAudience(AUDIENCES[purpose])
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(expiresAt)
+    .sign(await signingKey(config));
+  return { token, expiresAt: new Date(expiresAt * 1000) };
+}
+
+/**
+ * What a token is of.
+ * @throws JOSEError for a token that is not ours, is for another purpose, or has expired
+ */
+async function readToken(
+  { config, clock }: Signer,
+  token: string,
+  purpose: keyof typeof AUDIENCES = "session",
+): Promise<EndedSession> {
+  const { payload } = await jwtVerify(token, await signingKey(config), {
+    algorithms: [ALGORITHM],
+    issuer: ISSUER,
+    audience: AUDIENCES[purpose],
+    subject: SUBJECT,
+    requiredClaims: ["iat", "exp", "jti"],
+    currentDate: new Date(clock.now()),
+  });
+  const { jti = "", exp = 0 } = payload;
+  return { id: jti, expiresAt: new Date(exp * 1000) };
+}
+
+function nullForForeign(error: unknown): null {
+  if (error instanceof errors.JOSEError) return null;
+  throw error;
+}
+
+/** Makes what a browser is known by, once the operator has signed in with it. */
+export const makeDevice = async (signer: Signer): Promise<string> =>
+  (await makeToken(signer, "device", DEVICE_SECONDS)).token;
+
+async function deviceIdOf(signer: Signer, device: string | null): Promise<string | null> {
+  if (device === null) return null;
+  return (await readToken(signer, device, "device").catch(nullForForeign))?.id ?? null;
 }
 
 /**
@@ -69,10 +135,11 @@ export interface SignInAttempt {
  * @throws ApiError 401 for a wrong password, 429 where too many wait to be judged
  */
 export async function signIn(
-  { config, clock, memory }: Pick<Platform, "config" | "clock" | "memory">,
-  { address, password, onHeldUp }: SignInAttempt,
+  { config, clock, memory }: Signer & Pick<Platform, "memory">,
+  { address, device, password, onHeldUp }: SignInAttempt,
 ): Promise<AdminSession> {
-  const attempt = queueAttempt({ memory, clock }, address, onHeldUp);
+  const deviceId = await deviceIdOf({ config, clock }, device);
+  const attempt = queueAttempt({ memory, clock }, { address, deviceId }, onHeldUp);
   if (attempt.waitMs > 0) await after(attempt.waitMs);
   if (!(await isSameText(password, config.adminPassword))) {
     throw new ApiError(
@@ -82,50 +149,12 @@ export async function signIn(
     );
   }
   attempt.forgive();
-  const issuedAt = Math.floor(clock.now() / 1000);
-  const expiresAt = issuedAt + SESSION_SECONDS;
-  const token = await new SignJWT()
-    .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" })
-    .setJti(uuidv7())
-    .setSubject(SUBJECT)
-    .setIssuer(ISSUER)
-    .setAudience(AUDIENCE)
-    .setIssuedAt(issuedAt)
-    .setExpirationTime(expiresAt)
-    .sign(await signingKey(config));
-  return { token, expiresAt: new Date(expiresAt * 1000) };
-}
-
-/**
- * The session that a token is of.
- * @throws JOSEError for a token that is not ours, or has expired
- */
-async function readToken(
-  { config, clock }: Pick<Platform, "config" | "clock">,
-  token: string,
-): Promise<EndedSession> {
-  const { payload } = await jwtVerify(token, await signingKey(config), {
-    algorithms: [ALGORITHM],
-    issuer: ISSUER,
-    audience: AUDIENCE,
-    subject: SUBJECT,
-    requiredClaims: ["iat", "exp", "jti"],
-    currentDate: new Date(clock.now()),
-  });
-  const { jti = "", exp = 0 } = payload;
-  return { id: jti, expiresAt: new Date(exp * 1000) };
+  return makeToken({ config, clock }, "session", SESSION_SECONDS);
 }
 
 /** The session that a token proves, or null: it is not ours, or has expired. */
-export async function findSession(
-  platform: Pick<Platform, "config" | "clock">,
-  token: string,
-): Promise<EndedSession | null> {
-  return readToken(platform, token).catch((error: unknown) => {
-    if (error instanceof errors.JOSEError) return null;
-    throw error;
-  });
-}
+export const findSession = (signer: Signer, token: string): Promise<EndedSession | null> =>
+  readToken(signer, token).catch(nullForForeign);
 
 function invalid(reason: string, cause?: unknown): ApiError {
   return new ApiError(

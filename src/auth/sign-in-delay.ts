@@ -35,6 +35,14 @@ interface Waiting {
 
 const waitingRoom = memorySlot((): Waiting => ({ attempts: new Map(), until: [] }));
 
+/** Who tries to sign in. */
+export interface Applicant {
+  /** The client's network address. */
+  address: string;
+  /** A browser that the operator has signed in with before, by its id. */
+  deviceId: string | null;
+}
+
 /** An attempt that may be judged after a while. */
 interface Attempt {
   /** Milliseconds. */
@@ -81,20 +89,21 @@ function tooMany(seconds: number): ApiError {
 /**
  * Gives an attempt its place: after wrong passwords there is time between two of a network, so that
  * guessing is slow, while who knows the password gets in with some patience. The right one waits as
- * long as any other, or one could tell by the time. It is counted before it is judged, so that many
+ * long as any other, or one could tell by the time. A browser that the operator has signed in with is
+ * counted by itself, so that a storm from its address does not keep it out. It is counted before it is judged, so that many
  * at the same time get no further than one after the other.
  * @param onHeldUp told, now and then, that this network has to wait
  * @throws ApiError 429 where too many wait already
  */
 export function queueAttempt(
   { memory, clock }: { memory: Memory; clock: Clock },
-  address: string,
+  { address, deviceId }: Applicant,
   onHeldUp: () => void,
 ): Attempt {
   const now = clock.elapsed();
   const room = waitingRoom.of(memory);
-  const network = networkOf(address);
-  const tried = remember(room, network, now);
+  const who = deviceId === null ? networkOf(address) : `device ${deviceId}`;
+  const tried = remember(room, who, now);
   const judgedAt = Math.max(now, tried.judgedAt + gapAfter(tried.failures));
   const waitMs = judgedAt - now;
   room.until = room.until.filter((until) => until > now);
@@ -103,11 +112,12 @@ export function queueAttempt(
     onHeldUp();
   }
   if (waitMs > MAX_WAIT_MS) throw tooMany((waitMs - MAX_WAIT_MS) / 1000);
-  if (waitMs > 0 && room.until.length >= MAX_WAITING) throw tooMany(LAST_GAP_MS / 1000);
+  const isFull = deviceId === null && room.until.length >= MAX_WAITING;
+  if (waitMs > 0 && isFull) throw tooMany(LAST_GAP_MS / 1000);
   if (waitMs > 0) room.until.push(judgedAt);
   tried.failures++;
   tried.judgedAt = judgedAt;
-  return { waitMs, forgive: () => room.attempts.delete(network) };
+  return { waitMs, forgive: () => room.attempts.delete(who) };
 }
 
 /**

@@ -9,8 +9,9 @@ type Headers = (name: string) => string | null;
 /** An address in one spelling, or null where it is none. IPv6 that stands for IPv4 is IPv4. */
 function addressOf(text: string): string | null {
   const [, bracketed, ipv4, ipv6] = NODE.exec(text.trim()) ?? [];
-  const address = bracketed ?? ipv4 ?? ipv6 ?? "";
-  return ipaddr.isValid(address) ? ipaddr.process(address).toString() : null;
+  const address = bracketed ?? ipv6 ?? "";
+  if (ipv4 !== undefined) return ipaddr.IPv4.isValidFourPartDecimal(ipv4) ? ipv4 : null;
+  return ipaddr.IPv6.isValid(address) ? ipaddr.process(address).toString() : null;
 }
 
 function isIn(address: string, entry: string): boolean {

@@ -10,11 +10,14 @@ import {
   type LiveConversations,
 } from "../store/live-conversations.ts";
 import { readTime } from "../store/storable-time.ts";
+import { isOperator } from "./admin-session.ts";
 import { describeRoute } from "./describe-route.ts";
 import { queryOf } from "./admin-input.ts";
 import { liveQuery } from "./conversation-query.ts";
 
 const HEARTBEAT_MS = 15_000;
+/** How often it is asked whether the listener's session is still one. */
+const SESSION_CHECK_MS = 5000;
 /** How soon a browser comes back when the stream ends. */
 const RETRY_MS = 2000;
 /**
@@ -49,6 +52,8 @@ function resumeFrom(since: Date | undefined, lastEventId: string | undefined): D
 
 interface Listening {
   platform: Platform;
+  /** Whether the listener is still the operator. */
+  isAllowed(): Promise<boolean>;
   since: Date | null;
   isWanted(row: ConversationRow): boolean;
   /** Fires when the client has gone, or the server wants to. */
@@ -58,20 +63,21 @@ interface Listening {
 /** Events of new and changed conversations, until the client goes. */
 async function openStream({
   platform,
+  isAllowed,
   since,
   isWanted: wanted,
   over,
 }: Listening): Promise<ReadableStream<Uint8Array>> {
   const encoder = new TextEncoder();
   const { readable, controller } = openReadable(() => end());
-  let heartbeat: ReturnType<typeof setInterval> | undefined;
+  const timers: ReturnType<typeof setInterval>[] = [];
   let stopListening = () => {};
   let isOpen = true;
   const end = () => {
     if (!isOpen) return;
     isOpen = false;
     stopListening();
-    clearInterval(heartbeat);
+    for (const timer of timers) clearInterval(timer);
   };
   const close = () => {
     if (isOpen) controller.close();
@@ -91,7 +97,17 @@ async function openStream({
   if (over.aborted) close();
   if (!isOpen) stopListening();
   else {
-    heartbeat = setInterval(() => send(": still here\n\n"), HEARTBEAT_MS);
+    const check = async () => {
+      const isTheirs = await isAllowed().catch((error: unknown) => {
+        platform.logger.error("A listener's session cannot be looked up", {
+          error: describeError(error),
+        });
+        return false;
+      });
+      if (!isTheirs) close();
+    };
+    timers.push(setInterval(() => send(": still here\n\n"), HEARTBEAT_MS));
+    timers.push(setInterval(() => void check(), SESSION_CHECK_MS));
     // After listening has begun, so that nothing falls between; what comes twice is the same row.
     if (since !== null)
       tell(
@@ -136,6 +152,7 @@ export function adminLive(): Hono<{ Bindings: RequestScope }> {
       const { since, ...filter } = context.req.valid("query");
       const stream = await openStream({
         platform,
+        isAllowed: () => isOperator(context),
         over: AbortSignal.any([clientGone, ending]),
         since: resumeFrom(since, context.req.header("last-event-id")),
         isWanted: (row) => isWanted(row, filter),

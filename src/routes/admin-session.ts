@@ -2,7 +2,14 @@ import { Hono, type Context } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import { createMiddleware } from "hono/factory";
 import { z } from "zod";
-import { findSession, requireSession, SESSION_SECONDS, signIn } from "../auth/admin-session.ts";
+import {
+  DEVICE_SECONDS,
+  findSession,
+  makeDevice,
+  requireSession,
+  SESSION_SECONDS,
+  signIn,
+} from "../auth/admin-session.ts";
 import { endSession, hasSessionEnded } from "../auth/session-end.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { RequestScope } from "../platform.ts";
@@ -19,6 +26,8 @@ type AdminContext = Context<{ Bindings: RequestScope }>;
 const DATABASE_LIMIT_MS = 2500;
 
 const COOKIE = "admin_session";
+/** By which a browser is known when somebody signs in again. It opens nothing. */
+const DEVICE_COOKIE = "admin_device";
 /** Where a session begins and ends, so that none is needed. */
 const OPEN_ROUTES = new Set(["POST /api/admin/login", "POST /api/admin/logout"]);
 
@@ -125,7 +134,7 @@ export function adminSession(): Hono<{ Bindings: RequestScope }> {
     "/login",
     describeRoute({
       tag: "Session",
-      summary: "Sign in: a token, and the page's cookie",
+      summary: "Sign in: a token, the page's cookie, and one by which the browser is known again",
       answer: "Session",
       isOpen: true,
     }),
@@ -134,8 +143,10 @@ export function adminSession(): Hono<{ Bindings: RequestScope }> {
     async (context) => {
       requireSameOrigin(context);
       const { platform, clientAddress, waitUntil } = context.env;
+      const device = getCookie(context, DEVICE_COOKIE) ?? null;
       const attempt = {
         address: clientAddress,
+        device,
         password: context.req.valid("json").password,
         onHeldUp: () => waitUntil(noteAttempt(context.env, "session.throttled")),
       };
@@ -145,7 +156,10 @@ export function adminSession(): Hono<{ Bindings: RequestScope }> {
         throw error;
       });
       await noteAttempt(context.env, "session.sign_in");
-      setCookie(context, COOKIE, token, { ...cookieRules(context), maxAge: SESSION_SECONDS });
+      const rules = cookieRules(context);
+      setCookie(context, COOKIE, token, { ...rules, maxAge: SESSION_SECONDS });
+      const known = { ...rules, path: context.req.path, maxAge: DEVICE_SECONDS };
+      setCookie(context, DEVICE_COOKIE, await makeDevice(platform), known);
       return context.json({ token, expiresAt });
     },
   );

@@ -178,7 +178,8 @@ it("no value at any endpoint of the admin API is a fault of ours", async () => {
   for (const [path, operations] of Object.entries(paths)) {
     for (const [verb, { parameters = [], requestBody }] of Object.entries(operations)) {
       const method = verb.toUpperCase();
-      if (path === "/login" || path === "/logout" || path.includes("restart")) continue;
+      // The password of one address is not for guessing here.
+      if (path === "/login" || path === "/logout") continue;
       const isDeletion = method === "DELETE" && path.split("/").length === 3;
       const target = isDeletion ? path.replace("{id}", UUID) : ofTarget(path);
       for (const { name, in: place } of parameters) {
@@ -208,6 +209,7 @@ it("no value at any endpoint of the admin API is a fault of ours", async () => {
       const cursor = cursorOf([sort, "asc", value, UUID]);
       requests.push({ method: "GET", path: `/api-keys?sort=${sort}&order=asc&cursor=${cursor}` });
     }
+  for (const body of BODIES) requests.push({ method: "POST", path: "/login", body });
   const queue = requests.values();
   const work = async () => {
     for (const request of queue) await send(request);

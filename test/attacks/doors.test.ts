@@ -100,8 +100,18 @@ it("a storm of guesses from one address is slow, bounded, and does not keep the 
       if (answer.status === 429) await new Promise((resolve) => setTimeout(resolve, 100));
     }
   };
+  const known = await signIn(captured, ADMIN_PASSWORD);
+  const [, device = ""] = /(admin_device=[^;]+)/.exec(known.headers.get("set-cookie") ?? "") ?? [];
   const startedAt = performance.now();
-  await Promise.all(Array.from({ length: 50 }, guess));
+  const storm = Array.from({ length: 50 }, guess);
+  // In its midst: a browser that the operator has used before, and no other with that cookie.
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const [theirs, forged] = await Promise.all([
+    signIn(captured, ADMIN_PASSWORD, { cookie: device }),
+    signIn(captured, ADMIN_PASSWORD, { cookie: `${device}x` }),
+  ]);
+  expect([theirs.status, forged.status]).toEqual([200, 429]);
+  await Promise.all(storm);
   const seconds = (performance.now() - startedAt) / 1000;
   // Five at once, four until the gaps are 3 s long, then one in 3 s; never a fault.
   expect(statuses.get(401) ?? 0).toBeLessThanOrEqual(12 + seconds / 3);

@@ -41,11 +41,16 @@ function signInFrom(lastByte: number, body: string): Promise<Answer> {
 
 const password = (text: string) => JSON.stringify({ password: text });
 
-async function signIn(): Promise<{ token: string; expiresAt: string; cookie: string }> {
+async function signIn(): Promise<{
+  token: string;
+  expiresAt: string;
+  cookie: string;
+  device: string;
+}> {
   const { status, headers, body } = await signInFrom(2, password(ADMIN_PASSWORD));
   expect(status, body).toBe(200);
-  const [cookie = ""] = headers["set-cookie"] ?? [];
-  return { ...(JSON.parse(body) as { token: string; expiresAt: string }), cookie };
+  const [cookie = "", device = ""] = headers["set-cookie"] ?? [];
+  return { ...(JSON.parse(body) as { token: string; expiresAt: string }), cookie, device };
 }
 
 async function codeOf(answer: Response): Promise<[number, string]> {
@@ -160,7 +165,10 @@ describe("the admin API", () => {
   });
 
   it("takes no other token: forged, unsigned, expired, for another purpose, or a proxy key", async () => {
-    const { token } = await signIn();
+    const { token, device } = await signIn();
+    const [, ofDevice = ""] =
+      /^admin_device=([^;]+); .*Path=\/api\/admin\/login/.exec(device) ?? [];
+    expect(ofDevice).not.toBe("");
     const [header, payload, signature = ""] = token.split(".");
     const none = btoa('{"alg":"none","typ":"JWT"}').replaceAll("=", "");
     const { key } = await proxy.createKey();
@@ -176,6 +184,7 @@ describe("the admin API", () => {
       `${none}.${payload}.${signature}`,
       await foreign("some other secret"),
       await foreign("a secret for tests, long enough"),
+      ofDevice,
       key,
       "x",
     ];

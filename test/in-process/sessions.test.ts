@@ -73,6 +73,26 @@ describe("a session", () => {
     },
   );
 
+  it("that was signed out of elsewhere ends what is followed live with it, and leaves others alone", async () => {
+    const other = await replica();
+    const [token, theirs] = [await signIn(first()), await signIn(first())];
+    const follow = async (shown: string) => {
+      const answer = await fetch(`${first().url}/api/admin/conversations/live`, bearer(shown));
+      const state = { isOver: false };
+      void answer.text().then(
+        () => (state.isOver = true),
+        () => {},
+      );
+      return state;
+    };
+    const [ended, kept] = [await follow(token), await follow(theirs)];
+    await signOut(other, token);
+    await expect.poll(() => ended.isOver).toBe(true);
+    expect(kept.isOver).toBe(false);
+    await signOut(other, theirs);
+    await expect.poll(() => kept.isOver).toBe(true);
+  });
+
   it("that was signed out of while the database was away ends here at once, elsewhere when it is back", async () => {
     const { database, state } = cuttable(first().platform.database);
     const [cutOff, other] = [await replica({ database }), await replica()];

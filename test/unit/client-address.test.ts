@@ -28,6 +28,8 @@ it.each([
   ["203.0.113.5, unknown", PROXY],
   ["203.0.113.5, 10.0.0.300", PROXY],
   ["203.0.113.5, ,", PROXY],
+  ["203.0.113.5, 80", PROXY],
+  ["203.0.113.5, 127.1", PROXY],
   ["", PROXY],
 ])("behind trusted proxies it is the nearest that is none of them: %s", (list, expected) => {
   expect(behind(list)).toBe(expected);

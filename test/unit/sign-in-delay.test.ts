@@ -11,9 +11,9 @@ function door() {
   const memory = new Memory();
   const clock = setClock("2026-11-27T12:00:00Z");
   const told: string[] = [];
-  const attempt = (address: string) => {
+  const attempt = (address: string, deviceId: string | null = null) => {
     try {
-      return queueAttempt({ memory, clock }, address, () => told.push(address));
+      return queueAttempt({ memory, clock }, { address, deviceId }, () => told.push(address));
     } catch (error) {
       if (error instanceof ApiError && error.status === 429) return null;
       throw error;
@@ -22,7 +22,7 @@ function door() {
   return {
     told,
     clock,
-    knock: (address: string) => attempt(address)?.waitMs ?? null,
+    knock: (address: string, deviceId?: string) => attempt(address, deviceId)?.waitMs ?? null,
     enter: (address: string) => attempt(address)?.forgive(),
     counted: () => networksRemembered(memory),
   };
@@ -95,6 +95,18 @@ describe("an attacker", () => {
     expect(knock(A)).toBe(0);
     knock(A);
     expect(told).toEqual([A, A]);
+  });
+
+  it("from the operator's own address does not keep out a browser that is known, which is slow by itself", () => {
+    const { knock, clock } = door();
+    for (let guess = 0; guess < 50; guess++) knock(A);
+    expect(knock(A)).toBeNull();
+    const waits = Array.from({ length: 7 }, () => {
+      const wait = knock(A, "theirs");
+      clock.pass(wait ?? 0);
+      return wait;
+    });
+    expect(waits).toEqual([0, 0, 0, 0, 0, 250, 500]);
   });
 
   it("with many addresses cannot fill the proxy's memory", () => {
