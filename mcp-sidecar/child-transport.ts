@@ -36,6 +36,8 @@ export class ChildTransport implements Transport {
   #kin: Kin | null = null;
   #output: Buffer[] = [];
   #outputBytes = 0;
+  /** Whether the oldest output is gone. */
+  #isOutputCut = false;
   #ending: Promise<void> | null = null;
   #exit: string | null = null;
   #fault: string | null = null;
@@ -64,11 +66,11 @@ export class ChildTransport implements Transport {
 
   /** The last output on standard error, at most 16 KB. */
   get stderrTail(): string {
-    return Buffer.concat(this.#output)
-      .subarray(-STDERR_BYTES)
-      .toString("utf8")
-      .replace(/^\uFFFD+/, "")
-      .trim();
+    const output = Buffer.concat(this.#output);
+    const tail = output.subarray(-STDERR_BYTES).toString("utf8");
+    const isCut = this.#isOutputCut || output.byteLength > STDERR_BYTES;
+    // A line without its beginning may begin within a secret, which nobody would recognise.
+    return (isCut ? tail.replace(/^[^\n]*\n/, "") : tail).replace(/^\uFFFD+/, "").trim();
   }
 
   async start(): Promise<void> {
@@ -149,6 +151,7 @@ export class ChildTransport implements Transport {
     if (this.#outputBytes < 4 * STDERR_BYTES && this.#output.length < 1_000) return;
     const kept = Buffer.from(Buffer.concat(this.#output).subarray(-STDERR_BYTES));
     this.#output = [kept];
+    this.#isOutputCut = true;
     this.#outputBytes = kept.length;
   }
 

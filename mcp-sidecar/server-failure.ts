@@ -1,4 +1,6 @@
 import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
+import { Mask } from "../src/secrets/mask.ts";
+import { secretsAmong, secretsInWords } from "../src/secrets/secret-values.ts";
 import type { ServerCommand, ServerDefinition } from "../src/tools/mcp/server-command.ts";
 import type { ChildTransport } from "./child-transport.ts";
 
@@ -28,15 +30,25 @@ export interface Failure {
   output: string;
 }
 
+/** Shorter values are too many words' parts, even in what a server prints. */
+const SHORTEST_HIDDEN = 4;
+
 /**
  * Servers like to print their configuration; messages must not carry an operator's secrets to a
- * model.
+ * model. Here short values are hidden too, and whatever they are: it is no answer that would be
+ * mangled.
  */
-export function hideEnvironment({ env }: Pick<ServerDefinition, "env">, text: string): string {
-  const secrets = Object.entries(env).filter(([, value]) => value.length >= 4);
-  return secrets
-    .toSorted(([, a], [, b]) => b.length - a.length)
-    .reduce((shown, [name, value]) => shown.replaceAll(value, `[${name}]`), text);
+export function hideEnvironment(
+  { env, args }: Pick<ServerDefinition, "env" | "args">,
+  text: string,
+): string {
+  const named = Object.entries(env).map(([name, value]) => ({ value, shown: `[${name}]` }));
+  const mask = new Mask([...named, ...secretsAmong(env), ...secretsInWords(args)]);
+  const short = named.filter(({ value }) => value.length >= SHORTEST_HIDDEN);
+  return short.reduce(
+    (shown, secret) => shown.replaceAll(secret.value, secret.shown),
+    mask.text(text),
+  );
 }
 
 /** What a process wrote last, as the end of a message. */

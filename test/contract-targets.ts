@@ -113,6 +113,7 @@ export const ROWS: Row[] = [
       "leaving-between-tries",
       "loop-cancelled",
       "loop-scenarios",
+      "masked-secrets",
       "mcp-http",
       "mcp-keys",
       "mcp-remote-addresses",

@@ -46,7 +46,7 @@ export function createWorkerPlatform(
   context: ExecutionContext,
 ): Platform {
   let database: Database | null = null;
-  const logger = createLogger(config.logLevel);
+  const logger = createLogger({ config, memory });
   const { RECORD_SPOOL: spool } = env;
   const waitUntil = (promise: Promise<unknown>) => context.waitUntil(promise);
   const platform: Platform = {

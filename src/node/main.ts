@@ -27,7 +27,7 @@ function readConfigOrExit(): Config {
 
 async function main(): Promise<void> {
   const config = readConfigOrExit();
-  const logger = createLogger(config.logLevel);
+  const logger = createLogger(config);
   surviveLateWrites(logger);
   for (const warning of config.warnings) logger.warn(warning);
   const open = await openNodePlatform(config, logger);

@@ -7,7 +7,10 @@ import type { RequestScope } from "../platform.ts";
 import { nameConversation } from "../turn/name-conversation.ts";
 import { openTurn } from "../turn/open-turn.ts";
 import type { Turn } from "../turn/turn.ts";
-import { writeResponse } from "../turn/write-response.ts";
+import { withoutBodyHeaders, writeResponse } from "../turn/write-response.ts";
+import type { Mask } from "../secrets/mask.ts";
+import { maskOf } from "../secrets/known-secrets.ts";
+import { maskedBytes } from "../upstream/mask-answer.ts";
 import { renderError } from "./render-error.ts";
 
 type ProxyContext = Context<{ Bindings: RequestScope }>;
@@ -31,9 +34,16 @@ const CLIENT_GONE = new ApiError("bad_request", "The client went away before it 
 const pathOf = ({ req }: ProxyContext): string => req.path;
 
 /** An error that a turn ended with, as a response that names its request and its conversation. */
-function renderTurnError(scope: RequestScope, turn: Turn, error: unknown): Response {
+function renderTurnError(scope: RequestScope, turn: Turn, error: unknown, mask: Mask): Response {
   const ids = { "x-proxy-conversation-id": turn.conversationId };
-  if (error instanceof UpstreamRefusal) return writeResponse(scope, error.response, ids);
+  if (error instanceof UpstreamRefusal) {
+    const { body } = error.response;
+    // One that came with a status of success was read as an answer, and looked at by nobody.
+    const said = body instanceof Uint8Array ? maskedBytes(body, mask) : body;
+    const headers =
+      said === body ? error.response.headers : withoutBodyHeaders(error.response.headers);
+    return writeResponse(scope, { ...error.response, headers, body: said }, ids);
+  }
   const response = renderError(error, scope.platform.logger, scope.requestId);
   response.headers.set("x-proxy-request-id", scope.requestId);
   response.headers.set("x-proxy-conversation-id", turn.conversationId);
@@ -63,7 +73,8 @@ export function inTurn(
       const isGone = scope.clientGone.aborted;
       await turn.endedBy(error, isGone);
       const isBroken = isGone && !(error instanceof UpstreamRefusal);
-      return renderTurnError(scope, turn, isBroken ? CLIENT_GONE : error);
+      const mask = maskOf(scope.platform, key.upstreamApiKey);
+      return renderTurnError(scope, turn, isBroken ? CLIENT_GONE : error, mask);
     }
   };
 }

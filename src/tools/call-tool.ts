@@ -1,5 +1,6 @@
 import type { Platform } from "../platform.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
+import { maskOf } from "../secrets/known-secrets.ts";
 import { BusyFailure, limitCalls, type CallLimit } from "./limit-calls.ts";
 import { checkArguments } from "./tool-schema.ts";
 import { failedResult, type ToolResult } from "./tool-result.ts";
@@ -59,8 +60,7 @@ export type ToolCall = Omit<ToolRun, "args" | "timeoutMs"> & {
   argumentsText: string;
 };
 
-/** Runs one call. Never throws: whatever goes wrong is a result that says so. */
-export async function callTool(platform: Platform, call: ToolCall): Promise<ToolResult> {
+async function callChecked(platform: Platform, call: ToolCall): Promise<ToolResult> {
   const { argumentsText, ...rest } = call;
   const { tool } = call;
   try {
@@ -74,4 +74,14 @@ export async function callTool(platform: Platform, call: ToolCall): Promise<Tool
     platform.logger.warn("A tool call failed", { tool: tool.name, error: messageOf(error) });
     return failedResult(messageOf(error));
   }
+}
+
+/**
+ * Runs one call. Never throws: whatever goes wrong is a result that says so. No secret of the
+ * proxy's is in it: a server that runs beside the proxy may have come upon one.
+ */
+export async function callTool(platform: Platform, call: ToolCall): Promise<ToolResult> {
+  const { media, ...result } = await callChecked(platform, call);
+  const masked = maskOf(platform).json(result);
+  return media === undefined ? masked : { ...masked, media };
 }

@@ -6,6 +6,7 @@ import type {
   LoopEnd,
   MergedTurn,
 } from "../dialects/dialect.ts";
+import { maskOf } from "../secrets/known-secrets.ts";
 import { memorySlot } from "../memory.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
 import type { RequestScope } from "../platform.ts";
@@ -186,11 +187,15 @@ export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
       const items = dialect.keptItems(unseen.filter(isTaken));
       const hashed = history ?? (await hashOf(parts));
       if (hashed === null) return;
+      const mask = maskOf(scope.platform, key.upstreamApiKey);
       // Some clients keep a refusal, some send it back as content, and some drop it
       // (@langchain/openai 1.5).
       const seen = [answer, { ...answer, refusal: null }];
       const lookups = new Set(seen.map((item) => hashed.lookupAfter(item)));
-      await keepHidden(parts, { lookups: [...lookups], messages: JSON.stringify(items) });
+      await keepHidden(parts, {
+        lookups: [...lookups],
+        messages: mask.text(JSON.stringify(items)),
+      });
     },
   };
 }

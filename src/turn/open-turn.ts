@@ -3,6 +3,7 @@ import type { KeyLimits } from "../limits/open-limits.ts";
 import type { RequestScope } from "../platform.ts";
 import { conversationIndex } from "../record/conversation-index.ts";
 import type { TurnObserver } from "../record/turn-observer.ts";
+import { maskOf } from "../secrets/known-secrets.ts";
 import { Turn } from "./turn.ts";
 
 /** What a turn is opened with. */
@@ -19,23 +20,27 @@ export interface OpenedTurn {
  * Who hears of every turn, in this order. What must be known of all requests (metrics, traces, who
  * owns what) is one more row.
  */
-function observersOf({ platform }: RequestScope, limits: KeyLimits): TurnObserver[] {
+function observersOf(
+  { platform }: RequestScope,
+  { limits, key }: Pick<OpenedTurn, "limits" | "key">,
+): TurnObserver[] {
+  const mask = maskOf(platform, key.upstreamApiKey);
   return [
     limits.observer,
     { ended: (record) => conversationIndex.of(platform.memory).note(record) },
-    { ended: (record) => platform.keepRecord(record) },
+    { ended: (record) => platform.keepRecord(mask.json(record)) },
   ];
 }
 
 /** Opens the turn of an authenticated request, before anything can refuse it. */
 export function openTurn(scope: RequestScope, opened: OpenedTurn): Turn {
-  const { key, limits, startedAt } = opened;
+  const { key, startedAt } = opened;
   return new Turn({
     id: scope.requestId,
     endpoint: scope.endpoint ?? opened.endpoint,
     ...(scope.endpoint === undefined ? {} : { bodies: opened.endpoint }),
     apiKey: key,
     startedAt,
-    observers: observersOf(scope, limits),
+    observers: observersOf(scope, opened),
   });
 }

@@ -6,6 +6,7 @@ import { messageOf } from "../openai/error-message.ts";
 import type { JsonObject } from "../openai/json.ts";
 import type { RequestScope, UpstreamRequest, UpstreamResponse } from "../platform.ts";
 import type { BodyDigest } from "../record/turn-record.ts";
+import { maskOf } from "../secrets/known-secrets.ts";
 import { createAnswerReader, type AnswerFacts } from "../stream/answer-reader.ts";
 import { relay, type RelayEnd, type RelayTap } from "../stream/relay.ts";
 import { encodingsOf } from "../stream/decompress.ts";
@@ -213,7 +214,8 @@ async function relayBody(
     cancel,
     breakOff: scope.breakOff,
     failureNotice: (error, last) => {
-      const told = { error: streamError(error, scope.platform.logger, turn) };
+      const mask = maskOf(scope.platform, parts.key.upstreamApiKey);
+      const told = { error: mask.json(streamError(error, scope.platform.logger, turn)) };
       return takesNotice(begun.response) ? errorNotice(told, last) : null;
     },
     taps,

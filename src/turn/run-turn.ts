@@ -8,6 +8,7 @@ import type {
   Round,
 } from "../dialects/dialect.ts";
 import { runToolLoop } from "../loop/run-tool-loop.ts";
+import { maskOf } from "../secrets/known-secrets.ts";
 import { openClientStream, type ClientStream } from "../stream/client-stream.ts";
 import { joinConversation } from "./join-conversation.ts";
 import { keepAlive } from "./keep-alive.ts";
@@ -104,7 +105,7 @@ async function runStream(
   client: ClientStream,
   first: AskedRound,
 ): Promise<void> {
-  const { scope, turn, asked } = parts;
+  const { scope, turn, asked, key } = parts;
   const { answer, recorder, rounds, loop } = running;
   const { noticesLeavingMs } = scope.platform;
   const alive = keepAlive(client, { comment: asked.dialect.keepAlive, noticesLeavingMs });
@@ -119,7 +120,8 @@ async function runStream(
   } catch (error) {
     const { logger } = scope.platform;
     const isCancelled = scope.clientGone.aborted || client.gone.aborted;
-    if (!isCancelled) void client.write(answer.failed(streamError(error, logger, turn)));
+    const told = maskOf(scope.platform, key.upstreamApiKey).json(streamError(error, logger, turn));
+    if (!isCancelled) void client.write(answer.failed(told));
     const merge = () => answer.mergeBrokenOff(rounds, recorder.soFar());
     const received = salvage(merge, logger, turn);
     if (received !== null)

@@ -5,7 +5,9 @@ import {
   type UpstreamRequest,
   type UpstreamResponse,
 } from "../platform.ts";
+import { maskOf } from "../secrets/known-secrets.ts";
 import { crossingHeaders } from "./headers.ts";
+import { maskedAnswer } from "./mask-answer.ts";
 import { upstreamUrl, type Upstream } from "./pick-upstream.ts";
 
 interface UpstreamCall {
@@ -47,11 +49,11 @@ function upstreamError(error: unknown): unknown {
  * @throws ApiError 502 or 504 where no response came
  */
 export async function callUpstream(
-  platform: Pick<Platform, "send">,
+  platform: Pick<Platform, "send" | "config" | "memory" | "openDecoder">,
   call: UpstreamCall,
 ): Promise<UpstreamResponse> {
-  const crossing = call.upstream.isOwnCredential ? "request with an own credential" : "request";
-  const headers = { ...crossingHeaders(call.request.headers, crossing), ...call.headers };
+  const asWhom = call.upstream.isOwnCredential ? "request with an own credential" : "request";
+  const headers = { ...crossingHeaders(call.request.headers, asWhom), ...call.headers };
   for (const [name, value] of Object.entries(headers)) if (value === "") delete headers[name];
   if (call.upstream.apiKey !== null) headers["authorization"] = `Bearer ${call.upstream.apiKey}`;
   if (call.body instanceof Uint8Array) headers["content-length"] = String(call.body.byteLength);
@@ -65,7 +67,9 @@ export async function callUpstream(
       body,
       signal,
     });
-    return { ...response, headers: crossingHeaders(Object.entries(response.headers), "response") };
+    const crossing = crossingHeaders(Object.entries(response.headers), "response");
+    const mask = maskOf(platform, upstream.apiKey);
+    return maskedAnswer({ ...response, headers: crossing }, mask, platform.openDecoder);
   } catch (error) {
     throw upstreamError(error);
   }

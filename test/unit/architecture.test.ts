@@ -43,6 +43,10 @@ const ROOMS: Record<string, Room> = {
   "src/clock.ts": { imports: [] },
   "src/memory.ts": { imports: [] },
   "src/sha256.ts": { imports: [] },
+  "src/secrets": {
+    imports: ["src/config", "src/memory.ts", "src/openai"],
+    types: ["src/platform.ts"],
+  },
   "src/config": { imports: ["src/record/price-overrides.ts"] },
   "src/platform.ts": {
     imports: [],
@@ -65,9 +69,19 @@ const ROOMS: Record<string, Room> = {
     types: ["src/auth", "src/clock.ts", "src/platform.ts"],
   },
   "src/tools": {
-    imports: ["src/openai", "src/config", "src/memory.ts", "src/platform.ts", "src/store"],
+    imports: [
+      "src/openai",
+      "src/config",
+      "src/memory.ts",
+      "src/platform.ts",
+      "src/secrets",
+      "src/store",
+    ],
   },
-  "src/upstream": { imports: ["src/openai", "src/platform.ts"], types: ["src/config"] },
+  "src/upstream": {
+    imports: ["src/openai", "src/platform.ts", "src/secrets", "src/stream"],
+    types: ["src/config"],
+  },
   "src/turn": {
     imports: [
       "src/openai",
@@ -81,6 +95,7 @@ const ROOMS: Record<string, Room> = {
       "src/loop",
       "src/stream",
       "src/record",
+      "src/secrets",
       "src/store",
     ],
   },
@@ -101,6 +116,7 @@ const ROOMS: Record<string, Room> = {
   "src/routes": {
     imports: [
       "src/config",
+      "src/secrets",
       "src/openai",
       "src/platform.ts",
       "src/memory.ts",
@@ -131,12 +147,20 @@ const ROOMS: Record<string, Room> = {
       "src/platform.ts",
       "src/record",
       "src/sha256.ts",
+      "src/secrets",
       "src/store",
       "src/tools",
       "drizzle",
     ],
   },
-  "mcp-sidecar": { imports: ["src/config/variable.ts", "src/tools/mcp/server-command.ts"] },
+  "mcp-sidecar": {
+    imports: [
+      "src/config/variable.ts",
+      "src/secrets/mask.ts",
+      "src/secrets/secret-values.ts",
+      "src/tools/mcp/server-command.ts",
+    ],
+  },
   "mcp-stdio": { imports: [] },
   drizzle: { imports: [] },
 };

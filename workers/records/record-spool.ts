@@ -104,7 +104,11 @@ export class RecordSpool extends DurableObject<WorkerEnvironment> implements Spo
       memory: this.#memory,
       waitUntil: (closed) => this.ctx.waitUntil(closed),
     });
-    return { config, database: this.#database, logger: createLogger(config.logLevel) };
+    return {
+      config,
+      database: this.#database,
+      logger: createLogger({ config, memory: this.#memory }),
+    };
   }
 
   async #writeForAWhile(writer: RecordWriter): Promise<void> {

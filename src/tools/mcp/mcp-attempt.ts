@@ -1,6 +1,7 @@
 import { BusyFailure } from "../limit-calls.ts";
 import { deniesEra, failureOf, wasNotReceived, type McpFailure } from "./mcp-failure.ts";
 import { forgetEra } from "./mcp-eras.ts";
+import { maskOfTarget } from "./mask-target.ts";
 import { takeConnection, untilAborted, type Lease } from "./mcp-lease.ts";
 import {
   labelTarget,
@@ -98,9 +99,6 @@ function againAfter(
   return isRemote && deniesEra(error) && (error as McpFailure).kind !== "unreadable" ? era : "no";
 }
 
-/** Shorter values are no secrets, and may be part of any word, as "Bearer" is. */
-const SHORTEST_SECRET = 8;
-
 /**
  * The failure as a sentence. Whatever a server repeats of the credentials that it was sent is taken
  * out.
@@ -108,22 +106,16 @@ const SHORTEST_SECRET = 8;
 function explain(error: unknown, target: McpTarget): Error {
   if (error instanceof ReadableFailure) return error;
   const failure = failureOf(error);
-  if (failure.kind === "busy") return new BusyFailure(failure.message);
+  if (failure.kind === "busy") return new BusyFailure(maskOfTarget(target).text(failure.message));
   const sentence = SENTENCES[failure.kind](
     failure,
     `The MCP server ${labelTarget(target)}`,
     target,
   );
-  const values =
-    target.kind === "url"
-      ? Object.values(target.headers).flatMap((value) => [value, ...value.split(/\s+/)])
-      : [];
-  const secrets = values
-    .filter((value) => value.length >= SHORTEST_SECRET)
-    .toSorted((a, b) => b.length - a.length);
-  const text = secrets.reduce((cut, secret) => cut.replaceAll(secret, "[secret]"), sentence);
+  const mask = maskOfTarget(target);
+  const text = mask.text(sentence);
   // A cause may be logged, with the server's own words in it.
-  return secrets.length > 0 ? new Error(text) : new Error(text, { cause: error });
+  return mask.knowsAny ? new Error(text) : new Error(text, { cause: error });
 }
 
 /** How each kind of failure is told; `server` begins the sentence. */

@@ -1,4 +1,5 @@
 import { isObject, type JsonObject } from "../../openai/json.ts";
+import { maskOfTarget } from "./mask-target.ts";
 import { attemptAtServer } from "./mcp-attempt.ts";
 import { McpFailure, METHOD_NOT_FOUND } from "./mcp-failure.ts";
 import { labelTarget, ReadableFailure, type McpPlatform, type McpTarget } from "./mcp-target.ts";
@@ -54,6 +55,7 @@ export async function callMcpTool(
   },
 ): Promise<McpToolResult> {
   const { toolName: name, args, onProgress } = call;
+  const mask = maskOfTarget(call.target);
   const result = await run(
     platform,
     { ...call, what: `The tool ${name}` },
@@ -64,12 +66,12 @@ export async function callMcpTool(
           ...limits,
           onProgress: (progress) => {
             progressed();
-            onProgress?.(progress);
+            onProgress?.(mask.json(progress));
           },
         },
       ),
   );
-  return readMcpResult(result);
+  return readMcpResult(mask.json(result));
 }
 
 /**
@@ -85,14 +87,19 @@ export async function listMcpTools(
   limits: Limits & { mustBeOfNow?: boolean },
 ): Promise<McpToolDescription[]> {
   const { mustBeOfNow = false } = limits;
-  return run(platform, { ...limits, what: "The list of tools" }, async (connection, bounds) => {
-    try {
-      return await allPages(connection, { ...bounds, mustBeOfNow });
-    } catch (error) {
-      if (error instanceof McpFailure && error.code === METHOD_NOT_FOUND) return [];
-      throw error;
-    }
-  });
+  const tools = await run(
+    platform,
+    { ...limits, what: "The list of tools" },
+    async (connection, bounds) => {
+      try {
+        return await allPages(connection, { ...bounds, mustBeOfNow });
+      } catch (error) {
+        if (error instanceof McpFailure && error.code === METHOD_NOT_FOUND) return [];
+        throw error;
+      }
+    },
+  );
+  return maskOfTarget(limits.target).json(tools);
 }
 
 async function allPages(

@@ -4,6 +4,7 @@
  */
 import { Client, type PriorDiscovery, type RequestOptions } from "@modelcontextprotocol/client";
 import * as z from "zod";
+import { maskLogger } from "../../secrets/mask-logger.ts";
 import { isObject, type JsonObject } from "../../openai/json.ts";
 import type { Logger, Platform } from "../../platform.ts";
 import { CONNECTION_LOST, failureOf, HEADER_MISMATCH, McpFailure } from "./mcp-failure.ts";
@@ -73,6 +74,7 @@ export async function connectToServer(
   options: { signal: AbortSignal; timeoutMs: number; era: EraVerdict | null },
 ): Promise<McpConnection> {
   const { signal, timeoutMs, era } = options;
+  const logger = maskLogger(platform.logger, address.mask);
   const transport = new McpTransport(address);
   const client = new Client(
     { name: "openai-proxy-server", version: "1" },
@@ -82,7 +84,7 @@ export async function connectToServer(
       inputRequired: { autoFulfill: false },
     },
   );
-  client.onerror = (error) => report(platform.logger, error);
+  client.onerror = (error) => report(logger, error);
   // The SDK does not look at the signal while it asks for the era.
   const abort = () => void transport.close();
   signal.throwIfAborted();
@@ -98,7 +100,7 @@ export async function connectToServer(
   } finally {
     signal.removeEventListener("abort", abort);
   }
-  return connectionOf(client, transport, platform.logger);
+  return connectionOf(client, transport, logger);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Platform } from "../../platform.ts";
 import type { AddressRules } from "../addresses/address-policy.ts";
+import { maskOfTarget } from "./mask-target.ts";
 import { messageIn } from "./mcp-failure.ts";
 import type { McpAddress } from "./mcp-transport.ts";
 import { safeFetch } from "../addresses/safe-fetch.ts";
@@ -38,7 +39,7 @@ export async function locate(platform: McpPlatform, target: McpTarget): Promise<
   if (target.kind === "url") {
     const { url, headers, owner } = target;
     const fetch = safeFetch(platform, Object.keys(headers));
-    const address = { url, headers, fetch, negotiates: true };
+    const address = { url, headers, fetch, negotiates: true, mask: maskOfTarget(target) };
     return { address, owner, prepare: () => Promise.resolve() };
   }
   const definition = {
@@ -70,14 +71,15 @@ export async function locate(platform: McpPlatform, target: McpTarget): Promise<
       );
   };
   const fetch: McpAddress["fetch"] = (url, init) => platform.fetch(url, init);
-  const address = { url: `${base}/mcp`, headers, fetch, negotiates: false };
+  const mask = maskOfTarget(target);
+  const address = { url: `${base}/mcp`, headers, fetch, negotiates: false, mask };
   // The id is the definition's, its owner included.
   return { address, owner: "", prepare };
 }
 
-/** `npx some-server` or an address, without arguments, credentials and query. */
+/** `npx some-server` or an address, without arguments, credentials, query and tokens in the path. */
 export function labelTarget(target: McpTarget): string {
   if (target.kind === "command") return `\`${labelServer(parseServerCommand(target.command))}\``;
   const url = new URL(target.url);
-  return url.origin + url.pathname;
+  return maskOfTarget(target).text(url.origin + url.pathname);
 }

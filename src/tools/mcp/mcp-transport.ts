@@ -5,6 +5,7 @@
 import { StreamableHTTPClientTransport, type JSONRPCMessage } from "@modelcontextprotocol/client";
 import { messageOf } from "../../openai/error-message.ts";
 import { isObject, parseJson } from "../../openai/json.ts";
+import type { Mask } from "../../secrets/mask.ts";
 import { CONNECTION_LOST } from "./mcp-failure.ts";
 
 /** Where an MCP server listens, and by which way it is reached. */
@@ -14,6 +15,8 @@ export interface McpAddress {
   fetch: McpFetch;
   /** Whether it may speak MCP 2026-07-28. The sidecar does not, and need not be asked. */
   negotiates: boolean;
+  /** For what the server says. */
+  mask: Mask;
 }
 
 /** The part of the Fetch API that the transport uses. */
