@@ -125,6 +125,7 @@ export const ROWS: Row[] = [
       "tool-concurrency",
       "tool-events",
       "transparency",
+      "upstream-headers",
     ],
     fast: ["in-process", "workerd"],
     slow: ["node-pglite", "node-postgres"],
