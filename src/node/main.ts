@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { ConfigError, readConfig, type Config } from "../config/read-config.ts";
 import { createLogger } from "./create-logger.ts";
 import { openNodePlatform } from "./platform.ts";
+import { keepFilesPrivate } from "./private-files.ts";
 import { readEnvironment } from "./read-environment.ts";
 import { startServer } from "./serve.ts";
 import { surviveLateWrites } from "./survive-late-write.ts";
@@ -27,10 +28,11 @@ function readConfigOrExit(): Config {
 
 async function main(): Promise<void> {
   const config = readConfigOrExit();
+  const givenMask = keepFilesPrivate();
   const logger = createLogger(config);
   surviveLateWrites(logger);
   for (const warning of config.warnings) logger.warn(warning);
-  const open = await openNodePlatform(config, logger);
+  const open = await openNodePlatform(config, logger, givenMask);
   const server = await startServer(open.platform).catch(async (error: unknown) => {
     await open.close();
     throw error;

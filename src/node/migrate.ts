@@ -6,6 +6,7 @@ import { ConfigError, readConfig } from "../config/read-config.ts";
 import type { Logger } from "../platform.ts";
 import { DatabaseStartError } from "./database/database-start-error.ts";
 import { openDatabase } from "./database/open-database.ts";
+import { keepFilesPrivate } from "./private-files.ts";
 import { readEnvironment } from "./read-environment.ts";
 
 /**
@@ -18,6 +19,7 @@ function say(message: string, fields?: Record<string, unknown>): void {
 
 const logger: Logger = { error: say, warn: say, info: say, debug: () => undefined };
 
+keepFilesPrivate();
 try {
   const config = readConfig(readEnvironment(process.env));
   const { connection, migrations, close } = await openDatabase(config, logger);

@@ -33,10 +33,15 @@ const FUNCTION_THREADS = 2;
 /**
  * Opens everything that the proxy needs on Node: database, spool, sandbox, sidecar, upstream
  * connections.
+ * @param givenMask for files that MCP servers write
  */
-export async function openNodePlatform(config: Config, logger: Logger): Promise<NodePlatform> {
+export async function openNodePlatform(
+  config: Config,
+  logger: Logger,
+  givenMask: number,
+): Promise<NodePlatform> {
   // The sidecar starts while the database does, so that both are there when the server listens.
-  const sidecar = startSidecar(config, logger);
+  const sidecar = startSidecar(config, logger, givenMask);
   const open = await openDatabase(config, logger).catch(async (error: unknown) => {
     await sidecar.close();
     throw error;

@@ -6,6 +6,7 @@ import { buildChildEnvironment } from "../../mcp-sidecar/child-environment.ts";
 import { SIDECAR_VARIABLES } from "../../mcp-sidecar/variables.ts";
 import type { Config } from "../config/read-config.ts";
 import type { Logger, PartHealth, SidecarEndpoint } from "../platform.ts";
+import { underMask } from "./private-files.ts";
 
 const ENTRY = fileURLToPath(new URL("../../mcp-sidecar/main.ts", import.meta.url));
 
@@ -41,8 +42,13 @@ type SidecarSettings = Pick<Config, "sidecarUrl" | "sidecarToken" | "logLevel">;
 /**
  * The sidecar at `sidecarUrl`, or, where none is configured, one of this server's own as a child
  * process.
+ * @param mask for files that its MCP servers write
  */
-export function startSidecar(config: SidecarSettings, logger: Logger): Sidecar {
+export function startSidecar(
+  config: SidecarSettings,
+  logger: Logger,
+  mask = process.umask(),
+): Sidecar {
   if (config.sidecarUrl !== null) {
     const endpoint = { url: config.sidecarUrl, token: config.sidecarToken ?? "" };
     return {
@@ -51,7 +57,7 @@ export function startSidecar(config: SidecarSettings, logger: Logger): Sidecar {
       close: () => Promise.resolve(),
     };
   }
-  const keeper = new SidecarKeeper(config.logLevel, logger);
+  const keeper = new SidecarKeeper(config.logLevel, logger, mask);
   return {
     endpoint: () => keeper.endpoint(),
     health: async () => {
@@ -93,6 +99,7 @@ class SidecarKeeper {
   /** Where the sidecar listens; null while there is none. */
   current: SidecarEndpoint | null = null;
   readonly #logLevel: string;
+  readonly #mask: number;
   readonly #logger: Logger;
   readonly #waiting = new Set<(endpoint: SidecarEndpoint) => void>();
   #child: ChildProcess | null = null;
@@ -101,8 +108,9 @@ class SidecarKeeper {
   #lastExit = "";
   #closing = false;
 
-  constructor(logLevel: string, logger: Logger) {
+  constructor(logLevel: string, logger: Logger, mask: number) {
     this.#logLevel = logLevel;
+    this.#mask = mask;
     this.#logger = logger;
     this.#start();
   }
@@ -153,10 +161,9 @@ class SidecarKeeper {
       HOST: "127.0.0.1",
       LOG_LEVEL: this.#logLevel,
     });
-    const child = spawn(process.execPath, [ENTRY], {
-      env,
-      stdio: ["ignore", "pipe", "pipe", "ipc"],
-    });
+    const start = () =>
+      spawn(process.execPath, [ENTRY], { env, stdio: ["ignore", "pipe", "pipe", "ipc"] });
+    const child = underMask(this.#mask, start);
     this.#child = child;
     const tooSlow = setTimeout(() => child.kill("SIGKILL"), START_LIMIT_MS);
     child.on("message", (message) => {

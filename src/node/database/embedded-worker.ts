@@ -8,6 +8,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { describeError } from "./database-start-error.ts";
 import type { EmbeddedOrder, EmbeddedReport, EmbeddedTask } from "./embedded-protocol.ts";
 import { DatabaseMaintainer } from "./maintain-database.ts";
+import { PrivateFilesystem } from "./private-filesystem.ts";
 import { ProtocolServer } from "./serve-protocol.ts";
 
 /**
@@ -35,7 +36,8 @@ async function serve({ directory, socketPath }: EmbeddedTask): Promise<void> {
     if (line.includes("PANIC:")) panic = line;
     return true;
   };
-  const pglite = await PGlite.create(directory, { startParams: START_PARAMETERS, onStderr });
+  const fs = new PrivateFilesystem(directory);
+  const pglite = await PGlite.create({ fs, startParams: START_PARAMETERS, onStderr });
   // PGlite swallows the abort of its own WebAssembly (a PANIC of PostgreSQL) and spins for ever:
   // end the thread at once.
   pglite.Module.onAbort = () => {
@@ -97,7 +99,8 @@ function maintainRegularly(server: ProtocolServer, maintainer: DatabaseMaintaine
 
 const task = workerData as EmbeddedTask;
 if (task.job === "initialise") {
-  const pglite = await PGlite.create(task.directory, { startParams: START_PARAMETERS });
+  const fs = new PrivateFilesystem(task.directory);
+  const pglite = await PGlite.create({ fs, startParams: START_PARAMETERS });
   await pglite.close();
   process.exit(0);
 } else {
