@@ -1,5 +1,5 @@
 import type { TurnRecord } from "../record/turn-record.ts";
-import { figuresLine } from "./spool-line.ts";
+import type { SpoolLines } from "./spool-line.ts";
 
 /** Lines that no file takes, until the database has them. They are lost where this process ends. */
 export interface HeldLines {
@@ -25,7 +25,7 @@ interface Held {
 }
 
 /** Opens an empty hold. */
-export function holdLines(): HeldLines {
+export function holdLines(lines: Pick<SpoolLines, "ofFigures">): HeldLines {
   const held = new Map<number, Held>();
   let next = 0;
   let length = 0;
@@ -34,7 +34,7 @@ export function holdLines(): HeldLines {
       const isMuch = length + line.length > MAX_HELD;
       const kept =
         isMuch && record !== null
-          ? figuresLine(record, "Neither a file nor the database took its content.")
+          ? lines.ofFigures(record, "Neither a file nor the database took its content.")
           : line;
       if (length + kept.length > (isMuch ? 2 : 1) * MAX_HELD) return null;
       length += kept.length;

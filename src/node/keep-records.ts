@@ -8,8 +8,9 @@ import { holdLines } from "./held-lines.ts";
 import { readSegment } from "./read-segment.ts";
 import { recordHealth } from "./record-health.ts";
 import { startRecordThread } from "./record-thread.ts";
-import { lineOf, recordOfLine } from "./spool-line.ts";
+import { createSpoolLines, type SpoolLines } from "./spool-line.ts";
 import { Spool } from "./spool.ts";
+import { takeBackSealed } from "./take-back-sealed.ts";
 
 /** The record's way to the database on Node. */
 export interface RecordKeeper {
@@ -40,14 +41,15 @@ const ADOPTION_LIMIT_MS = 2000;
 /** Every record of a segment that another process left. */
 async function forEachRecord(
   path: string,
+  spoolLines: SpoolLines,
   hear: (record: TurnRecord) => Promise<void>,
 ): Promise<void> {
   for (let offset = 0; ;) {
     const { lines, end } = readSegment(path, offset);
     if (lines.length === 0) return;
     for (const line of lines) {
-      const record = recordOfLine(line);
-      if (record !== undefined) await hear(record);
+      const read = spoolLines.read(line);
+      if ("record" in read) await hear(read.record);
     }
     offset = end;
   }
@@ -67,8 +69,9 @@ async function atMost(promise: Promise<unknown>, limitMs: number): Promise<void>
  */
 export async function openRecordKeeper(options: KeeperOptions): Promise<RecordKeeper> {
   const { connection, config, logger, memory, clock } = options;
-  const { dataDir, prices } = config;
-  const held = holdLines();
+  const { dataDir, prices, encryptionKey } = config;
+  const lines = createSpoolLines(encryptionKey);
+  const held = holdLines(lines);
   const lost = { turns: 0 };
   const isAdopted = Promise.withResolvers<void>();
   const adopting = new Set<string>();
@@ -77,7 +80,7 @@ export async function openRecordKeeper(options: KeeperOptions): Promise<RecordKe
     if (adopting.delete(path) && adopting.size === 0) isAdopted.resolve();
   };
   const thread = startRecordThread(
-    { connection, rejectedDirectory: dataDir, prices },
+    { connection, rejectedDirectory: dataDir, prices, encryptionKey },
     {
       logger,
       onWritten: (turnIds) => noteTurnsWritten(memory, turnIds),
@@ -101,10 +104,10 @@ export async function openRecordKeeper(options: KeeperOptions): Promise<RecordKe
   const spool = new Spool(dataDir, {
     grown: (path) => thread.tell("grown", path),
     closed: (path) => thread.tell("closed", path),
-    orphaned: (path, lines) => {
+    orphaned: (path, orphans) => {
       thread.forget(path);
-      logger.error("The spool's directory was taken away", { path, records: lines.length });
-      for (const line of lines) writeBeside(line, null);
+      logger.error("The spool's directory was taken away", { path, records: orphans.length });
+      for (const line of orphans) writeBeside(line, null);
     },
   });
 
@@ -126,7 +129,7 @@ export async function openRecordKeeper(options: KeeperOptions): Promise<RecordKe
   };
   const count = async (path: string): Promise<void> => {
     try {
-      await forEachRecord(path, (record) => countWaiting({ memory, clock, config }, record));
+      await forEachRecord(path, lines, (record) => countWaiting({ memory, clock, config }, record));
     } catch (error) {
       const fields = { path, error: describeError(error) };
       logger.error("What a segment has cost could not be counted", fields);
@@ -151,6 +154,12 @@ export async function openRecordKeeper(options: KeeperOptions): Promise<RecordKe
     for (const path of adopt()) thread.tell("closed", path);
   }, CHECK_MS).unref();
 
+  try {
+    await takeBackSealed(dataDir, lines, (line) => spool.append(line));
+  } catch (error) {
+    const fields = { error: describeError(error) };
+    logger.error("What was sealed under this key before could not be taken back", fields);
+  }
   for (const path of adopt()) adopting.add(path);
   for (const path of adopting) await count(path);
   if (adopting.size === 0) isAdopted.resolve();
@@ -159,7 +168,7 @@ export async function openRecordKeeper(options: KeeperOptions): Promise<RecordKe
 
   return {
     keep: (record) => {
-      const line = lineOf(record);
+      const line = lines.of(record);
       try {
         return spool.append(line)?.catch((error: unknown) => keepBeside(record, line, error));
       } catch (error) {

@@ -13,8 +13,8 @@ import { describeError } from "../store/describe-error.ts";
 import { writeTurns, type TurnToWrite } from "../store/write-turns.ts";
 import { connectDatabase, type ConnectionOptions } from "./database/connect-database.ts";
 import { readSegment } from "./read-segment.ts";
-import { openRejectedFile, type RejectedLine } from "./rejected-file.ts";
-import { recordOfLine } from "./spool-line.ts";
+import { openRejectedFile, REASONS, type RejectedLine } from "./rejected-file.ts";
+import { createSpoolLines } from "./spool-line.ts";
 
 /** What the thread is started with. */
 export interface RecordWriterData {
@@ -23,6 +23,8 @@ export interface RecordWriterData {
   rejectedDirectory: string;
   /** The operator's own prices. */
   prices: PriceOverrides;
+  /** Lines are sealed under it. */
+  encryptionKey: string;
 }
 
 /**
@@ -78,11 +80,12 @@ interface Segment {
   unkept: number;
 }
 
-const { connection, rejectedDirectory, prices } = workerData as RecordWriterData;
+const { connection, rejectedDirectory, prices, encryptionKey } = workerData as RecordWriterData;
 const port = parentPort;
 if (port === null) throw new Error("record-writer.ts runs as a worker thread only");
 const { database, close } = connectDatabase(connection, { max: 1 });
-const rejected = openRejectedFile(rejectedDirectory);
+const spoolLines = createSpoolLines(encryptionKey);
+const rejected = openRejectedFile(rejectedDirectory, spoolLines);
 const segments = new Map<string, Segment>();
 const loose: { number: number; line: string }[] = [];
 const nothingNew = () => ({ done: null, missing: null, written: [], writtenLines: [] });
@@ -183,14 +186,14 @@ interface ReadLine {
  * would read the same line again.
  */
 async function readLine(line: string, refused: RejectedLine[]): Promise<ReadLine | null> {
-  const record = recordOfLine(line);
-  if (record === undefined) {
-    const reason = "The line is no JSON: the process was ended while it wrote.";
-    refused.push({ line, reason, isTurn: false });
+  const read = spoolLines.read(line);
+  if ("fault" in read) {
+    const isTurn = read.fault === "another key";
+    refused.push({ line, reason: REASONS[read.fault], isTurn });
     return null;
   }
   try {
-    const { fault, ...turn } = await readAnyTurn(record, prices);
+    const { fault, ...turn } = await readAnyTurn(read.record, prices);
     if (fault !== null) refused.push({ line, reason: fault, isTurn: true });
     return { line, turn };
   } catch (error) {

@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { withoutContent } from "../record/without-content.ts";
-import { recordOfLine } from "./spool-line.ts";
+import type { LineFault } from "./line-seal.ts";
+import type { SpoolLines } from "./spool-line.ts";
 
 /** A line that the database will never take as it is. */
 export interface RejectedLine {
@@ -10,6 +11,14 @@ export interface RejectedLine {
   /** Whether there is a turn in it, or what is left of one that was never answered. */
   isTurn: boolean;
 }
+
+/** Why a line has no record that could be read. */
+export const REASONS: Record<LineFault, string> = {
+  "another key":
+    "The line is sealed under another ENCRYPTION_KEY (or JWT_SECRET, where that is not set). A " +
+    "start with that one takes it back.",
+  damaged: "The line is no record: the process was ended while it wrote, or somebody changed it.",
+};
 
 /** The file for the operator in which that stays, with its reason: `rejected.ndjson`. */
 export interface RejectedFile {
@@ -25,11 +34,12 @@ export interface RejectedFile {
 /** What may be noted, in characters: it waits in memory. */
 const MAX_WAITING = 32 * 1024 * 1024;
 
-/** A record's line for a file that stays. A key that logs metadata only has no content there either. */
-function keptLine(line: string): string {
-  const record = recordOfLine(line);
-  if (record?.logContent !== "metadata") return line;
-  return JSON.stringify(withoutContent(record));
+/** A record for a file that stays, as the operator can read it. A key that logs metadata only has no content there either. */
+function keptLine(lines: SpoolLines, line: string): string {
+  const read = lines.read(line);
+  if ("fault" in read) return line;
+  const { record, text } = read;
+  return record.logContent === "metadata" ? JSON.stringify(withoutContent(record)) : text;
 }
 
 /** Appends a text whole, or leaves the file as it was. */
@@ -48,13 +58,13 @@ function appendWhole(path: string, text: string): void {
 }
 
 /** Opens the file of a data directory. It is made when something is written. */
-export function openRejectedFile(directory: string): RejectedFile {
+export function openRejectedFile(directory: string, lines: SpoolLines): RejectedFile {
   const path = join(directory, "rejected.ndjson");
   let waiting: { text: string; onKept: () => void }[] = [];
   let length = 0;
   return {
     add: ({ line, reason }, onKept) => {
-      const text = `${JSON.stringify({ reason, line: keptLine(line) })}\n`;
+      const text = `${JSON.stringify({ reason, line: keptLine(lines, line) })}\n`;
       if (length + text.length > MAX_WAITING) return;
       length += text.length;
       waiting.push({ text, onKept });
