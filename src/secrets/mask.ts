@@ -61,8 +61,8 @@ interface Form {
 
 /** As many characters of a text are looked at in one place. */
 const PROBE = 8;
-/** Shorter forms are looked for one by one, so that the others can be looked for in long steps. */
-const SHORTEST_STEPPED = 20;
+/** Forms of about one length are looked for together: the shortest says how long a step is. */
+const LENGTHS = [20, 12];
 const BUCKETS = 65_536;
 
 function bucketOf(text: string, at: number): number {
@@ -119,8 +119,9 @@ class Finder {
 export class Mask {
   /** Longest first: one may be a part of another. */
   readonly #forms: Form[];
+  readonly #finders: Finder[];
+  /** Too short for steps: looked for one by one. */
   readonly #short: string[];
-  readonly #finder: Finder | null;
   /** The longest form, in characters. */
   readonly longest: number;
 
@@ -132,10 +133,13 @@ export class Mask {
       for (const text of formsOf(value)) if (!forms.has(text)) forms.set(text, { text, shown });
     }
     this.#forms = [...forms.values()].toSorted((a, b) => b.text.length - a.text.length);
-    const isLong = ({ text }: Form) => text.length >= SHORTEST_STEPPED;
-    const long = this.#forms.filter(isLong).map(({ text }) => text);
-    this.#short = this.#forms.filter((form) => !isLong(form)).map(({ text }) => text);
-    this.#finder = long.length === 0 ? null : new Finder(long);
+    let left = this.#forms.map(({ text }) => text);
+    this.#finders = LENGTHS.flatMap((shortest) => {
+      const long = left.filter(({ length }) => length >= shortest);
+      left = left.filter(({ length }) => length < shortest);
+      return long.length === 0 ? [] : [new Finder(long)];
+    });
+    this.#short = left;
     this.longest = Math.max(128, this.#forms[0]?.text.length ?? 0);
   }
 
@@ -148,7 +152,7 @@ export class Mask {
   isIn(text: string): boolean {
     if (text.length < SHORTEST_SECRET) return false;
     if (text.includes(PROXY_KEY_START)) return true;
-    if (this.#finder?.isIn(text) === true) return true;
+    if (this.#finders.some((finder) => finder.isIn(text))) return true;
     return this.#short.some((form) => text.includes(form));
   }
 

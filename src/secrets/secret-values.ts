@@ -9,8 +9,13 @@ import { SHORTEST_SECRET, type Secret } from "./mask.ts";
 const SECRET_NAME =
   /auth|key|token|secret|passw|pwd|credential|cookie|private|session|signature|\bpat\b|_pat\b/i;
 /** Names of what is told to everybody. */
-const PLAIN_NAME =
-  /(?:^|[_-])(?:host|port|path|paths|dir|dirs|directory|root|region|zone|email|user|username|owner|repo|project|name|mode|level|lang|version|accept|type|agent)$/i;
+const PLAIN_NAMES = [
+  "host port path paths dir dirs directory root region zone email user username owner repo project",
+  "name mode level lang version accept type agent workspace team org organization tenant account",
+  "database db schema table bucket index format timezone locale prefix env environment stage",
+  "cluster namespace channel model",
+];
+const PLAIN_NAME = new RegExp(`(?:^|[_-])(?:${PLAIN_NAMES.join(" ").replaceAll(" ", "|")})$`, "i");
 
 const PLAIN_VALUES = [
   // A word, or several.

@@ -87,6 +87,7 @@ describe("Of what an operator gave, secrets are", () => {
     ["API_HOST", "api.example.com:8443"],
     ["BASE", "https://example.com/v1"],
     ["SINCE", "2026-11-27 10:00"],
+    ["X-Workspace", "acme-2026"],
     ["SHORT_KEY", "1234567"],
   ])("not %s: %s", (name, value) => {
     expect(valuesOf({ [name]: value })).toEqual([]);
