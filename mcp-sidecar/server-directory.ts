@@ -12,7 +12,7 @@ const FOLDER = "servers";
 export function openServerDirectories(stateDir: string, sidecar: string): string {
   const all = join(stateDir, FOLDER);
   mkdirSync(join(all, "node_modules"), { recursive: true, mode: 0o700 });
-  writeFileSync(join(all, "uv.toml"), "");
+  writeFileSync(join(all, "uv.toml"), "", { mode: 0o600 });
   const own = join(all, sidecar);
   mkdirSync(own, { recursive: true, mode: 0o700 });
   return own;

@@ -67,7 +67,7 @@ export const VARIABLES = {
     name: "ENCRYPTION_KEY",
     kind: text,
     default: null,
-    about: "encrypts stored upstream keys and tool secrets",
+    about: "encrypts stored upstream keys, tool secrets, and records on their way to the database",
     unset: "derived from `JWT_SECRET`",
     isSecret: true,
   }),

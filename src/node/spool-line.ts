@@ -6,7 +6,7 @@ import type { TurnRecord } from "../record/turn-record.ts";
 import { createLineSeal, type LineFault } from "./line-seal.ts";
 
 /** A line's record, or why there is none. */
-export type ReadSpoolLine = { record: TurnRecord; text: string } | { fault: LineFault };
+type ReadSpoolLine = { record: TurnRecord; text: string } | { fault: LineFault };
 
 /** Writes and reads the lines of a process, and those that it finds. */
 export interface SpoolLines {
