@@ -34,7 +34,12 @@ const CLIENT_GONE = new ApiError("bad_request", "The client went away before it 
 const pathOf = ({ req }: ProxyContext): string => req.path;
 
 /** An error that a turn ended with, as a response that names its request and its conversation. */
-function renderTurnError(scope: RequestScope, turn: Turn, error: unknown, mask: Mask): Response {
+async function renderTurnError(
+  scope: RequestScope,
+  turn: Turn,
+  error: unknown,
+  mask: Mask,
+): Promise<Response> {
   const ids = { "x-proxy-conversation-id": turn.conversationId };
   if (error instanceof UpstreamRefusal) {
     const { body } = error.response;
@@ -44,7 +49,10 @@ function renderTurnError(scope: RequestScope, turn: Turn, error: unknown, mask: 
       said === body ? error.response.headers : withoutBodyHeaders(error.response.headers);
     return writeResponse(scope, { ...error.response, headers, body: said }, ids);
   }
-  const response = renderError(error, scope.platform.logger, scope.requestId);
+  const rendered = renderError(error, scope.platform.logger, scope.requestId);
+  // Our own sentence may quote what upstream said.
+  const { status, headers } = rendered;
+  const response = new Response(mask.text(await rendered.text()), { status, headers });
   response.headers.set("x-proxy-request-id", scope.requestId);
   response.headers.set("x-proxy-conversation-id", turn.conversationId);
   return response;
@@ -74,7 +82,7 @@ export function inTurn(
       await turn.endedBy(error, isGone);
       const isBroken = isGone && !(error instanceof UpstreamRefusal);
       const mask = maskOf(scope.platform, key.upstreamApiKey);
-      return renderTurnError(scope, turn, isBroken ? CLIENT_GONE : error, mask);
+      return await renderTurnError(scope, turn, isBroken ? CLIENT_GONE : error, mask);
     }
   };
 }

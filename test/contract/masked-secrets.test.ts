@@ -9,7 +9,14 @@ import { ask, post } from "../helpers/chat-turn.ts";
 import { proxy } from "../helpers/proxy.ts";
 import { discovered, keyWith } from "../helpers/remote-tool.ts";
 import { serveRaw } from "../helpers/remote-mcp.ts";
-import { chunk, completion, startUpstream, toolCall, type Answer } from "../helpers/upstream.ts";
+import {
+  chunk,
+  completion,
+  json,
+  startUpstream,
+  toolCall,
+  type Answer,
+} from "../helpers/upstream.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
 
@@ -84,6 +91,21 @@ describe("a credential that upstream repeats", () => {
     const { key } = await keyAt(inStream(repeated(secret)), secret, { toolIds: [id] });
     const text = await search(watch, await post(key, ask({ stream: true })));
     expect(text).toContain("[secret]");
+    expect(watch.found).toEqual([]);
+  });
+
+  it("is not in our own sentence about an answer that is none", async () => {
+    const secret = canary("upstream");
+    const watch = new CanaryWatch({ secret });
+    const { id } = await proxy.createTool({
+      name: "one",
+      type: "function",
+      implementation: "return 1;",
+    });
+    const { key } = await keyAt(json({ detail: repeated(secret) }), secret, { toolIds: [id] });
+    const response = await post(key, ask());
+    expect(response.status).toBe(502);
+    expect(await search(watch, response)).toContain("[secret]");
     expect(watch.found).toEqual([]);
   });
 
