@@ -38,7 +38,9 @@ function everythingOf(key: string, path: string, body: string): Promise<string> 
 const everywhere =
   (body: string, contentType: string): Answer =>
   (_request, response) => {
-    response.writeEarlyHints({ link: "</evil.css>; rel=preload; as=style", ...OURS });
+    // workerd takes 103 for the end of the connection: its answer is a 502 (seen 2026-11).
+    if (proxy.target !== "workerd")
+      response.writeEarlyHints({ link: "</evil.css>; rel=preload; as=style", ...OURS });
     response.writeHead(200, {
       "content-type": contentType,
       trailer: Object.keys(OURS).join(", "),
