@@ -52,7 +52,7 @@ function spelledUsage(usage: Usage | null): JsonObject | null {
   if (usage === null) return null;
   const { prompt_tokens: input, completion_tokens: output } = usage;
   const named: JsonObject = { input_tokens: input, output_tokens: output, ...usage };
-  const own = USAGE.filter((name) => name in named).map((name) => [name, named[name]]);
+  const own = USAGE.filter((name) => Object.hasOwn(named, name)).map((name) => [name, named[name]]);
   const members = Object.fromEntries(own) as JsonObject;
   for (const [name, usual] of Object.entries(DETAILS))
     members[name] = { ...(usual as JsonObject), ...(members[name] as JsonObject | undefined) };
@@ -154,7 +154,10 @@ export class ResponsesAnswer implements ClientAnswer {
   #response(status: string, upstream: JsonObject): JsonObject {
     this.#first ??= upstream;
     const first = this.#first;
-    const once = ONCE_PER_TURN.filter((name) => name in first).map((name) => [name, first[name]]);
+    const once = ONCE_PER_TURN.filter((name) => Object.hasOwn(first, name)).map((name) => [
+      name,
+      first[name],
+    ]);
     const { tools = this.#request.repeated["tools"], tool_choice: choice } = first;
     const isOurs = (tool: JsonObject) => this.#output.isOwn({ ...tool, type: "function_call" });
     const usual = { created_at: this.#createdAt, model: this.#request.model };

@@ -43,7 +43,10 @@ const reasonToLeaveAlone = (request: ResponsesRequest): string | null =>
   REASONS_TO_LEAVE_ALONE.find(([, applies]) => applies(request))?.[0] ?? null;
 
 /** What a part of a message brings, by its type. */
-const KINDS: Record<string, ToolMedia["kind"]> = { input_image: "image", input_audio: "audio" };
+const KINDS = new Map<string, ToolMedia["kind"]>([
+  ["input_image", "image"],
+  ["input_audio", "audio"],
+]);
 
 /** A request of the Responses API. */
 export class ResponsesDialectRequest implements DialectRequest {
@@ -122,7 +125,7 @@ export class ResponsesDialectRequest implements DialectRequest {
 
   mediaSent(): ReadonlySet<ToolMedia["kind"]> {
     const parts = this.history.filter(isObject).flatMap((item) => objectsOf(item["content"]));
-    const kinds = parts.map(({ type }) => KINDS[String(type)]);
+    const kinds = parts.map(({ type }) => KINDS.get(String(type)));
     return new Set(kinds.filter((kind) => kind !== undefined));
   }
 

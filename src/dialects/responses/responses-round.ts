@@ -16,7 +16,10 @@ export interface ResponsesRound extends Round {
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** Where a call's arguments are; other calls say what they want in members of their own. */
-const ARGUMENTS: Record<string, string> = { function_call: "arguments", custom_tool_call: "input" };
+const ARGUMENTS = new Map([
+  ["function_call", "arguments"],
+  ["custom_tool_call", "input"],
+]);
 
 /**
  * The name by which a call's owner is looked up. Tools of a namespace, and those that are no
@@ -39,7 +42,7 @@ function callsOf(output: JsonObject[], isIncomplete: boolean): ToolCall[] {
   const answered = new Set(outputs.map((item) => item["call_id"]));
   const calls = output.filter((item) => isCall(item, answered));
   return calls.map((item): ToolCall => {
-    const args = textOf(item[ARGUMENTS[textOf(item["type"])] ?? "arguments"]);
+    const args = textOf(item[ARGUMENTS.get(textOf(item["type"])) ?? "arguments"]);
     const mayBeCut = isIncomplete && item["type"] === "function_call" && item === output.at(-1);
     return {
       id: textOf(item["call_id"]) || textOf(item["id"]),
@@ -51,14 +54,14 @@ function callsOf(output: JsonObject[], isIncomplete: boolean): ToolCall[] {
 }
 
 /** The words of chat completions for why a response is incomplete. */
-const REASONS: Record<string, string> = { max_output_tokens: "length" };
+const REASONS = new Map([["max_output_tokens", "length"]]);
 
 function finishReasonOf(response: JsonObject, hasCalls: boolean): string {
   const { status, incomplete_details: details } = response;
   if (status === "failed" || status === "cancelled") return status;
   if (status !== "incomplete") return hasCalls ? "tool_calls" : "stop";
   const reason = isObject(details) ? textOf(details["reason"]) : "";
-  return REASONS[reason] ?? (reason || "length");
+  return REASONS.get(reason) ?? (reason || "length");
 }
 
 /** A call as upstreams take it back: some read its arguments, and answer 400 to bad ones. */

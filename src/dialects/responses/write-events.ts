@@ -25,11 +25,11 @@ interface WriterOptions {
 type Written = void | Promise<void>;
 
 /** What ends a response, by its status. */
-const END_EVENTS: Record<string, string> = {
-  incomplete: "response.incomplete",
-  failed: "response.failed",
-  cancelled: "response.failed",
-};
+const END_EVENTS = new Map([
+  ["incomplete", "response.incomplete"],
+  ["failed", "response.failed"],
+  ["cancelled", "response.failed"],
+]);
 
 /** Writes events. */
 export class EventWriter {
@@ -79,7 +79,7 @@ export class EventWriter {
     if (!this.#hasBegun) await this.#begin(response);
     await this.#release();
     for (const shown of this.#options.output.endLeft()) await this.#writeOwnEnd(shown);
-    const type = END_EVENTS[String(response["status"])] ?? "response.completed";
+    const type = END_EVENTS.get(String(response["status"])) ?? "response.completed";
     await this.#write({ type, response: this.withOutput(response) });
   }
 
