@@ -26,6 +26,10 @@ export interface TestPostgres {
   url: string;
   /** Makes an empty database and resolves to its URL; `stop` drops it. */
   createDatabase(): Promise<string>;
+  /** Kills the server as it stands (SIGKILL). Not one that `TEST_DATABASE_URL` names. */
+  crash(): Promise<void>;
+  /** Starts a server that was killed, at the same place; resolves when it answers. */
+  startAgain(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -47,7 +51,7 @@ const SETTINGS = [
  */
 export async function startPostgres(): Promise<TestPostgres> {
   const given = process.env["TEST_DATABASE_URL"];
-  if (given) return withDatabases(given, async () => undefined);
+  if (given) return withDatabases(given, NOT_OURS);
   const home = mkdtempSync(join(tmpdir(), "test-postgres-"));
   chmodSync(home, 0o711);
   try {
@@ -88,15 +92,34 @@ async function startIn(home: string, binaries: string): Promise<TestPostgres> {
     String(port),
     ...SETTINGS.flatMap((setting) => ["-c", setting]),
   ]);
-  const server = spawn(command, parameters, { cwd: home, stdio: ["ignore", "ignore", "pipe"] });
-  const log: string[] = [];
-  server.stderr.on("data", (bytes: Buffer) => log.push(bytes.toString()));
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
-  await untilAnswers(url, server, log);
-  return withDatabases(url, () => stopServer(server, home));
+  const launch = async (): Promise<ChildProcess> => {
+    const server = spawn(command, parameters, { cwd: home, stdio: ["ignore", "ignore", "pipe"] });
+    const log: string[] = [];
+    server.stderr.on("data", (bytes: Buffer) => log.push(bytes.toString()));
+    await untilAnswers(url, server, log);
+    return server;
+  };
+  let server = await launch();
+  return withDatabases(url, {
+    stop: () => stopServer(server, home),
+    crash: async () => {
+      const ended = new Promise((done) => server.once("exit", done));
+      server.kill("SIGKILL");
+      await ended;
+    },
+    startAgain: async () => {
+      server = await launch();
+    },
+  });
 }
 
-function withDatabases(url: string, stopServing: () => Promise<void>): TestPostgres {
+type ServerLife = Pick<TestPostgres, "stop" | "crash" | "startAgain">;
+
+const notOurs = () => Promise.reject(new Error("This PostgreSQL is not the test's to kill"));
+const NOT_OURS: ServerLife = { stop: async () => undefined, crash: notOurs, startAgain: notOurs };
+
+function withDatabases(url: string, life: ServerLife): TestPostgres {
   const made: string[] = [];
   const asSuperuser = async (statements: string[]) => {
     const client = postgres(url, { max: 1, onnotice: () => undefined });
@@ -115,8 +138,10 @@ function withDatabases(url: string, stopServing: () => Promise<void>): TestPostg
     },
     async stop() {
       await asSuperuser(made.map((name) => `drop database if exists ${name} with (force)`));
-      await stopServing();
+      await life.stop();
     },
+    crash: life.crash,
+    startAgain: life.startAgain,
   };
 }
 
