@@ -32,7 +32,7 @@ interface Row {
 /** A file is in one row at most. */
 export const ROWS: Row[] = [
   {
-    files: ["client-openai", "client-ai-sdk"],
+    files: ["client-openai", "client-ai-sdk", "client-responses"],
     fast: ["in-process"],
     slow: [],
     because: "an SDK reads the same bytes wherever they come from: one target is enough",
@@ -69,6 +69,7 @@ export const ROWS: Row[] = [
       "mcp-cache",
       "record",
       "refusals",
+      "responses-record",
       "responses-return",
       "responses-stored",
     ],
@@ -150,7 +151,7 @@ export const ROWS: Row[] = [
     because: "workerd may not hold up a producer: its runtime kills one that waits",
   },
   {
-    files: ["loop-properties", "mcp-drift-checks", "mcp-remote"],
+    files: ["loop-properties", "responses-properties", "mcp-drift-checks", "mcp-remote"],
     fast: ["in-process"],
     slow: ["node-pglite", "node-postgres", "workerd"],
     because: "as above, and half a minute each on workerd",

@@ -60,7 +60,7 @@ export const postResponse = (
   });
 
 /** The events of a stream, in the spelling that every client understands. */
-function eventsOf(text: string): Json[] {
+export function eventsOf(text: string): Json[] {
   expect(text.endsWith("\n\n"), "the stream ends at an event's end").toBe(true);
   return text
     .slice(0, -2)

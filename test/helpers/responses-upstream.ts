@@ -57,7 +57,7 @@ const USAGE = {
 };
 
 /** The response to a request. */
-function responseOf(body: Json, output: Json[], more: Json = {}): Json {
+export function responseOf(body: Json, output: Json[], more: Json = {}): Json {
   const given = (name: string, usual: unknown) => body[name] ?? usual;
   return {
     id: newId("resp"),
@@ -169,7 +169,7 @@ const END: Record<string, string> = {
 };
 
 /** The events of a response, numbered. */
-function responseEvents(response: Json): Json[] {
+export function responseEvents(response: Json): Json[] {
   const begun = { ...response, status: "in_progress", output: [], usage: null };
   const output = response["output"] as Json[];
   const events = [
@@ -182,7 +182,7 @@ function responseEvents(response: Json): Json[] {
 }
 
 /** The text of events as OpenAI writes them. */
-const eventText = (event: Json): string =>
+export const eventText = (event: Json): string =>
   `event: ${String(event["type"])}\ndata: ${JSON.stringify(event)}\n\n`;
 
 /** Encrypted content is given to who asks for it. */

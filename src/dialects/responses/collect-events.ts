@@ -47,10 +47,15 @@ export class EventCollector {
   /** Takes an event of upstream's, and gives those that a client can be sent. */
   add(event: JsonObject): ItemEvent[] {
     const type = textOf(event["type"]);
-    const named = event as ItemEvent;
     if (LIFECYCLE.has(type)) return this.#begin(event["response"]);
     if (endsRound(type)) return this.#end(type, event["response"]);
-    if (type === "response.output_item.added") return [...this.#begin(null), ...this.#open(event)];
+    return [...this.#begin(null), ...this.#addItems(type, event)];
+  }
+
+  /** An event of an item, or one that nobody knows. */
+  #addItems(type: string, event: JsonObject): ItemEvent[] {
+    const named = event as ItemEvent;
+    if (type === "response.output_item.added") return this.#open(event);
     if (type === "response.output_item.done") return this.#finish(event);
     const part = this.#partKind(type, event);
     if (part !== undefined) return this.#piece(named, part);
@@ -156,11 +161,10 @@ export class EventCollector {
   #itemOf(event: JsonObject, fallback: JsonObject): { item: OpenItem; events: ItemEvent[] } {
     const known = this.#find(event);
     if (known !== undefined && known.type === fallback["type"]) return { item: known, events: [] };
-    const begun = this.#begin(null);
     const role = fallback["type"] === "message" ? { role: "assistant" } : {};
     const id = textOf(event["item_id"]);
     const item = this.#new({ ...fallback, ...role, id, status: "in_progress" }, event);
-    return { item, events: this.#isNameless(item) ? begun : [...begun, item.announce()] };
+    return { item, events: this.#isNameless(item) ? [] : [item.announce()] };
   }
 
   #piece(event: ItemEvent, kind: PartKind): ItemEvent[] {
@@ -173,9 +177,8 @@ export class EventCollector {
     const known = this.#find(event);
     if (known?.isDone === true) return [];
     if (known === undefined || known.type !== item["type"]) {
-      const begun = this.#begin(null);
       const open = this.#new(item, event);
-      return [...begun, open.announce(), ...open.finish(item)];
+      return [open.announce(), ...open.finish(item)];
     }
     if (!this.#isNameless(known)) return known.finish(item);
     // Only now its name is known.

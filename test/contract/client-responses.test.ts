@@ -1,0 +1,285 @@
+/**
+ * Clients of the Responses API that we did not write, on their default settings: a turn with calls
+ * of both sides, and one that follows it.
+ */
+import { Agent, OpenAIProvider, Runner, tool as agentTool } from "@openai/agents";
+import { createOpenAI } from "@ai-sdk/openai";
+import {
+  HumanMessage,
+  ToolMessage,
+  type AIMessage,
+  type BaseMessage,
+} from "@langchain/core/messages";
+import { ChatOpenAI } from "@langchain/openai";
+import {
+  generateText,
+  isStepCount,
+  jsonSchema,
+  streamText,
+  tool as aiTool,
+  type ModelMessage,
+} from "ai";
+import OpenAI from "openai";
+import { zodTextFormat } from "openai/helpers/zod";
+import type {
+  Response as OpenAIResponse,
+  ResponseInput,
+  ResponseInputItem,
+} from "openai/resources/responses/responses";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { proxy } from "../helpers/proxy.ts";
+import { keyWithAdder, sentInput, type AdderKey } from "../helpers/response-turn.ts";
+import { functionCall, message, reasoning, says } from "../helpers/responses-upstream.ts";
+
+type Json = Record<string, unknown>;
+
+const PARAMETERS = {
+  type: "object" as const,
+  properties: { question: { type: "string" as const } },
+  required: ["question"],
+  additionalProperties: false,
+};
+
+/** What a client's conversation is: it asks, runs its own tool where it must, and gives the text. */
+type Ask = (question: string) => Promise<string>;
+
+interface Client {
+  name: string;
+  open(key: string, run: () => string): Ask;
+}
+
+const sdk = (key: string) => new OpenAI({ apiKey: key, baseURL: `${proxy.url}/v1`, maxRetries: 0 });
+const OPENAI_TOOL = {
+  type: "function" as const,
+  name: "ask_user",
+  description: "Asks the user.",
+  strict: true,
+  parameters: PARAMETERS,
+};
+
+/** The loop that the documentation shows. @param next makes a response */
+const openaiLoop = (
+  run: () => string,
+  next: (input: ResponseInput) => Promise<OpenAIResponse>,
+): Ask => {
+  const history: ResponseInput = [];
+  return async (question) => {
+    history.push({ role: "user", content: question });
+    for (;;) {
+      const response = await next(history);
+      history.push(...(response.output as ResponseInputItem[]));
+      const calls = response.output.filter((item) => item.type === "function_call");
+      if (calls.length === 0) return response.output_text;
+      for (const { call_id } of calls)
+        history.push({ type: "function_call_output", call_id, output: run() });
+    }
+  };
+};
+
+const CLIENTS: Client[] = [
+  {
+    name: "openai: responses.create",
+    open: (key, run) =>
+      openaiLoop(run, (input) =>
+        sdk(key).responses.create({ model: "gpt-test", input, tools: [OPENAI_TOOL] }),
+      ),
+  },
+  {
+    name: "openai: responses.stream",
+    open: (key, run) =>
+      openaiLoop(run, async (input) => {
+        const stream = sdk(key).responses.stream({
+          model: "gpt-test",
+          input,
+          tools: [OPENAI_TOOL],
+        });
+        let text = "";
+        stream.on("response.output_text.delta", ({ delta }) => (text += delta));
+        const response = await stream.finalResponse();
+        expect(text).toBe(response.output_text);
+        return response;
+      }),
+  },
+  {
+    name: "openai: previous_response_id",
+    open: (key, run) => {
+      let previous: string | null = null;
+      return async (question) => {
+        let input: ResponseInput = [{ role: "user", content: question }];
+        for (;;) {
+          const response: OpenAIResponse = await sdk(key).responses.create({
+            model: "gpt-test",
+            input,
+            tools: [OPENAI_TOOL],
+            previous_response_id: previous,
+          });
+          previous = response.id;
+          const calls = response.output.filter((item) => item.type === "function_call");
+          if (calls.length === 0) return response.output_text;
+          input = calls.map(({ call_id }) => {
+            return { type: "function_call_output", call_id, output: run() };
+          });
+        }
+      };
+    },
+  },
+  ...[true, false].map((store): Client => ({
+    name: `ai: generateText, store ${store}`,
+    open: (key, run) => {
+      const messages: ModelMessage[] = [];
+      return async (question) => {
+        messages.push({ role: "user", content: question });
+        const result = await generateText({ ...aiSettings(key, run, store), messages });
+        messages.push(...result.responseMessages);
+        return result.text;
+      };
+    },
+  })),
+  {
+    name: "ai: streamText",
+    open: (key, run) => {
+      const messages: ModelMessage[] = [];
+      return async (question) => {
+        messages.push({ role: "user", content: question });
+        const onError = ({ error }: { error: unknown }): never => expect.fail(String(error));
+        const result = streamText({ ...aiSettings(key, run, true), messages, onError });
+        for await (const part of result.stream) expect(part.type).not.toBe("error");
+        messages.push(...(await result.responseMessages));
+        return result.text;
+      };
+    },
+  },
+  ...[true, false].map((streaming): Client => ({
+    name: `LangChain: useResponsesApi, streaming ${streaming}`,
+    open: (key, run) => {
+      const model = new ChatOpenAI({
+        model: "gpt-test",
+        apiKey: key,
+        configuration: { baseURL: `${proxy.url}/v1` },
+        useResponsesApi: true,
+        streaming,
+        maxRetries: 0,
+      }).bindTools([OPENAI_TOOL]);
+      const messages: BaseMessage[] = [];
+      return async (question) => {
+        messages.push(new HumanMessage(question));
+        for (;;) {
+          const answer = (await model.invoke(messages)) as AIMessage;
+          messages.push(answer);
+          const own = (answer.tool_calls ?? []).filter(({ name }) => name === "ask_user");
+          if (own.length === 0) return answer.text;
+          for (const { id } of own)
+            messages.push(new ToolMessage({ tool_call_id: id ?? "", content: run() }));
+        }
+      };
+    },
+  })),
+  ...[true, false].map((stream): Client => ({
+    name: `@openai/agents, stream ${stream}`,
+    open: (key, run) => {
+      const modelProvider = new OpenAIProvider({ openAIClient: sdk(key), useResponses: true });
+      const runner = new Runner({ modelProvider, tracingDisabled: true });
+      const agent = new Agent({
+        name: "tester",
+        model: "gpt-test",
+        tools: [
+          agentTool({
+            name: "ask_user",
+            description: "Asks the user.",
+            parameters: z.object({ question: z.string() }),
+            execute: () => run(),
+          }),
+        ],
+      });
+      let history: Parameters<typeof runner.run>[1] = [];
+      return async (question) => {
+        const input = [...(history as []), { role: "user" as const, content: question }];
+        const result = stream
+          ? await runner.run(agent, input, { stream: true })
+          : await runner.run(agent, input);
+        if ("completed" in result) await result.completed;
+        history = result.history;
+        return String(result.finalOutput);
+      };
+    },
+  })),
+];
+
+function aiSettings(key: string, run: () => string, store: boolean) {
+  const provider = createOpenAI({ apiKey: key, baseURL: `${proxy.url}/v1` });
+  return {
+    model: provider("gpt-test"),
+    maxRetries: 0,
+    stopWhen: isStepCount(5),
+    ...(store ? {} : { providerOptions: { openai: { store } } }),
+    tools: {
+      ask_user: aiTool({
+        description: "Asks the user.",
+        inputSchema: jsonSchema<Json>(PARAMETERS),
+        execute: () => run(),
+      }),
+    },
+  };
+}
+
+const conversing = (): Promise<AdderKey> =>
+  keyWithAdder((add) => [
+    says([
+      reasoning("Both."),
+      functionCall("call_1", add, { a: 2, b: 3 }),
+      functionCall("call_ask", "ask_user", { question: "?" }),
+    ]),
+    says([message("It is 5.")]),
+    says([functionCall("call_2", add, { a: 4, b: 5 })]),
+    says([message("And 9.")]),
+  ]);
+
+/** A message that upstream has kept may come as a reference to it. */
+const nameOf = ({ type, role, id }: Json): unknown =>
+  type === "item_reference" && String(id).startsWith("msg_") ? "assistant" : (role ?? type);
+
+const spelled = (items: Json[]) =>
+  items
+    .filter(({ type }) => type !== "reasoning")
+    .map((item) => [nameOf(item), item["call_id"]].filter(Boolean).join(" "));
+
+const FIRST = [
+  "user",
+  "function_call call_1",
+  "function_call call_ask",
+  "function_call_output call_1",
+  "function_call_output call_ask",
+];
+const SECOND = [...FIRST, "assistant", "user"];
+
+describe.each(CLIENTS)("$name", ({ open }) => {
+  it("has its own tool run beside a server's, and finds both in the turn that follows", async () => {
+    const key = await conversing();
+    const ran: string[] = [];
+    const ask = open(key.key, () => {
+      ran.push("ask_user");
+      return "yes";
+    });
+    expect(await ask("2+3?")).toBe("It is 5.");
+    expect(ran).toEqual(["ask_user"]);
+    expect(spelled(sentInput(key.upstream, 1))).toEqual(FIRST);
+    expect(await ask("4+5?")).toBe("And 9.");
+    expect(ran).toEqual(["ask_user"]);
+    expect(spelled(sentInput(key.upstream, 2))).toEqual(SECOND);
+    expect(key.upstream.requests).toHaveLength(4);
+  });
+});
+
+it("openai: responses.parse has the last round's document", async () => {
+  const key = await keyWithAdder((add) => [
+    says([message("I add first."), functionCall("call_1", add, { a: 2, b: 3 })]),
+    says([message('{"sum":5}')]),
+  ]);
+  const response = await sdk(key.key).responses.parse({
+    model: "gpt-test",
+    input: "2+3?",
+    text: { format: zodTextFormat(z.object({ sum: z.number() }), "sum") },
+  });
+  expect(response.output_parsed).toEqual({ sum: 5 });
+});
