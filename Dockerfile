@@ -1,4 +1,5 @@
 # Two images from one file: `--target app` (the default) and `--target mcp-sidecar`.
+# `node scripts/pin-images.ts` names the base by its digest in .env, from where compose hands it on.
 ARG BASE_IMAGE=node:24-bookworm-slim
 
 FROM ${BASE_IMAGE} AS dependencies
@@ -23,8 +24,10 @@ RUN apt-get update \
   && python3 -m venv /opt/uv \
   && /opt/uv/bin/pip install --no-cache-dir uv==0.13.8 \
   && ln -s /opt/uv/bin/uv /opt/uv/bin/uvx /usr/local/bin/ \
-  && useradd --create-home --uid 10001 sidecar
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=3001
+  && mkdir --mode 0711 /home/sidecar
+# It runs as root, to give each MCP server a user of its own: of root's capabilities it needs SETUID
+# and SETGID (to start a server as its user), KILL (to end it) and CHOWN (to give it a directory).
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3001 HOME=/home/sidecar MCP_SIDECAR_USERS=20000-29999
 WORKDIR /srv
 COPY --from=dependencies /srv/node_modules node_modules
 COPY package.json ./
@@ -32,7 +35,6 @@ COPY mcp-sidecar mcp-sidecar
 COPY src/config/variable.ts src/config/variable.ts
 COPY src/tools/mcp/server-command.ts src/tools/mcp/server-command.ts
 COPY scripts/check-health.ts scripts/check-health.ts
-USER sidecar
 EXPOSE 3001
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["node", "scripts/check-health.ts"]
 CMD ["node", "mcp-sidecar/main.ts"]

@@ -34,6 +34,8 @@ interface SidecarParts {
   token: string;
   /** Where it listens. */
   host: string;
+  /** Whether each MCP server is a user of its own. */
+  hasUsers: boolean;
   registry: ServerRegistry;
   sessions: Sessions;
   log: Log;
@@ -97,7 +99,8 @@ function guard(app: Hono, { token, host }: Pick<SidecarParts, "token" | "host">)
 }
 
 /** Every route of the sidecar. No request is served without the token. */
-export function createSidecarApp({ token, host, registry, sessions, log }: SidecarParts): Hono {
+export function createSidecarApp(parts: SidecarParts): Hono {
+  const { token, host, hasUsers, registry, sessions, log } = parts;
   const app = new Hono();
   guard(app, { token, host });
 
@@ -115,7 +118,7 @@ export function createSidecarApp({ token, host, registry, sessions, log }: Sidec
   };
 
   app.get("/health", (c) =>
-    c.json({ status: "ok", servers: registry.count(), sessions: sessions.size }),
+    c.json({ status: "ok", hasUsers, servers: registry.count(), sessions: sessions.size }),
   );
   app.get("/servers", (c) =>
     c.json({ servers: registry.list().map((server) => server.describe()) }),

@@ -7,6 +7,7 @@ import { signalGroup, type Kin } from "./kin.ts";
 import type { Place, ProcessLedger } from "./process-ledger.ts";
 import { MessageReader } from "./read-messages.ts";
 import type { Executable } from "./resolve-command.ts";
+import type { ServerUser } from "./server-users.ts";
 
 const STDERR_BYTES = 16 * 1024;
 
@@ -18,6 +19,8 @@ export interface ChildOptions {
   executable: Executable;
   env: Record<string, string>;
   maxMessageBytes: number;
+  /** Null: the sidecar's own. */
+  user: ServerUser | null;
   ledger: ProcessLedger;
 }
 
@@ -74,8 +77,8 @@ export class ChildTransport implements Transport {
   }
 
   async start(): Promise<void> {
-    const { ledger } = this.#options;
-    const place = ledger.open();
+    const { ledger, user } = this.#options;
+    const place = ledger.open(user);
     try {
       await this.#startIn(place);
     } catch (error) {
@@ -85,11 +88,12 @@ export class ChildTransport implements Transport {
   }
 
   async #startIn(place: Place): Promise<void> {
-    const { executable, env, ledger } = this.#options;
+    const { executable, env, ledger, user } = this.#options;
     const [name = "", value = ""] = place.mark.split("=");
     const child = spawn(executable.file, executable.args, {
       cwd: place.directory,
       env: { ...env, [name]: value },
+      ...(user === null ? {} : { uid: user.uid, gid: user.uid }),
       shell: false,
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],

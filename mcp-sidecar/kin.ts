@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { membersOfCgroup } from "./cgroup.ts";
 import { readProcesses, type Birth, type Process } from "./processes.ts";
+import { runAs } from "./server-users.ts";
 
 /** The variable by which a server's processes are told; its value is random for each start. */
 export const MARK = "OPENAI_PROXY_MCP_SERVER";
@@ -15,6 +16,16 @@ export interface Kin extends Birth {
   directory: string;
   /** The control group that none of them can leave; null where none could be made. */
   cgroup: string | null;
+  /** Whose all of them are, and none of the sidecar's; null: the sidecar's own user. */
+  uid: number | null;
+}
+
+/** What is known of servers from outside. */
+interface Knowledge {
+  /** Whether a server's number is still its own: it lives, or we have just ended it. */
+  isLed(kin: Kin): boolean;
+  /** Whether no other server is the same user now. */
+  isAlone(kin: Kin): boolean;
 }
 
 /** How long a server may take over each way of being asked to end, in milliseconds. */
@@ -49,22 +60,33 @@ export function signalGroup(groupId: number, name: NodeJS.Signals | 0): boolean 
 const isWithin = (path: string | null, directory: string) =>
   path !== null && `${path}/`.startsWith(`${directory}/`);
 
+/** Environments of another user are shown to that user alone. */
+const LIST_MARKED = 'grep -lsz "^$0$" /proc/[0-9]*/environ';
+
+function markedOf(uid: number, mark: string): number[] {
+  const paths = runAs(uid, "/bin/sh", ["-c", LIST_MARKED, mark]);
+  return [...paths.matchAll(/\d+/g)].map(([pid]) => Number(pid));
+}
+
 /** Who is of a server by its own marks. */
-function isMarked(each: Process, { pid, mark, directory }: Kin, isLed: boolean): boolean {
-  if (isLed && (each.group === pid || each.session === pid)) return true;
+function isMarked(each: Process, kin: Kin, { isLed, isAlone }: Knowledge): boolean {
+  const { pid, mark, directory, uid } = kin;
+  if (isLed(kin) && (each.group === pid || each.session === pid)) return true;
+  if (uid !== null) return isAlone(kin) && each.uid() === uid;
   return each.carries(mark) || isWithin(each.directory(), directory);
 }
 
 /**
  * The living processes of servers. A number that is in use as a group or a session is given to no
  * other process; so it stays the server's while the server lives, or one that we have just ended.
- * @param led whether the numbers of the servers are theirs still
  */
-function findKin(kin: Kin[], led: (each: Kin) => boolean): number[] {
+function findKin(kin: Kin[], known: Knowledge): number[] {
   const processes = readProcesses().filter(({ pid }) => pid !== process.pid);
   const found = new Set(kin.flatMap(({ cgroup }) => cgroup ?? []).flatMap(membersOfCgroup));
+  for (const { uid, mark } of kin)
+    if (uid !== null) for (const pid of markedOf(uid, mark)) found.add(pid);
   for (const each of processes)
-    if (kin.some((one) => isMarked(each, one, led(one)))) found.add(each.pid);
+    if (kin.some((one) => isMarked(each, one, known))) found.add(each.pid);
   for (let before = -1; before < found.size;) {
     before = found.size;
     for (const { pid, parent } of processes) if (found.has(parent)) found.add(pid);
@@ -81,9 +103,9 @@ async function isOver(withinMs: number, look: () => boolean, everyMs: number): P
 }
 
 /** Ends all processes of servers at once: all that an exiting process can do. */
-export function killKin(kin: Kin[], led: (each: Kin) => boolean = () => true): number {
-  for (const each of kin) if (led(each)) signalGroup(each.pid, "SIGKILL");
-  const left = findKin(kin, led);
+export function killKin(kin: Kin[], known: Knowledge): number {
+  for (const each of kin) if (known.isLed(each)) signalGroup(each.pid, "SIGKILL");
+  const left = findKin(kin, known);
   for (const pid of left) signal(pid, "SIGKILL");
   return left.length;
 }
@@ -92,9 +114,9 @@ export function killKin(kin: Kin[], led: (each: Kin) => boolean = () => true): n
  * Ends a server with everything that it started: waits for those who heed the end of their input,
  * then SIGTERM, then SIGKILL.
  */
-export async function endKin(kin: Kin, isLed = true): Promise<void> {
-  const find = () => findKin([kin], () => isLed);
-  const isEmpty = () => !isLed || !signalGroup(kin.pid, 0);
+export async function endKin(kin: Kin, known: Knowledge): Promise<void> {
+  const find = () => findKin([kin], known);
+  const isEmpty = () => !known.isLed(kin) || !signalGroup(kin.pid, 0);
   await isOver(STOP_STEPS.endOfInput, isEmpty, 10);
   if (isWindows) {
     spawnSync("taskkill", ["/PID", String(kin.pid), "/T", "/F"]);
@@ -105,5 +127,5 @@ export async function endKin(kin: Kin, isLed = true): Promise<void> {
   for (const pid of left) signal(pid, "SIGTERM");
   if (await isOver(STOP_STEPS.terminate, () => find().length === 0, 50)) return;
   // Bounded: who has changed its user is out of reach.
-  await isOver(STOP_STEPS.kill, () => killKin([kin], () => isLed) === 0, 20);
+  await isOver(STOP_STEPS.kill, () => killKin([kin], known) === 0, 20);
 }

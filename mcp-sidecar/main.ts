@@ -2,6 +2,7 @@
  * Entry of the MCP sidecar: `node mcp-sidecar/main.ts`, alone in a container or as a child of the
  * proxy.
  */
+import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { serve, type ServerType } from "@hono/node-server";
@@ -10,14 +11,26 @@ import { readSidecarConfig, SidecarConfigError, type SidecarConfig } from "./con
 import { createLog, type Log } from "./log.ts";
 import { ProcessLedger } from "./process-ledger.ts";
 import { ServerRegistry } from "./server-registry.ts";
+import { ServerUsers } from "./server-users.ts";
 import { Sessions } from "./sessions.ts";
 
 /** MCP servers get this long to end by themselves; whoever is left then is killed. */
 const SHUTDOWN_LIMIT_MS = 4_000;
 
-function readConfigOrExit(): SidecarConfig {
+/**
+ * The environment of a sidecar that the proxy started, with the token, which comes by the channel
+ * between them: what a process is started with can be read in `/proc` as long as it lives.
+ */
+async function environment(): Promise<NodeJS.ProcessEnv> {
+  const { env } = process;
+  if (env["MCP_SIDECAR_TOKEN"] !== "by-channel") return env;
+  const [token] = (await once(process, "message")) as [string];
+  return { ...env, MCP_SIDECAR_TOKEN: token };
+}
+
+function readConfigOrExit(env: NodeJS.ProcessEnv): SidecarConfig {
   try {
-    return readSidecarConfig(process.env);
+    return readSidecarConfig(env);
   } catch (error) {
     if (!(error instanceof SidecarConfigError)) throw error;
     console.error(error.message);
@@ -26,12 +39,15 @@ function readConfigOrExit(): SidecarConfig {
 }
 
 async function listen(config: SidecarConfig, log: Log): Promise<void> {
-  const ledger = new ProcessLedger(config.stateDir, log);
+  const users = config.users === null ? null : new ServerUsers(config.users);
+  const ledger = new ProcessLedger(config.stateDir, log, users !== null);
   process.on("exit", () => ledger.killAll());
   await ledger.reap();
-  const registry = new ServerRegistry(config, log, ledger);
+  const registry = new ServerRegistry({ config, log, ledger, users });
   const sessions = new Sessions(registry, { config, log });
-  const app = createSidecarApp({ token: config.token, host: config.host, registry, sessions, log });
+  const { token, host } = config;
+  const hasUsers = users !== null;
+  const app = createSidecarApp({ token, host, hasUsers, registry, sessions, log });
   const server: ServerType = serve(
     { fetch: app.fetch, port: config.port, hostname: config.host },
     ({ port }: AddressInfo) => {
@@ -63,5 +79,5 @@ async function listen(config: SidecarConfig, log: Log): Promise<void> {
   process.on("disconnect", () => void shutDown("the proxy is gone"));
 }
 
-const config = readConfigOrExit();
+const config = readConfigOrExit(await environment());
 await listen(config, createLog(config.logLevel));

@@ -1,5 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { joinCgroup, openCgroups, removeCgroup, type MakeCgroup } from "./cgroup.ts";
 import { endKin, killKin, MARK, type Kin } from "./kin.ts";
@@ -11,6 +21,7 @@ import {
   removeServerDirectories,
   removeServerDirectory,
 } from "./server-directory.ts";
+import { giveTo, runAs, type ServerUser } from "./server-users.ts";
 
 /** Where a server is to run, and by what its processes will be told. */
 export type Place = Omit<Kin, keyof Birth>;
@@ -34,7 +45,8 @@ export class ProcessLedger {
   readonly #makeCgroup: MakeCgroup | null = openCgroups();
   readonly #log: Log;
 
-  constructor(directory: string, log: Log) {
+  /** @param hasUsers whether servers are users of their own, who have to get to their directories */
+  constructor(directory: string, log: Log, hasUsers = false) {
     this.#directory = directory;
     this.#log = log;
     const name = `${this.#self.pid}-${(this.#self.startedAt ?? "0").replaceAll(/\W/g, "")}`;
@@ -46,19 +58,20 @@ export class ProcessLedger {
         `The directory ${directory} belongs to another user: set MCP_SIDECAR_STATE_DIR to one of your own.`,
       );
     }
-    this.#serverDirectories = openServerDirectories(directory, name);
+    const mode = hasUsers ? 0o711 : 0o700;
+    chmodSync(directory, mode);
+    this.#serverDirectories = openServerDirectories(directory, { sidecar: name, mode });
     // Before the first server: from now on the next sidecar finds what this one leaves.
     this.#write();
   }
 
   /** Makes an empty place for a server that is about to start. */
-  open(): Place {
+  open(user: ServerUser | null): Place {
     const id = randomUUID();
-    return {
-      mark: `${MARK}=${id}`,
-      directory: makeServerDirectory(this.#serverDirectories),
-      cgroup: this.#makeCgroup?.(id) ?? null,
-    };
+    const directory = makeServerDirectory(this.#serverDirectories);
+    if (user !== null) giveTo(directory, user);
+    const cgroup = this.#makeCgroup?.(id) ?? null;
+    return { mark: `${MARK}=${id}`, directory, cgroup, uid: user?.uid ?? null };
   }
 
   /** Records a process, just started, that leads its own group and session. */
@@ -72,15 +85,18 @@ export class ProcessLedger {
 
   /** Ends a server with everything that it started, and clears its place. */
   async end(kin: Kin): Promise<void> {
-    await endKin(kin);
+    const others = () => [...this.#servers.values()].filter((other) => other !== kin);
+    const isAlone = ({ uid }: Kin) => others().every((other) => other.uid !== uid);
+    await endKin(kin, { isLed: () => true, isAlone });
     this.clear(kin);
     this.#servers.delete(kin.pid);
     this.#write();
   }
 
   /** Removes the place of a server that is gone. What cannot be removed does not fail a call. */
-  clear({ directory, cgroup }: Place): void {
+  clear({ directory, cgroup, uid }: Place): void {
     try {
+      if (uid !== null) takeBack(directory, uid);
       removeServerDirectory(directory);
       if (cgroup !== null) removeCgroup(cgroup);
     } catch (error) {
@@ -91,7 +107,7 @@ export class ProcessLedger {
   /** The last resort of an exiting process: only synchronous calls still work then. */
   killAll(): void {
     const servers = [...this.#servers.values()];
-    if (servers.length > 0) killKin(servers);
+    if (servers.length > 0) killKin(servers, { isLed: () => true, isAlone: () => true });
     for (const server of servers) this.clear(server);
     removeServerDirectory(this.#serverDirectories);
     rmSync(this.#file, { force: true });
@@ -112,7 +128,8 @@ export class ProcessLedger {
           { servers: servers.map(({ pid }) => pid) },
           "Ending what a killed sidecar left behind of MCP servers",
         );
-      await Promise.all(servers.map((server) => endKin(server, isAlive(server))));
+      const known = { isLed: isAlive, isAlone: () => true };
+      await Promise.all(servers.map((server) => endKin(server, known)));
       for (const server of servers) this.clear(server);
       removeServerDirectories(this.#directory, basename(name, ".json"));
       rmSync(file, { force: true });
@@ -129,6 +146,13 @@ export class ProcessLedger {
       this.#log.error({ error: String(error) }, "The process ledger cannot be written");
     }
   }
+}
+
+/** Empties another user's directory: root may do so only with more capabilities than it needs. */
+function takeBack(directory: string, uid: number): void {
+  if (!existsSync(directory)) return;
+  runAs(uid, "find", [directory, "-mindepth", "1", "-delete"]);
+  chownSync(directory, 0, 0);
 }
 
 function isAlive({ pid, startedAt }: Birth): boolean {

@@ -15,6 +15,8 @@ export interface Process extends Birth {
   group: number;
   /** Of sessions, which `ps` on macOS does not tell, the group. */
   session: number;
+  /** Whose it is; null where that cannot be told. */
+  uid(): number | null;
   /** Whether it was started with this entry (`NAME=value`) in its environment. */
   carries(entry: string): boolean;
   /** Where it works now; null where that cannot be told. */
@@ -55,6 +57,11 @@ function readProc(pid: number): Process[] {
       session: Number(session),
       // Field 22 of the line, of which six were taken already.
       startedAt: more[15] ?? null,
+      uid: () => {
+        const status = ofProcess(() => readFileSync(`${directory}/status`, "utf8"));
+        const uid = /^Uid:\s+(\d+)/m.exec(status ?? "")?.[1];
+        return uid === undefined ? null : Number(uid);
+      },
       carries,
       directory: () => ofProcess(() => readlinkSync(`${directory}/cwd`)),
     },
@@ -88,6 +95,7 @@ export function readPs(): Process[] {
         group: Number(group),
         session: Number(group),
         startedAt,
+        uid: () => null,
         carries: (entry: string) => ` ${command} `.includes(` ${entry} `),
         directory: () => null,
       },

@@ -4,11 +4,8 @@ import {
   readLaunchedServer,
   type ServerDefinition,
 } from "../src/tools/mcp/server-command.ts";
-import type { SidecarConfig } from "./config.ts";
-import type { Log } from "./log.ts";
-import type { ProcessLedger } from "./process-ledger.ts";
 import { ServerBusy, ServerFailure } from "./server-failure.ts";
-import { StdioServer, type ServerIdentity } from "./stdio-server.ts";
+import { StdioServer, type ServerIdentity, type ServerSurroundings } from "./stdio-server.ts";
 
 /**
  * What a server is told of its client: whom it may ask what. The rest it could not use through a
@@ -32,15 +29,11 @@ export function capabilitiesOf({
 export class ServerRegistry {
   /** By id; behind it, for clients that can be asked something, what they can do. */
   readonly #servers = new Map<string, StdioServer>();
-  readonly #config: SidecarConfig;
-  readonly #log: Log;
-  readonly #ledger: ProcessLedger;
+  readonly #around: Omit<ServerSurroundings, "makeRoom">;
   #closed = false;
 
-  constructor(config: SidecarConfig, log: Log, ledger: ProcessLedger) {
-    this.#config = config;
-    this.#log = log;
-    this.#ledger = ledger;
+  constructor(around: Omit<ServerSurroundings, "makeRoom">) {
+    this.#around = around;
   }
 
   /**
@@ -71,9 +64,7 @@ export class ServerRegistry {
   #add(key: string, identity: ServerIdentity): StdioServer {
     this.#forgetOldest();
     const server = new StdioServer(identity, {
-      config: this.#config,
-      log: this.#log,
-      ledger: this.#ledger,
+      ...this.#around,
       makeRoom: (caller) => this.#makeRoom(caller),
     });
     this.#servers.set(key, server);
@@ -117,7 +108,7 @@ export class ServerRegistry {
   }
 
   #forgetOldest(): void {
-    if (this.#servers.size < this.#config.maxDefinitions) return;
+    if (this.#servers.size < this.#around.config.maxDefinitions) return;
     const [key, oldest] = [...this.#servers].find(([, server]) => server.users === 0) ?? [];
     if (!oldest || key === undefined)
       throw new ServerFailure(
@@ -131,7 +122,7 @@ export class ServerRegistry {
     server
       .stop()
       .catch((error: unknown) =>
-        this.#log.error(
+        this.#around.log.error(
           { server: server.label, error: String(error) },
           "An MCP server could not be stopped",
         ),
@@ -150,13 +141,13 @@ export class ServerRegistry {
     const others = this.list().filter(
       (server) => server !== caller && (server.state === "running" || server.state === "starting"),
     );
-    if (others.length < this.#config.maxProcesses) return;
+    if (others.length < this.#around.config.maxProcesses) return;
     const [idle] = others
       .filter((server) => server.state === "running" && server.users === 0)
       .toSorted((a, b) => (a.lastUsedAt ?? 0) - (b.lastUsedAt ?? 0));
     if (!idle) {
       throw new ServerBusy(
-        `The MCP sidecar runs ${this.#config.maxProcesses} servers already, and all of them are in use: try again later, or raise MCP_SIDECAR_MAX_PROCESSES.`,
+        `The MCP sidecar runs ${this.#around.config.maxProcesses} servers already, and all of them are in use: try again later, or raise MCP_SIDECAR_MAX_PROCESSES.`,
       );
     }
     this.#stop(idle);

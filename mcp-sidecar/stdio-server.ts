@@ -14,6 +14,7 @@ import type { Log } from "./log.ts";
 import type { ProcessLedger } from "./process-ledger.ts";
 import { withoutPrefixes } from "./relay.ts";
 import { resolveCommand } from "./resolve-command.ts";
+import type { ServerUsers } from "./server-users.ts";
 import {
   hideEnvironment,
   lastOutput,
@@ -36,6 +37,8 @@ export interface ServerSurroundings {
   config: SidecarConfig;
   log: Log;
   ledger: ProcessLedger;
+  /** Null where servers run as the sidecar's own user. */
+  users: ServerUsers | null;
   /** Called before a process is started: makes room, or throws. */
   makeRoom(server: StdioServer): void;
 }
@@ -249,15 +252,18 @@ export class StdioServer {
   }
 
   async #start(): Promise<Running> {
-    const { config, ledger, log } = this.#around;
-    const { definition, capabilities } = this.identity;
+    const { config, ledger, log, users } = this.#around;
+    const { definition, capabilities, sharedId } = this.identity;
     const since = performance.now();
     const executable = await resolveCommand(definition, process.cwd());
-    const env = buildChildEnvironment(process.env, definition.env);
+    const user = users?.of(sharedId) ?? null;
+    const home: Record<string, string> = user === null ? {} : { HOME: user.home };
+    const env = buildChildEnvironment(process.env, { ...home, ...definition.env });
     const transport = new ChildTransport({
       executable,
       env,
       maxMessageBytes: config.maxMessageBytes,
+      user,
       ledger,
     });
     const client = new Client(

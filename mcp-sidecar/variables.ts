@@ -1,5 +1,20 @@
 /** Every environment variable that the sidecar reads, one row each, as `src/config/variables.ts`. */
-import { logLevel, text, variable, wholeNumber } from "../src/config/variable.ts";
+import { logLevel, text, variable, wholeNumber, type Kind } from "../src/config/variable.ts";
+import type { UserRange } from "./server-users.ts";
+
+/** Of Linux's 32 bits the last means nobody at all. */
+const MAX_UID = 2 ** 32 - 2;
+
+/** Two numbers with a hyphen between them, of which neither is root's. */
+const userRange: Kind<UserRange> = {
+  accepts: "",
+  read(given, fail) {
+    const [first = 0, last = 0] = /^(\d+)-(\d+)$/.exec(given)?.slice(1).map(Number) ?? [];
+    if (first < 1 || last < first || last > MAX_UID)
+      fail(`is "${given}": it must be two user ids with a hyphen between them, as 20000-29999`);
+    return { first, last };
+  },
+};
 
 /** The rows, by the member of the sidecar's configuration; times are milliseconds. */
 export const SIDECAR_VARIABLES = {
@@ -37,6 +52,15 @@ export const SIDECAR_VARIABLES = {
       "where the directories of running servers are, and a note of each, so that the next sidecar " +
       "can end what a killed one left behind",
     unset: "a directory for each user among the temporary files",
+  }),
+  users: variable({
+    name: "MCP_SIDECAR_USERS",
+    kind: userRange,
+    default: null,
+    about:
+      "user ids for MCP servers, as `20000-29999`: each server gets one of its own; takes a " +
+      "sidecar that runs as root",
+    unset: "MCP servers run as the sidecar's own user (the image sets it)",
   }),
   maxProcesses: variable({
     name: "MCP_SIDECAR_MAX_PROCESSES",

@@ -14,6 +14,18 @@ export const COMPOSE_VARIABLES: Variable[] = [
     default: "127.0.0.1",
     about: "`docker compose` only: the address of this machine on which the port is published",
   },
+  {
+    name: "BASE_IMAGE",
+    kind: { accepts: "", read: (text) => text },
+    default: "node:24-bookworm-slim",
+    about: "`docker compose` only: what the images are built from (see `scripts/pin-images.ts`)",
+  },
+  {
+    name: "POSTGRES_IMAGE",
+    kind: { accepts: "", read: (text) => text },
+    default: "postgres:17",
+    about: "`docker compose` only: the database's image (see `scripts/pin-images.ts`)",
+  },
 ];
 
 /** Between these lines a document's table stands. */

@@ -23,7 +23,7 @@ export async function sidecarHealth(config: Config): Promise<PartHealth> {
       signal: AbortSignal.timeout(LIMIT_MS),
     });
     return answer.ok
-      ? { status: "ok" }
+      ? { ...((await answer.json()) as Record<string, unknown>), status: "ok" }
       : { status: "degraded", message: `The sidecar answers with status ${answer.status}.` };
   } catch (error) {
     return { status: "degraded", message: `The sidecar cannot be reached: ${String(error)}` };

@@ -4,6 +4,7 @@
  */
 import type { ErrorBody } from "../../src/openai/api-error.ts";
 import type { PartHealth } from "../../src/platform.ts";
+import type { LocalServers } from "../../src/tools/mcp/local-servers.ts";
 import type { ConversationRow } from "../../src/store/conversation-row.ts";
 import type { ConversationDetail as ServerDetail } from "../../src/store/conversations.ts";
 import type { StoredKey } from "../../src/store/keys.ts";
@@ -198,6 +199,7 @@ export interface Settings {
   runtime: "node" | "workerd";
   database: { version: string; embedded: boolean };
   retentionDays: number | null;
+  localServers: LocalServers;
   config: Record<string, unknown>;
   warnings: string[];
 }

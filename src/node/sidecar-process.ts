@@ -156,7 +156,7 @@ class SidecarKeeper {
     // The same few variables that MCP servers inherit: no database, no upstream key, no JWT secret.
     const env = buildChildEnvironment(process.env, {
       ...sidecarVariables(process.env),
-      MCP_SIDECAR_TOKEN: token,
+      MCP_SIDECAR_TOKEN: "by-channel",
       PORT: "0",
       HOST: "127.0.0.1",
       LOG_LEVEL: this.#logLevel,
@@ -165,6 +165,8 @@ class SidecarKeeper {
       spawn(process.execPath, [ENTRY], { env, stdio: ["ignore", "pipe", "pipe", "ipc"] });
     const child = underMask(this.#mask, start);
     this.#child = child;
+    // It may have ended already, of which its exit tells more.
+    child.send(token, () => {});
     const tooSlow = setTimeout(() => child.kill("SIGKILL"), START_LIMIT_MS);
     child.on("message", (message) => {
       if (typeof message !== "object" || message === null || !("listening" in message)) return;

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { showConfig } from "../config/show-config.ts";
 import type { RequestScope } from "../platform.ts";
+import { describeLocalServers } from "../tools/mcp/local-servers.ts";
 import { databaseVersion } from "../store/database-version.ts";
 import { describeRoute } from "./describe-route.ts";
 import { VERSION } from "./version.ts";
@@ -17,7 +18,8 @@ export function adminSettings(): Hono<{ Bindings: RequestScope }> {
       answer: "Settings",
     }),
     async (context) => {
-      const { config, runtime, database } = context.env.platform;
+      const { platform } = context.env;
+      const { config, runtime, database } = platform;
       return context.json({
         version: VERSION,
         node: runtime.version,
@@ -27,6 +29,7 @@ export function adminSettings(): Hono<{ Bindings: RequestScope }> {
           embedded: config.databaseUrl === null,
         },
         retentionDays: config.logRetentionDays,
+        localServers: await describeLocalServers(platform),
         config: showConfig(config, runtime.name),
         warnings: config.warnings,
       });

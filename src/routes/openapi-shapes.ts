@@ -282,6 +282,10 @@ const settings = z.object({
   runtime: z.enum(["node", "workerd"]),
   database: z.object({ version: z.string(), embedded: z.boolean() }),
   retentionDays: z.int().nullable(),
+  localServers: z.object({
+    runAs: z.enum(["proxy", "sidecar", "own", "nobody"]),
+    message: z.string(),
+  }),
   config: z.record(z.string(), z.union([z.string(), z.number(), z.null()])),
   warnings: z.array(z.string()),
 });

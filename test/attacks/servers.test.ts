@@ -1,8 +1,20 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { openCgroups } from "../../mcp-sidecar/cgroup.ts";
+import { readProcesses } from "../../mcp-sidecar/processes.ts";
 import { callMcpTool } from "../../src/tools/mcp/mcp-client.ts";
+import { dataDirectory } from "../helpers/own-proxy.ts";
+import { ADMIN_PASSWORD } from "../helpers/settings.ts";
 import { command, platformWith } from "../sidecar/mcp-platform.ts";
 import { processesWith, runSidecar, until, type RunningSidecar } from "../sidecar/run-sidecar.ts";
 
@@ -12,11 +24,12 @@ async function act(
   toolName: string,
   args: Record<string, unknown> = {},
   owner = "",
+  server = "npx acting-server",
 ): Promise<string> {
   const result = await callMcpTool(
     platformWith(() => Promise.resolve(sidecar)),
     {
-      target: command("npx acting-server", {}, owner),
+      target: command(server, {}, owner),
       toolName,
       args,
       signal: new AbortController().signal,
@@ -29,6 +42,8 @@ async function act(
 async function started(env: Record<string, string> = {}, uid?: number): Promise<RunningSidecar> {
   const sidecar = await runSidecar(env, { uid });
   onTestFinished(() => sidecar.end("SIGKILL"));
+  // Where packages are, others may look.
+  if (env["MCP_SIDECAR_USERS"] !== undefined) chmodSync(sidecar.cwd, 0o711);
   return sidecar;
 }
 
@@ -75,17 +90,48 @@ const ESCAPES: Record<string, (line: string) => string> = {
 const EVERYTHING = (line: string) => `cd /; (setsid env -i ${line} > /dev/null 2>&1 &) &`;
 
 const isRoot = process.getuid?.() === 0;
+
+/** A sidecar whose servers are users of their own, and a home for them. */
+async function withUsers(limits: Record<string, string> = {}, home = makeHome()) {
+  return started({ MCP_SIDECAR_USERS: "20000-20002", HOME: home, ...limits });
+}
+
+function makeHome(): string {
+  const home = mkdtempSync(join(tmpdir(), "sidecar-home-"));
+  onTestFinished(() => rmSync(home, { recursive: true, force: true }));
+  return home;
+}
+
 /** Whose sidecar: root's may make control groups where they are mounted, any other's may not. */
-const USERS: { whose: string; uid: number | undefined; escapes: ((line: string) => string)[] }[] = [
+interface Whose {
+  whose: string;
+  uid: number | undefined;
+  env?: () => Record<string, string>;
+  escapes: ((line: string) => string)[];
+}
+
+const USERS: Whose[] = [
   { whose: "this user", uid: undefined, escapes: Object.values(ESCAPES) },
-  ...(isRoot ? [{ whose: "nobody", uid: 65_534, escapes: Object.values(ESCAPES) }] : []),
+  ...(isRoot
+    ? [
+        { whose: "nobody", uid: 65_534, escapes: Object.values(ESCAPES) },
+        {
+          whose: "a user of its own",
+          uid: undefined,
+          env: () => ({ MCP_SIDECAR_USERS: "20000-20009", HOME: makeHome() }),
+          escapes: [...Object.values(ESCAPES), EVERYTHING],
+        },
+      ]
+    : []),
   ...(openCgroups() === null
     ? []
     : [{ whose: "who may make control groups", uid: undefined, escapes: [EVERYTHING] }]),
 ];
 
 /** How a server may come to its end. */
-const ENDS: Record<string, (sidecar: RunningSidecar, uid?: number) => Promise<unknown>> = {
+type End = (sidecar: RunningSidecar, again: () => Promise<unknown>) => Promise<unknown>;
+
+const ENDS: Record<string, End> = {
   restart: async (sidecar) => {
     const [server] = await sidecar.servers();
     const path = `/servers/${String(server?.["id"])}/restart`;
@@ -96,9 +142,9 @@ const ENDS: Record<string, (sidecar: RunningSidecar, uid?: number) => Promise<un
     process.kill(Number(server?.["pid"]), "SIGKILL");
   },
   "end of the sidecar": (sidecar) => sidecar.end(),
-  "kill of the sidecar": async (sidecar, uid) => {
+  "kill of the sidecar": async (sidecar, again) => {
     await sidecar.end("SIGKILL");
-    await started({ MCP_SIDECAR_STATE_DIR: sidecar.stateDir }, uid);
+    await again();
   },
   "idle stop": () => Promise.resolve(),
 };
@@ -107,10 +153,12 @@ const CASES = Object.keys(ENDS).flatMap((name) => USERS.map((user) => ({ name, .
 
 it.each(CASES)(
   "after $name, nothing is left that a server of $whose started",
-  async ({ name, uid, escapes }) => {
+  async ({ name, uid, env = () => ({}), escapes }) => {
     const limits: Record<string, string> =
       name === "idle stop" ? { MCP_SIDECAR_IDLE_STOP_MS: "700" } : {};
-    const sidecar = await started(limits, uid);
+    const variables = { ...limits, ...env() };
+    const sidecar = await started(variables, uid);
+    const again = () => started({ ...variables, MCP_SIDECAR_STATE_DIR: sidecar.stateDir }, uid);
     const marks: string[] = [];
     for (const escape of escapes) {
       const { line, mark } = sleeper();
@@ -119,7 +167,7 @@ it.each(CASES)(
     }
     const isLeft = () => marks.filter((mark) => processesWith(mark).length > 0);
     await until("all run", () => isLeft().length === marks.length);
-    await ENDS[name]?.(sidecar, uid);
+    await ENDS[name]?.(sidecar, again);
     await expect.poll(isLeft, { timeout: 6_000 }).toEqual([]);
   },
 );
@@ -185,4 +233,99 @@ it("a server gets the credentials that its tool declares", async () => {
     },
   );
   expect(JSON.parse(result.text)).toMatchObject(declared);
+});
+
+interface Who {
+  uid: number;
+  gid: number;
+  groups: number[];
+}
+
+const who = async (...args: [RunningSidecar, string?, string?]) => {
+  const [sidecar, server, owner] = args;
+  return JSON.parse(await act(sidecar, "who", {}, owner, server)) as Who;
+};
+
+// Who may change its user is root alone: elsewhere the variable is an error, as the next test says.
+it.runIf(isRoot)(
+  "each server is a user of its own, who reads nothing of the sidecar's",
+  async () => {
+    const home = makeHome();
+    const sidecar = await withUsers({}, home);
+    const first = await who(sidecar);
+    expect(first.uid).toBeGreaterThanOrEqual(20_000);
+    expect(first).toMatchObject({ gid: first.uid, groups: [first.uid] });
+    expect(await who(sidecar, "npx acting-server other")).toMatchObject({ uid: first.uid + 1 });
+    expect(await who(sidecar, "npx acting-server", "another key")).toEqual(first);
+    const secrets = [
+      `/proc/${sidecar.child.pid}/environ`,
+      `${sidecar.stateDir}/${readdirSync(sidecar.stateDir).find((name) => name.endsWith(".json"))}`,
+      `${home}/mcp-servers`,
+    ];
+    for (const path of secrets)
+      expect(await act(sidecar, "run", { script: `cat ${path} ${path}/* || ls ${path}/` })).toBe(
+        "(no content)",
+      );
+    const kept =
+      "echo kept > $HOME/file; cat $HOME/file; echo x > file; mkdir -m 700 data; cat file";
+    expect(await act(sidecar, "run", { script: kept })).toBe("kept\nx\n");
+    const where = await act(sidecar, "where");
+    await sidecar.end();
+    expect(existsSync(where)).toBe(false);
+    const again = await withUsers({}, home);
+    expect(await act(again, "run", { script: "cat $HOME/file; id -u" })).toBe(
+      `kept\n${first.uid}\n`,
+    );
+    const health = (await (await again.request("/health")).json()) as Record<string, unknown>;
+    expect(health).toMatchObject({ hasUsers: true });
+  },
+);
+
+it.runIf(isRoot)(
+  "a server of which another key's runs is ended alone, with what it started",
+  async () => {
+    const sidecar = await withUsers();
+    await act(sidecar, "where", {}, "staying");
+    const { line, mark } = sleeper();
+    await act(sidecar, "detach", { script: `(setsid ${line} &) &` }, "going");
+    const [going, staying] = (await sidecar.servers()).toSorted((a) =>
+      a["owner"] === "going" ? -1 : 1,
+    );
+    await until("it runs", () => processesWith(mark).length === 1);
+    process.kill(Number(going?.["pid"]), "SIGKILL");
+    await expect.poll(() => processesWith(mark), { timeout: 5_000 }).toEqual([]);
+    const left = await sidecar.servers();
+    expect(left.find(({ owner }) => owner === "staying")).toMatchObject({
+      pid: staying?.["pid"],
+      state: "running",
+    });
+  },
+);
+
+it.each(["20000", "0-5", "9-3", "a-b", "1-99999999999"])(
+  "a range of users that is none is refused: %s",
+  async (range) => {
+    await expect(runSidecar({ MCP_SIDECAR_USERS: range })).rejects.toThrow(/MCP_SIDECAR_USERS is/);
+  },
+);
+
+it("what the proxy and its sidecar were started with tells no secret", async () => {
+  const secrets = {
+    JWT_SECRET: "a-secret-of-this-test-for-tokens-1",
+    ADMIN_PASSWORD,
+    OPENAI_API_KEY: "sk-a-secret-of-this-test-2",
+    ENCRYPTION_KEY: "a-secret-of-this-test-for-columns-3",
+  };
+  const proxy = await dataDirectory().start({ ...secrets, MCP_SIDECAR_USERS: "" });
+  const isSidecar = ({ pid, parent }: { pid: number; parent: number }) =>
+    parent === proxy.child.pid && processesWith("mcp-sidecar/main.ts").includes(pid);
+  const pids = readProcesses()
+    .filter(isSidecar)
+    .map(({ pid }) => pid);
+  expect(pids).toHaveLength(1);
+  for (const pid of [proxy.child.pid, ...pids]) {
+    const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
+    expect(environment).toContain("PATH=");
+    for (const secret of Object.values(secrets)) expect(environment).not.toContain(secret);
+  }
 });

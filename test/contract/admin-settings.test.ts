@@ -9,6 +9,7 @@ interface Settings {
   runtime: string;
   database: { version: string; embedded: boolean };
   retentionDays: number | null;
+  localServers: { runAs: string; message: string };
   config: Record<string, unknown>;
   warnings: string[];
 }
@@ -38,6 +39,20 @@ describe("the settings", () => {
       LOG_RETENTION_DAYS: null,
     });
     expect("DATA_DIR" in settings.config).toBe(!isWorker);
+  });
+
+  it("say plainly what an MCP server can do that a command starts", async () => {
+    const { localServers } = (await (await proxy.admin("/settings")).json()) as Settings;
+    const { runAs, message } = localServers;
+    const expected = {
+      workerd: ["sidecar", /as the user of the sidecar/],
+      "in-process": ["proxy", /whatever it can, read its files and secrets included/],
+      "node-pglite": ["proxy", /whatever it can, read its files and secrets included/],
+      "node-postgres": ["proxy", /whatever it can, read its files and secrets included/],
+    } as const;
+    const [whose, words] = expected[proxy.target];
+    expect(runAs).toBe(whose);
+    expect(message).toMatch(words);
   });
 
   it("hold no secret", async () => {

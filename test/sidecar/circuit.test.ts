@@ -75,11 +75,8 @@ describe("a server whose circuit is half open", () => {
     writeFileSync(broken, "");
     const log = createLog("silent");
     const config = readSidecarConfig({ MCP_SIDECAR_TOKEN: "unused" });
-    const registry = new ServerRegistry(
-      config,
-      log,
-      new ProcessLedger(join(workplace, "state"), log),
-    );
+    const ledger = new ProcessLedger(join(workplace, "state"), log);
+    const registry = new ServerRegistry({ config, log, ledger, users: null });
     const definition = {
       command: "npx",
       args: [FAULTY_SERVER, "exits-with", broken],

@@ -30,8 +30,9 @@ describe("a sidecar of the server's own", () => {
     const { pid, status } = await sidecar.health();
     expect(status).toBe("ok");
     const environment = readFileSync(`/proc/${String(pid)}/environ`, "utf8");
-    expect(environment).toContain("MCP_SIDECAR_TOKEN=");
-    expect(environment).not.toContain("never-to-be-seen");
+    expect(environment).toContain("MCP_SIDECAR_TOKEN=by-channel");
+    for (const secret of ["never-to-be-seen", (await sidecar.endpoint()).token])
+      expect(environment).not.toContain(secret);
     await until("its log arrives", () => lines.includes("The MCP sidecar listens"));
     await sidecar.close();
     expect(await sidecar.health()).toMatchObject({ status: "down" });

@@ -33,6 +33,7 @@ describe("an image has every file that its program imports", () => {
     ["mcp-sidecar", "mcp-sidecar/main.ts"],
     ["mcp-sidecar", "scripts/check-health.ts"],
     ["app", "src/node/main.ts"],
+    ["app", "src/node/run.ts"],
     ["app", "scripts/make-secrets.ts"],
     ["app", "mcp-stdio/main.ts"],
   ])("%s: %s", (stage, entry) => {

@@ -30,7 +30,7 @@ function Facts({ facts }: { facts: [string, ReactNode][] }) {
 }
 
 function About({ settings }: { settings: Settings }) {
-  const { version, node, runtime, database, retentionDays } = settings;
+  const { version, node, runtime, database, retentionDays, localServers } = settings;
   return (
     <section className="panel">
       <h2>This server</h2>
@@ -45,6 +45,7 @@ function About({ settings }: { settings: Settings }) {
               ? "kept for ever. LOG_RETENTION_DAYS sets how long"
               : `kept for ${countOf(retentionDays, "day")} (LOG_RETENTION_DAYS)`,
           ],
+          ["Local MCP servers", localServers.message],
           [
             "API",
             <a key="api" href="/api/admin/openapi.json">
