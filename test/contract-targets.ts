@@ -88,6 +88,7 @@ export const ROWS: Row[] = [
       "admin-stats",
       "admin-tools",
       "key-rotation",
+      "large-records",
       "mcp-drift",
       "token-estimates",
       "tool-media-memory",

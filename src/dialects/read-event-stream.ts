@@ -1,6 +1,7 @@
 /** Reads a round's stream of events, whatever its dialect, to its end. */
 import { ApiError } from "../openai/api-error.ts";
-import { parseJson } from "../openai/json.ts";
+import { letOthersGo, Slice } from "../openai/in-slices.ts";
+import { readKeptJson } from "../openai/json.ts";
 import { createEventReader } from "../openai/read-events.ts";
 import { brokeOff } from "../openai/upstream-error.ts";
 
@@ -29,15 +30,18 @@ export type StreamEnd = "told" | "body";
  * answer with a hole in it.
  * @throws ApiError 502
  */
-export function readPayload(data: string): unknown {
-  const payload = parseJson(data);
+export async function readPayload(data: string): Promise<unknown> {
+  const payload = await readKeptJson(data);
   if (payload === undefined && data.trimStart().startsWith("{"))
     throw new ApiError(
       "upstream_invalid",
-      "The upstream API sent a chunk that is no valid JSON, so its answer is not complete. Try again.",
+      "The upstream API sent a chunk that is no valid JSON, or nested too deeply, so its answer is not complete. Try again.",
     );
   return payload;
 }
+
+/** Events may be as short as this; where more comes at once than is read, others have their turn. */
+const BYTES_PER_UNIT = 32;
 
 const tooLarge = (maxBytes: number): ApiError =>
   new ApiError(
@@ -69,6 +73,7 @@ export async function readEventStream(
   };
   const hasEnded = () => stream.isDone || stream.isTold;
   const body = events.getReader();
+  const slice = new Slice();
   try {
     while (!hasEnded()) {
       const { done, value } = await body.read().catch((error: unknown) => {
@@ -80,6 +85,7 @@ export async function readEventStream(
       stream.size += value.byteLength;
       if (stream.size > sink.maxBytes) throw tooLarge(sink.maxBytes);
       reader.push(value);
+      if (slice.spend(value.byteLength / BYTES_PER_UNIT)) await letOthersGo();
       if (pending.length > 0) await drain();
     }
     if (!hasEnded() && !stream.isBroken) reader.end();

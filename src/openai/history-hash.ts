@@ -5,8 +5,9 @@
 import { sha256Hex } from "#sha256";
 import { inSlices, letOthersGo, Slice } from "./in-slices.ts";
 import { isObject, objectsOf } from "./json.ts";
-import { isLong, plainBytes, plainMessage } from "./plain-message.ts";
+import { plainBytes, plainMessage } from "./plain-message.ts";
 import { sha256Aside } from "./sha256-aside.ts";
+import { isLong } from "./write-in-slices.ts";
 
 /** The hash of one answer's place: of everything that the client can see up to it. */
 export interface HistoryPlace {

@@ -99,10 +99,13 @@ export async function readKeptJson(text: string): Promise<unknown> {
   }
 }
 
-/** The parsed text, or undefined where it is not JSON, or beyond the bounds of a request body. */
-export function parseWithinBounds(text: string): unknown {
+/**
+ * The parsed text, or undefined where it is not JSON, or beyond the bounds of a request body.
+ * @param maxValues where fewer are wanted than a request body may have
+ */
+export function parseWithinBounds(text: string, maxValues?: number): unknown {
   try {
-    if (text.length > SHORT_TEXT) checkBounds(text);
+    if (text.length > SHORT_TEXT) checkBounds(text, maxValues);
   } catch (error) {
     if (error instanceof BeyondBounds) return undefined;
     throw error;

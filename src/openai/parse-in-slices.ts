@@ -5,14 +5,16 @@
  */
 import { CHARACTERS_PER_UNIT, Slice } from "./in-slices.ts";
 import type { JsonObject } from "./json.ts";
-import { isEscaped, JsonCount, quoteFrom } from "./json-bounds.ts";
+import { checkBound, isEscaped, JsonCount, quoteFrom } from "./json-bounds.ts";
 
 /** Strings beyond this many characters are read in pieces of it. */
 const PIECE_LENGTH = 262_144;
 /** Quotes within a string that are one unit of work to step over. */
 const QUOTES_PER_UNIT = 64;
 
-const SPACES = /[ \t\n\r]*/y;
+/** Neither takes more of a text than one more than it may have. */
+const SPACES = /[ \t\n\r]{0,1000001}/y;
+const LONG_NUMBER = 1001;
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 /** What a string's text cannot be taken over with: escapes, and what must be escaped. */
 // oxlint-disable-next-line no-control-regex -- JSON forbids them
@@ -60,18 +62,21 @@ class Reader {
   readonly #text: string;
   readonly #slice = new Slice();
   readonly #count: JsonCount;
+  readonly #maxMembers: number | undefined;
   #at = 0;
 
   constructor(text: string, maxValues: number | undefined) {
     this.#text = text;
     this.#count = new JsonCount(maxValues);
+    this.#maxMembers = maxValues;
   }
 
   /** @throws SyntaxError where it is no JSON; BeyondBounds */
   *read(): Generator<void, unknown> {
     const holder: unknown[] = [];
-    const open: { container: Container; name: string | null }[] = [];
+    const open: { container: Container; name: string | null; members: number }[] = [];
     let [container, name]: [Container, string | null] = [holder, null];
+    let members = 0;
     for (;;) {
       const value = yield* this.#value();
       put(container, name, value);
@@ -79,8 +84,8 @@ class Reader {
       const isOpened = typeof value === "object" && value !== null;
       if (isOpened) {
         this.#count.open();
-        open.push({ container, name });
-        [container, name] = [value as Container, null];
+        open.push({ container, name, members });
+        [container, name, members] = [value as Container, null, 0];
       }
       for (let isFirst = isOpened; ; isFirst = false) {
         const goesOn = this.#goesOn(container, open.length, isFirst);
@@ -88,9 +93,11 @@ class Reader {
         const outer = open.pop();
         if (outer === undefined) return holder[0];
         this.#count.close();
-        ({ container, name } = outer);
+        ({ container, name, members } = outer);
       }
-      if (!Array.isArray(container)) name = yield* this.#name();
+      if (Array.isArray(container)) continue;
+      checkBound("members", ++members, this.#maxMembers);
+      name = yield* this.#name();
     }
   }
 
@@ -115,12 +122,16 @@ class Reader {
   #next(): string {
     SPACES.lastIndex = this.#at;
     SPACES.test(this.#text);
+    checkBound("spaces", SPACES.lastIndex - this.#at);
     this.#at = SPACES.lastIndex;
     return this.#text.charAt(this.#at);
   }
 
   *#name(): Generator<void, string> {
     if (this.#next() !== '"') throw fault(this.#at);
+    const start = this.#at;
+    const end = yield* this.#stringEnd(start + 1);
+    checkBound("name", end - start);
     const name = yield* this.#string();
     if (this.#next() !== ":") throw fault(this.#at);
     this.#at++;
@@ -145,9 +156,11 @@ class Reader {
       this.#at += literal.length;
       return value;
     }
-    NUMBER.lastIndex = this.#at;
-    const number = NUMBER.exec(this.#text)?.[0];
+    NUMBER.lastIndex = 0;
+    const start = this.#text.slice(this.#at, this.#at + LONG_NUMBER);
+    const number = NUMBER.exec(start)?.[0];
     if (number === undefined) throw fault(this.#at);
+    checkBound("number", number.length);
     this.#at += number.length;
     return Number(number);
   }
@@ -158,13 +171,17 @@ class Reader {
     this.#at = end + 1;
     if (end - start <= PIECE_LENGTH) return unescaped(this.#text.slice(start, end));
     const pieces: string[] = [];
+    let isPlain = true;
     for (let from = start; from < end;) {
       const to = Math.min(end, cutAt(this.#text, from + PIECE_LENGTH));
-      pieces.push(unescaped(this.#text.slice(from, to)));
+      const piece = this.#text.slice(from, to);
+      isPlain &&= !NOT_PLAIN.test(piece);
+      pieces.push(isPlain ? piece : unescaped(piece));
       if (this.#slice.spend((to - from) / CHARACTERS_PER_UNIT)) yield;
       from = to;
     }
-    return pieces.join("");
+    // A part of the text, without a copy, where that is possible.
+    return isPlain ? this.#text.slice(start, end) : pieces.join("");
   }
 
   *#stringEnd(start: number): Generator<void, number> {
@@ -180,7 +197,7 @@ class Reader {
 
 /**
  * Parses a text, to be run by `inSlices`.
- * @param maxValues where fewer are wanted than a request body may have
+ * @param maxValues where fewer are wanted than a request body may have: all may be one object's
  * @throws SyntaxError where it is no JSON; BeyondBounds
  */
 export const parseSteps = (text: string, maxValues?: number): Generator<void, unknown> =>

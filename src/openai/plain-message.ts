@@ -3,27 +3,17 @@
  * parts, null or empty content, arguments with other spaces or another order of members, results in
  * another order, unknown members left out. What stays the same is hashed.
  */
-import { CHARACTERS_PER_UNIT, Slice } from "./in-slices.ts";
+import { Slice } from "./in-slices.ts";
 import { isObject, objectsOf, parseWithinBounds, sortedMembers, type JsonObject } from "./json.ts";
 import { BeyondBounds } from "./json-bounds.ts";
 import { parseSteps } from "./parse-in-slices.ts";
+import { writeSteps } from "./write-in-slices.ts";
 
-/** Longer messages (images, mostly) are read in slices. In characters. */
-const LONG_MESSAGE = 32_768;
-/** What a number, or an empty list, counts as. In characters. */
-const SCALAR_LENGTH = 8;
-/** Long strings are written in pieces of this many characters. */
-const PIECE_LENGTH = 262_144;
 /**
  * Arguments of more values than this stay as they are spelled: neither names can be listed nor
  * sorted in slices.
  */
 const MAX_SORTED = 65_536;
-
-/** Of a slice's work: to copy a piece. */
-const COPIED_UNITS = 64;
-
-const encoder = new TextEncoder();
 
 /** What was sorted before, in slices, by what it was. */
 type Sorted = ReadonlyMap<unknown, unknown>;
@@ -88,21 +78,6 @@ function plainParts(message: JsonObject, sorted: Sorted): unknown[] {
 export const plainMessage = (message: unknown): string =>
   JSON.stringify(isObject(message) ? plainParts(message, NONE) : message);
 
-/** A message's size, at least; counted no further than up to the limit. */
-function sizeOf(value: unknown, limit: number): number {
-  if (typeof value === "string") return value.length;
-  if (typeof value !== "object" || value === null) return SCALAR_LENGTH;
-  let size = SCALAR_LENGTH;
-  for (const name in value) {
-    if (size > limit) break;
-    size += sizeOf((value as JsonObject)[name], limit - size);
-  }
-  return size;
-}
-
-/** Whether a message is better hashed in slices. */
-export const isLong = (message: unknown): boolean => sizeOf(message, LONG_MESSAGE) > LONG_MESSAGE;
-
 /** {@link sortedMembers}, in slices. */
 function* sortSteps(value: unknown, slice: Slice): Generator<void, unknown> {
   if (slice.spend(1)) yield;
@@ -143,87 +118,11 @@ function* sortedParts(message: JsonObject, slice: Slice): Generator<void, Sorted
   return sorted;
 }
 
-/** Collects text as bytes. */
-class TextBytes {
-  readonly #slice = new Slice();
-  readonly #pieces: Uint8Array[] = [];
-  #text = "";
-  #size = 0;
-
-  add(text: string): void {
-    this.#text += text;
-    if (this.#text.length > PIECE_LENGTH) this.#encode();
-  }
-
-  /** In slices: see `inSlices`. */
-  *whole(): Generator<void, Uint8Array<ArrayBuffer>> {
-    this.#encode();
-    const bytes = new Uint8Array(this.#size);
-    let offset = 0;
-    for (const piece of this.#pieces) {
-      bytes.set(piece, offset);
-      offset += piece.byteLength;
-      if (this.#slice.spend(COPIED_UNITS)) yield;
-    }
-    return bytes;
-  }
-
-  #encode(): void {
-    const bytes = encoder.encode(this.#text);
-    this.#pieces.push(bytes);
-    this.#size += bytes.byteLength;
-    this.#text = "";
-  }
-}
-
-/** Whether the character at an index is the second half of one that is two long. */
-function isSecondHalf(text: string, index: number): boolean {
-  const [before, code] = [text.charCodeAt(index - 1), text.charCodeAt(index)];
-  return before >= 0xd800 && before <= 0xdbff && code >= 0xdc00 && code <= 0xdfff;
-}
-
-function* stringSteps(text: string, to: TextBytes, slice: Slice): Generator<void, void> {
-  to.add('"');
-  for (let from = 0; from < text.length;) {
-    const border = from + PIECE_LENGTH;
-    const end = isSecondHalf(text, border) ? border + 1 : border;
-    to.add(JSON.stringify(text.slice(from, end)).slice(1, -1));
-    if (slice.spend(PIECE_LENGTH / CHARACTERS_PER_UNIT)) yield;
-    from = end;
-  }
-  to.add('"');
-}
-
-/** `JSON.stringify`, in slices. */
-function* writeSteps(value: unknown, to: TextBytes, slice: Slice): Generator<void, void> {
-  if (slice.spend(1)) yield;
-  if (typeof value === "string" && value.length > PIECE_LENGTH) {
-    yield* stringSteps(value, to, slice);
-  } else if (Array.isArray(value)) {
-    to.add("[");
-    for (const [index, item] of value.entries()) {
-      if (index > 0) to.add(",");
-      yield* writeSteps(item, to, slice);
-    }
-    to.add("]");
-  } else if (isObject(value)) {
-    let separator = "{";
-    for (const [name, item] of Object.entries(value)) {
-      to.add(`${separator}${JSON.stringify(name)}:`);
-      separator = ",";
-      yield* writeSteps(item, to, slice);
-    }
-    to.add(separator === "{" ? "{}" : "}");
-  } else to.add(value === undefined ? "null" : JSON.stringify(value));
-}
-
 /** The bytes of {@link plainMessage}, in slices: see `inSlices`. */
 export function* plainBytes(message: unknown): Generator<void, Uint8Array<ArrayBuffer>> {
   const slice = new Slice();
-  const bytes = new TextBytes();
   const plain = isObject(message)
     ? plainParts(message, yield* sortedParts(message, slice))
     : message;
-  yield* writeSteps(plain, bytes, slice);
-  return yield* bytes.whole();
+  return yield* writeSteps(plain);
 }

@@ -3,9 +3,23 @@
  * first fragment or for ever, send index 0 or one id for every call, repeat the name in each
  * fragment, or cut it in pieces: all of it was seen in the wild.
  */
+import { ApiError } from "./api-error.ts";
 import { isObject, ownMember, setMember, type JsonObject } from "./json.ts";
 import { mergeField } from "./merge-field.ts";
 import { WholeObject } from "./whole-object.ts";
+
+/** No model writes longer arguments, which are several times what one can write. In characters. */
+export const MAX_ARGUMENTS_LENGTH = 1_048_576;
+/** What the calls of one round may have together. In characters. */
+const MAX_TEXT_LENGTH = 2 * MAX_ARGUMENTS_LENGTH;
+/** Calls of one round: far more than are ever made. */
+const MAX_CALLS = 1000;
+
+const tooMuch = (what: string) =>
+  new ApiError(
+    "upstream_invalid",
+    `The upstream API answered with ${what} in one round, which is more than this proxy reads.`,
+  );
 
 /** One call of a round, as far as it has come. */
 export interface TrackedCall {
@@ -91,8 +105,12 @@ export class CallTracker {
   readonly calls: OpenCall[] = [];
   #last: OpenCall | undefined;
   #chunk = 0;
+  #length = 0;
 
-  /** @param areWhole whether each fragment is a call of its own, as in a message that came whole */
+  /**
+   * @param areWhole whether each fragment is a call of its own, as in a message that came whole
+   * @throws ApiError 502 where these are more calls, or more text, than a round may have
+   */
   add(fragments: JsonObject[], areWhole = false): void {
     this.#chunk++;
     for (const raw of fragments) {
@@ -134,6 +152,7 @@ export class CallTracker {
       hasText: false,
       whole: new WholeObject(),
     };
+    if (this.calls.length === MAX_CALLS) throw tooMuch(`more than ${MAX_CALLS} tool calls`);
     this.calls.push(call);
     return call;
   }
@@ -147,6 +166,9 @@ export class CallTracker {
       if (type !== "") call.type = type;
       if (name !== call.name) call.name += name;
     }
+    this.#length += text.length;
+    if (this.#length > MAX_TEXT_LENGTH)
+      throw tooMuch(`tool calls of more than ${MAX_TEXT_LENGTH} characters`);
     if (text !== "") {
       call.text += text;
       call.pieces.push(text);

@@ -1,4 +1,4 @@
-import { isObject, parseJson } from "./json.ts";
+import { isObject, parseWithinBounds } from "./json.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -33,7 +33,7 @@ export class WholeObject {
       if (this.#verdict === "never") return;
       if (this.#depth === 0 && CLOSING.has(code)) {
         const text = pieces.slice(0, this.#seen).join("") + piece.slice(0, at + 1);
-        this.#verdict = isObject(parseJson(text)) ? "whole" : "never";
+        this.#verdict = isObject(parseWithinBounds(text)) ? "whole" : "never";
       }
     }
   }

@@ -31,7 +31,7 @@ const lengthOf = ({ request, response }: TurnRecord) =>
   (request?.length ?? 0) + (response?.text.length ?? 0);
 
 /** The answer as the client has it in its history. */
-function visibleAnswer(record: TurnRecord): Record<string, unknown> | undefined {
+export function visibleAnswer(record: TurnRecord): Record<string, unknown> | undefined {
   return (
     readAnswers(record)[0]?.message ?? record.produced.findLast(({ hidden }) => !hidden)?.message
   );

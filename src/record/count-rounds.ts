@@ -72,6 +72,11 @@ function completed(reported: Usage | null, prompt: number, completion: number): 
   return { ...reported, ...counts, total_tokens: Math.max(total, sum) };
 }
 
+const counted = (round: RoundRecord): CountedRound => ({
+  ...round,
+  tokensEstimated: round.tokensEstimated ?? false,
+});
+
 /**
  * Counts the tokens of rounds of which upstream sent no usage, or half of it, from what was sent and
  * received. Loads the tokenizer only where there are any. A tool that was withdrawn from a turn is
@@ -86,12 +91,11 @@ export async function countRounds(turn: UncountedTurn): Promise<CountedRound[]> 
     const isAnswered = [received ?? {}, ...others].some(hasWords);
     return isAnswered || (countsWithoutText && usage.prompt_tokens === 0);
   };
-  if (promptTokens === null || !rounds.some(isUncounted))
-    return rounds.map((round) => ({ ...round, tokensEstimated: false }));
+  if (promptTokens === null || !rounds.some(isUncounted)) return rounds.map(counted);
   const counter = await openTokenCounter(turn.model ?? "");
   const start = promptTokens(firstPrompt(turn), counter);
   return rounds.map((round) => {
-    if (!isUncounted(round)) return { ...round, tokensEstimated: false };
+    if (!isUncounted(round)) return counted(round);
     const usage = estimate(round, turn, { start, counter });
     return { ...round, usage, tokensEstimated: !isSame(usage, round.usage) };
   });

@@ -23,6 +23,8 @@ export interface RoundRecord {
   durationMs: number;
   finishReason: string | null;
   error: string | null;
+  /** Whether its usage was estimated already, because what it is counted from is not kept. */
+  tokensEstimated?: boolean;
   /**
    * The message as far as it came, where the round's tokens are counted from it: upstream sent no
    * usage, or the round was broken off. Absent where nothing came.
@@ -172,7 +174,7 @@ export interface TurnRecord {
   keptResponse?: KeptResponse;
   /**
    * Where the turn's answer ends in its client's history, and where earlier ones did, where ids say
-   * so. Absent: what was said does.
+   * so, or where the request is not kept whole. Absent: what was said does.
    */
   placed?: { places: HistoryPlace[]; place: string | null };
   /**

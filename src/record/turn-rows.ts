@@ -97,7 +97,10 @@ function roundsOf(record: TurnRecord, answered: Answered): RoundRecord[] {
 
 const NO_ANSWER: Answered = { messages: [], others: [], usage: null, finishReason: null };
 
-const uncounted = (round: RoundRecord): CountedRound => ({ ...round, tokensEstimated: false });
+const uncounted = (round: RoundRecord): CountedRound => ({
+  ...round,
+  tokensEstimated: round.tokensEstimated ?? false,
+});
 
 /** The model by the request's word, else as it was seen in passing, else by the answer's. */
 function modelOf(record: TurnRecord, body: JsonObject): string | null {

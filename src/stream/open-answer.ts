@@ -5,10 +5,12 @@
  */
 import { ApiError } from "../openai/api-error.ts";
 import { readErrorMember } from "../openai/error-words.ts";
-import { isObject, parseJson, type JsonObject } from "../openai/json.ts";
+import { isObject, parseWithinBounds, readJson, type JsonObject } from "../openai/json.ts";
+import { BeyondBounds } from "../openai/json-bounds.ts";
 import { looksLikeEvents } from "../openai/read-events.ts";
 import { brokeOff, errorOf, UpstreamRefusal } from "../openai/upstream-error.ts";
 import type { OpenDecoder, UpstreamResponse } from "../platform.ts";
+import { textOf } from "./bytes-text.ts";
 import { collectBytes } from "./collect-bytes.ts";
 import { decompressed, encodingsOf } from "./decompress.ts";
 
@@ -44,8 +46,22 @@ export function invalidAnswer(what: string): ApiError {
 
 const isSuccess = ({ status }: UpstreamResponse) => status >= 200 && status < 300;
 
-/** JSON, whatever stands around it. */
-const readJson = (bytes: Uint8Array): unknown => parseJson(new TextDecoder().decode(bytes).trim());
+/**
+ * JSON, whatever stands around it.
+ * @throws ApiError 502 where it is beyond the bounds of a request body
+ */
+async function readAnswer(bytes: Uint8Array): Promise<unknown> {
+  try {
+    return await readJson((await textOf(bytes)).trim());
+  } catch (error) {
+    if (!(error instanceof BeyondBounds)) throw error;
+    const message = `The upstream API's answer ${error.message}.`;
+    throw new ApiError("upstream_invalid", message, { cause: error });
+  }
+}
+
+/** How much of an error is read, in bytes: it says what it says at its start. */
+const MAX_ERROR_BYTES = 262_144;
 
 function bodyStream({ body }: UpstreamResponse): ReadableStream<Uint8Array> {
   if (body instanceof ReadableStream) return body;
@@ -80,6 +96,8 @@ const readWhole = (stream: ReadableStream<Uint8Array>, maxBytes: number) =>
 
 /** As many characters as tell events from anything else: "retry:". */
 const TELLING_LENGTH = 6;
+/** Spaces before anything that are looked through: some servers send them as a sign of life. */
+const MAX_SPACE_BYTES = 65_536;
 
 /** Reads as much of a body as tells whether it is a stream of events, and gives it back whole. */
 async function peek(
@@ -90,12 +108,14 @@ async function peek(
   const seen: Uint8Array[] = [];
   let start = "";
   let ended = false;
-  while (!ended && start.length < TELLING_LENGTH) {
+  let size = 0;
+  while (!ended && start.length < TELLING_LENGTH && size < MAX_SPACE_BYTES) {
     const { done, value } = await reader.read().catch((error: unknown) => {
       throw brokeOff(error);
     });
     ended = done;
     if (value !== undefined) seen.push(value);
+    size += value?.byteLength ?? 0;
     start = (start + decoder.decode(value, { stream: !done })).trimStart();
     if (/^[^deri:]/.test(start) || looksLikeEvents(start)) break;
   }
@@ -123,7 +143,7 @@ async function jsonAnswer(
   { maxBytes, isAnswer }: AnswerOpening,
 ): Promise<OpenAnswer> {
   const bytes = await readWhole(body, maxBytes);
-  const json = readJson(bytes);
+  const json = await readAnswer(bytes);
   if (!isObject(json))
     throw invalidAnswer(bytes.byteLength === 0 ? "an empty body" : "something that is no JSON");
   if (errorOf(json) === null && !isAnswer(json)) {
@@ -150,8 +170,8 @@ export async function openAnswer(
   if (!isSuccess(response)) {
     const bytes = await readWhole(bodyStream(response), opening.maxBytes);
     const isCompressed = encodingsOf(response.headers["content-encoding"]).length > 0;
-    const body = isCompressed ? null : readJson(bytes);
-    const words = isCompressed ? "" : new TextDecoder().decode(bytes);
+    const words = isCompressed ? "" : new TextDecoder().decode(bytes.subarray(0, MAX_ERROR_BYTES));
+    const body = isCompressed ? null : parseWithinBounds(words.trim());
     throw new UpstreamRefusal({ ...response, body: bytes }, body, words);
   }
   const stream = readableStream(response, opening.openDecoder);

@@ -1,5 +1,6 @@
 import { isObject, readJson, type JsonObject } from "../openai/json.ts";
 import { BeyondBounds } from "../openai/json-bounds.ts";
+import { MAX_ARGUMENTS_LENGTH } from "../openai/track-calls.ts";
 import type { HeavyWork, Platform } from "../platform.ts";
 import type { ResolvedTool } from "../store/resolved-key.ts";
 import { sizeOf, sizeUpTo } from "./schema-cost.ts";
@@ -93,6 +94,10 @@ function violationsAtOnce(
 
 /** The arguments as an object. Empty ones are `{}`: that is how models call without parameters. */
 async function readArguments(text: string): Promise<CheckedArguments> {
+  if (text.length > MAX_ARGUMENTS_LENGTH)
+    return {
+      violation: `The arguments are longer than ${MAX_ARGUMENTS_LENGTH} characters. Send less.`,
+    };
   try {
     const args = text.trim() === "" ? {} : await readJson(text);
     if (args === undefined)

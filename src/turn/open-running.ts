@@ -5,6 +5,7 @@ import type { ClientAnswer, Dialect, DialectRequest, Round } from "../dialects/d
 import type { KeyLimits } from "../limits/open-limits.ts";
 import type { LoopParts, RunningCall } from "../loop/run-tool-loop.ts";
 import type { JsonObject } from "../openai/json.ts";
+import { bytesOfText } from "../openai/write-in-slices.ts";
 import type { RequestScope } from "../platform.ts";
 import { withoutMedia } from "../record/stored-content.ts";
 import type { ClientStream } from "../stream/client-stream.ts";
@@ -76,7 +77,6 @@ export function openRunning(
   );
   const offered = new Map(spellings);
   const isServerTool = (name: string) => offered.has(name);
-  const encoder = new TextEncoder();
   const asker = openAsker({
     request,
     restoredParts: history.restoredParts,
@@ -87,9 +87,9 @@ export function openRunning(
     signal,
     media: history.media,
     known: history.known,
-    send: (body) => {
+    send: async (body) => {
       turn.roundBegan(upstream.baseUrl);
-      const bytes = encoder.encode(body);
+      const bytes = await bytesOfText(body);
       const isForeign = spoken.name !== asked.dialect.name;
       const call = {
         upstream,

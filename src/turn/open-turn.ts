@@ -3,7 +3,9 @@ import type { KeyLimits } from "../limits/open-limits.ts";
 import type { RequestScope } from "../platform.ts";
 import { conversationIndex } from "../record/conversation-index.ts";
 import type { TurnObserver } from "../record/turn-observer.ts";
+import type { TurnRecord } from "../record/turn-record.ts";
 import { maskOf } from "../secrets/known-secrets.ts";
+import { isTooLarge, keptInPart } from "./keep-in-part.ts";
 import { Turn } from "./turn.ts";
 
 /** What a turn is opened with. */
@@ -28,8 +30,16 @@ function observersOf(
   return [
     limits.observer,
     { ended: (record) => conversationIndex.of(platform.memory).note(record) },
-    { ended: (record) => platform.keepRecord(mask.json(record)) },
+    { ended: (record) => keep(record, (kept) => platform.keepRecord(mask.json(kept))) },
   ];
+}
+
+/** Keeps a record, or as much of it as is kept of a large one. */
+function keep(
+  record: TurnRecord,
+  take: (kept: TurnRecord) => void | Promise<void>,
+): void | Promise<void> {
+  return isTooLarge(record) ? keptInPart(record).then(take) : take(record);
 }
 
 /** Opens the turn of an authenticated request, before anything can refuse it. */

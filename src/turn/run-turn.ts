@@ -8,6 +8,7 @@ import type {
   Round,
 } from "../dialects/dialect.ts";
 import { runToolLoop } from "../loop/run-tool-loop.ts";
+import { jsonBytes } from "../openai/write-in-slices.ts";
 import { maskOf } from "../secrets/known-secrets.ts";
 import { openClientStream, type ClientStream } from "../stream/client-stream.ts";
 import { joinConversation } from "./join-conversation.ts";
@@ -88,7 +89,7 @@ async function answerWhole(parts: ToolTurn, joining: Promise<void>): Promise<Res
   const merged = await settle(parts, running, end);
   await joining;
   await turn.ended(endOf(merged));
-  const body = new TextEncoder().encode(JSON.stringify(running.answer.whole(merged)));
+  const body = await jsonBytes(running.answer.whole(merged));
   const { headers } = running.recorder;
   const response = {
     status: 200,

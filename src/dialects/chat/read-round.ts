@@ -7,7 +7,7 @@ import {
   type CollectedPart,
 } from "../../openai/collect-chat-chunks.ts";
 import { readErrorMember, readErrorWords } from "../../openai/error-words.ts";
-import { isObject, parseJson, type JsonObject } from "../../openai/json.ts";
+import { isObject, parseWithinBounds, type JsonObject } from "../../openai/json.ts";
 import {
   errorOf,
   errorOfWords,
@@ -158,7 +158,7 @@ async function finish(sink: ChunkSink): Promise<void> {
 
 /** The data of an event that is called an error; some have no member `error` in it. */
 function errorPayload(data: string): unknown {
-  const payload = parseJson(data);
+  const payload = parseWithinBounds(data);
   if (errorOf(payload) !== null) return payload;
   return { error: errorOfWords(readErrorWords(data, payload)) };
 }
@@ -189,7 +189,7 @@ const isComplete = ({ collector }: ChunkSink, error: unknown): boolean =>
 /** `[DONE]` ends a stream, and so does the end of the body after a reason to finish. */
 async function readChunks(events: ReadableStream<Uint8Array>, sink: ChunkSink): Promise<void> {
   const take = async ({ data, isError }: StreamPayload): Promise<boolean> => {
-    await takeChunk(isError ? errorPayload(data) : readPayload(data), sink);
+    await takeChunk(isError ? errorPayload(data) : await readPayload(data), sink);
     return false;
   };
   const isWhole = (error: unknown) => isComplete(sink, error);

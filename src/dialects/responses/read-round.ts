@@ -66,7 +66,7 @@ const CUT =
 async function readEvents(events: ReadableStream<Uint8Array>, sink: EventSink): Promise<void> {
   const { collector, maxBytes } = sink;
   const take = async (event: StreamPayload): Promise<boolean> => {
-    const payload = readPayload(event.data);
+    const payload = await readPayload(event.data);
     const error = errorOfEvent(payload, event);
     if (error !== null) throw new UpstreamStreamError(error);
     if (!isObject(payload)) return false;
