@@ -63,6 +63,25 @@ async function burst(asked: Asked, count: number): Promise<Record<number, number
   return statuses;
 }
 
+it.each<Bindings>(["RECORD_QUEUE", "none"])(
+  "an outage of some seconds costs no turn where records go by %s",
+  async (bindings) => {
+    const place = await workerPlace();
+    const { captured } = await place.start(bindings);
+    const asked = await makeKey(captured);
+    const count = 30;
+    expect((await chat(asked.url, asked.key, "the key is known")).status).toBe(200);
+    place.wire.cut();
+    expect(await burst(asked, count)).toEqual({ 200: count });
+    await pause(1500);
+    place.wire.mend();
+    await expect
+      .poll(() => onRecord(place.sql), { timeout: 60_000, interval: 500 })
+      .toEqual({ turns: 1 + count, counted: 1 + count });
+    expect((await healthOf(asked.url)).parts.records.status).not.toBe("degraded");
+  },
+);
+
 it.each<Bindings>(["RECORD_SPOOL", "RECORD_QUEUE", "none"])(
   "a burst of one key over 16 connections is on record, each turn once, where records go by %s",
   async (bindings) => {
