@@ -192,3 +192,42 @@ it("what waits in the Durable Object counts in its key's budget for a Worker tha
     .toEqual([{ written: 2 }]);
   expect(await statusOf("five")).toBe(429);
 });
+
+it("clients that leave at once, by the hundred, leave the database to others", async () => {
+  const place = await workerPlace();
+  const { captured: url } = await place.start("RECORD_SPOOL");
+  const usage = { prompt_tokens: 9, completion_tokens: 1, total_tokens: 10 };
+  const upstream = await startUpstream(completion({ content: "hi" }, { usage }));
+  const keys: string[] = [];
+  for (const name of ["a", "b", "c", "d"]) {
+    const made = await adminCall<{ key: string }>(url, "/api-keys", {
+      name,
+      openaiBaseUrl: upstream.url,
+    });
+    keys.push(made.key);
+  }
+  const leaving = async (index: number): Promise<void> => {
+    await pause((index * 7) % 500);
+    await fetch(`${url}/v1/chat/completions`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${keys[index % keys.length]}`,
+        "content-type": "application/json",
+      },
+      body: JSON.stringify({ model: "m", messages: [{ role: "user", content: `${index}` }] }),
+      signal: AbortSignal.timeout(1 + ((index * 13) % 60)),
+    }).catch(() => {});
+  };
+  const count = stormLength({ ci: 200, soak: 5000 });
+  await Promise.all(Array.from({ length: count }, (_, index) => leaving(index)));
+  // Each is closed soon after its last query.
+  const open = async () => {
+    const [row] = await place.sql<{ open: number }[]>`
+      select count(*)::int as open from pg_stat_activity where usename like 'few_%'`;
+    return row?.open;
+  };
+  await expect.poll(open, { timeout: 30_000 }).toBe(0);
+  const since = performance.now();
+  expect((await adminCall<{ data: unknown[] }>(url, "/api-keys")).data).toHaveLength(keys.length);
+  expect(performance.now() - since).toBeLessThan(4000);
+});

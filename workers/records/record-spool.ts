@@ -18,7 +18,7 @@ const MAX_WAIT_MS = 5000;
 /** One call of `alarm` writes no longer than this: its time and its CPU are limited. */
 const ALARM_MS = 2000;
 /** After so many calls that a record has ended, its content is given up. */
-const MAX_CRASHES = 2;
+const MAX_CRASHES = 5;
 const TOO_MUCH = "The record is more than the Durable Object can read.";
 /** Nothing of this object is reached from outside, so weak secrets are no matter here. */
 const NO_HOST = "localhost";
