@@ -69,6 +69,7 @@ export const ROWS: Row[] = [
       "mcp-cache",
       "record",
       "refusals",
+      "responses-foreign",
       "responses-record",
       "responses-return",
       "responses-stored",

@@ -45,6 +45,7 @@ export const chatCompletions = inTurn(async (parts) => {
   if (asked === null || offer === null || history === null)
     return relayRead(parts, {
       body,
+      text,
       upstream,
       known: history,
       endsWithReason: true,

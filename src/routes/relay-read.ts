@@ -8,6 +8,8 @@ import type { TurnRequest } from "./in-turn.ts";
 /** A request whose body was read, and that the tool loop leaves alone. */
 interface ReadRequest {
   body: ReadBody;
+  /** The same as text; null where it cannot be read. */
+  text: string | null;
   upstream: Upstream;
   /** Where the key has tools: the history may be one that a client came back with. */
   known: ModelHistory | null;
@@ -15,6 +17,8 @@ interface ReadRequest {
   endsWithReason: boolean;
   /** The history in which an earlier turn may have ended, where it was not looked at. */
   history(): Promise<History | null> | History | null;
+  /** Hears of the id that upstream gave to what it answered. */
+  onId?(id: string): Promise<void>;
 }
 
 /**
@@ -23,11 +27,11 @@ interface ReadRequest {
  */
 export async function relayRead(parts: TurnRequest, read: ReadRequest): Promise<Response> {
   const { turn } = parts;
-  const { body, upstream, known, endsWithReason } = read;
+  const { body, text, upstream, known, endsWithReason } = read;
   turn.restored(known?.restored ?? []);
   // The record reads along, so the answer should not be compressed.
   const headers = { "accept-encoding": "identity" };
-  const isRestored = known !== null && known.restored.length > 0;
+  const isRestored = known !== null && known.request.text !== text;
   const restored = isRestored ? new TextEncoder().encode(known.request.text) : null;
   return relayTurn({
     ...parts,
@@ -37,6 +41,7 @@ export async function relayRead(parts: TurnRequest, read: ReadRequest): Promise<
     sentDigest: null,
     keepsText: true,
     endsWithReason,
+    ...(read.onId === undefined ? {} : { onId: read.onId }),
     history: () => known?.sent ?? read.history(),
   });
 }

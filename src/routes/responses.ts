@@ -43,7 +43,7 @@ async function withTools(parts: TurnRequest): Promise<Response> {
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
   const asked = responsesDialect.readRequest(text, (await readJsonBody(text)) ?? null);
   await limits.take();
-  const relayed = { body, upstream, endsWithReason: false, history: () => null };
+  const relayed = { body, text, upstream, endsWithReason: false, history: () => null };
   if (!(asked instanceof ResponsesDialectRequest))
     return relayRead(parts, { ...relayed, known: null });
   const offer = resolveTools(key.tools, asked, request.headers.get("x-proxy-tools")) ?? NO_TOOLS;
@@ -54,7 +54,8 @@ async function withTools(parts: TurnRequest): Promise<Response> {
     upstream: upstream.baseUrl,
   });
   // Upstream drives it, and its client polls for it there.
-  if (asked.isBackground) return relayRead(parts, { ...relayed, known: history });
+  if (asked.isBackground)
+    return relayRead(parts, { ...relayed, known: history, onId: history.keepPassedOn });
   return runTurn({
     ...parts,
     asked,

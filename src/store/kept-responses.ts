@@ -11,11 +11,11 @@ export interface ChainedResponse {
   items: string;
   sent: string;
   body: string;
-  /** Ids of its rounds, as upstream knows them. */
+  /** Ids of its rounds, as upstream knows them: its own id where it was passed on. */
   upstreamIds: string[];
 }
 
-/** Ids of items that no server makes are not looked up. */
+/** Ids that no server makes are not looked up. */
 const ITEM_ID = /^[\w.:|+/=-]{1,256}$/;
 
 /** How many responses may go on from one another, and how many ids one request may bring. */
@@ -58,6 +58,7 @@ export async function findResponseChain(
   apiKeyId: string,
   id: string,
 ): Promise<ChainedResponse[]> {
+  if (!ITEM_ID.test(id)) return [];
   const rows = await database.execute<{
     id: string;
     previous_id: string | null;

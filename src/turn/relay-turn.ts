@@ -36,6 +36,8 @@ export interface RelayedTurn {
   keepsText: boolean;
   /** Whether a stream of its answers says why it ends: one that just ends was cut. */
   endsWithReason: boolean;
+  /** Hears of the id that upstream gave to what it answered. */
+  onId?(id: string): Promise<void>;
   /** The history in which an earlier turn may have ended, or null. */
   history(): Promise<History | null> | History | null;
 }
@@ -116,6 +118,7 @@ async function endRelayed(
     noteRound(parts, begun, facts, { status: "failed", error: messageOf(end.error), code: null });
     return turn.endedBy(end.error, false, begun.response.status);
   }
+  if (facts.id !== null && begun.response.status < 400) await parts.onId?.(facts.id);
   const said = end.status === "cancelled" ? end : saidEnd(parts, begun, facts);
   noteRound(parts, begun, facts, said);
   if (said.status !== "failed") return turn.ended(said);

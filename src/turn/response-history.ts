@@ -3,7 +3,7 @@
  * of items, of calls. What they did not see of it is put back in its place.
  */
 import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
-import { readElements, setMembers } from "../openai/json-object-text.ts";
+import { memberText, readElements, setMembers } from "../openai/json-object-text.ts";
 import { messagesOfItems } from "../openai/response-items.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
@@ -239,13 +239,32 @@ async function keep(parts: ResponseHistoryParts, kept: KeptResponse): Promise<vo
   }
 }
 
+/** A response's history, which may be passed on as it is. */
+export interface ResponseHistory extends ModelHistory {
+  /** Keeps the id of a response that upstream makes on its own: it can be gone on from. */
+  keepPassedOn(id: string): Promise<void>;
+}
+
+/** Whether upstream alone knows what was said in a response. */
+const isPassedOn = ({ id, upstreamIds }: ChainedResponse): boolean => upstreamIds.includes(id);
+
+/**
+ * The request's text with one previous response at most, however often it was named.
+ * @param previous JSON text of its id; undefined for none
+ */
+function withPrevious(request: ResponsesDialectRequest, previous: string | undefined): string {
+  const { text, previousResponseId } = request;
+  if (previousResponseId !== null) return setMembers(text, { previous_response_id: previous });
+  return memberText(text, "previous_response_id") === undefined ? text : setMembers(text, {});
+}
+
 /**
  * Opens the history of a request: what it goes on from is put before its input, and what its client
  * did not see into it.
  * @throws ApiError 404 where it goes on from a response that is not this key's, 503 where nobody can
  * tell
  */
-export async function openResponseHistory(parts: ResponseHistoryParts): Promise<ModelHistory> {
+export async function openResponseHistory(parts: ResponseHistoryParts): Promise<ResponseHistory> {
   const { scope, request, upstream, turn } = parts;
   const { dialect, model, traits } = request;
   const known = knownForms(scope.platform.memory, { upstream, model, traits });
@@ -259,17 +278,24 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
   const own = request.hasConversation
     ? missingOutputs(entries, owners)
     : restore(parts, entries, owners);
-  const earlier = chain.flatMap(({ input, items }): Piece[] => [{ kept: input }, { kept: items }]);
+  // From what upstream alone knows it goes on itself.
+  const anchor = chain.findLastIndex(isPassedOn);
+  const earlier = chain
+    .slice(anchor + 1)
+    .flatMap(({ input, items }): Piece[] => [{ kept: input }, { kept: items }]);
   const takesImages = media.takes("image");
   const shown = takesImages ? same : dialect.withoutMedia;
   const pieces = [...earlier, ...own];
   const texts = pieces.flatMap((piece) => ("kept" in piece ? [piece.kept] : []));
+  const anchored = chain[anchor] === undefined ? undefined : JSON.stringify(chain[anchor].id);
+  const plain = withPrevious(request, anchored);
   const requestWith = (change: (kept: string) => string) => {
     const input = piecesText(pieces, change);
-    const changes = { input, previous_response_id: undefined };
-    return texts.length === 0 ? request : request.withText(setMembers(request.text, changes));
+    const isSame = texts.length === 0;
+    return request.withText(isSame ? plain : setMembers(plain, { input }));
   };
   const places = placesOf(request, entries, owners);
+  const expiresAt = () => Date.now() + scope.platform.config.hiddenRoundsHours * HOUR_MS;
   // Known when the answer is.
   let place = placeOf("");
   turn.placed({ places, place: null });
@@ -288,6 +314,22 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
     known,
     sent: { places, turnStart: -1, lookupAfter: () => place },
     restored: texts.map((text) => JSON.stringify(recorded(dialect.withoutMedia(text)))),
+    keepPassedOn: (id) => {
+      turn.placed({ places, place: placeOf(id) });
+      return keep(parts, {
+        id,
+        previousId: null,
+        isStored: request.isStored,
+        hasHidden: false,
+        upstreamIds: [id],
+        input: "[]",
+        sent: null,
+        items: "[]",
+        body: "{}",
+        itemIds: [],
+        expiresAt: expiresAt(),
+      });
+    },
     keep: async (end: LoopEnd, merged: MergedTurn) => {
       const { response, upstreamIds } = merged as MergedResponse;
       const id = textOf(response["id"]);
@@ -308,7 +350,7 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
         items: JSON.stringify(items),
         body: JSON.stringify(response),
         itemIds: comingBack(response),
-        expiresAt: Date.now() + scope.platform.config.hiddenRoundsHours * HOUR_MS,
+        expiresAt: expiresAt(),
       });
     },
   };
