@@ -14,6 +14,7 @@ import { isOwnItem, ownItemSentBack } from "../dialects/responses/own-items.ts";
 import type { ResponsesDialectRequest } from "../dialects/responses/responses-dialect.ts";
 import { inputText } from "../dialects/responses/round-body.ts";
 import type { KeptResponse } from "../record/turn-record.ts";
+import { maskOf } from "../secrets/known-secrets.ts";
 import { describeError } from "../store/describe-error.ts";
 import {
   findResponseChain,
@@ -226,9 +227,10 @@ const comingBack = ({ output }: JsonObject): string[] =>
   objectsOf(output).flatMap((item) => idsOf(item));
 
 /** Keeps a response for whoever comes back to it. */
-async function keep(parts: ResponseHistoryParts, kept: KeptResponse): Promise<void> {
+async function keep(parts: ResponseHistoryParts, given: KeptResponse): Promise<void> {
   const { scope, key, turn } = parts;
   const { database, logger } = scope.platform;
+  const kept = maskOf(scope.platform, key.upstreamApiKey).json(given);
   try {
     await withinLimit(keepResponse(database, key.id, kept), DATABASE_LIMIT_MS);
     sweepNowAndThen(scope);

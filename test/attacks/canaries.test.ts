@@ -11,6 +11,7 @@ import { canary, CanaryWatch, plainCanary, repeated } from "../helpers/canaries.
 import { dataDirectory } from "../helpers/own-proxy.ts";
 import { startPostgres, type TestPostgres } from "../helpers/postgres-server.ts";
 import { serveRaw } from "../helpers/remote-mcp.ts";
+import { message, says } from "../helpers/responses-upstream.ts";
 import { chunk, completion, startUpstream, toolCall, type Answer } from "../helpers/upstream.ts";
 import { runSidecar, TOKEN } from "../sidecar/run-sidecar.ts";
 
@@ -73,6 +74,9 @@ const mirror: Answer = async (request, response) => {
   const all = `${repeated(credential)} ${repeated(credential.replace("Bearer ", ""))} ${JSON.stringify(request.headers)}`;
   const deed = Object.keys(DEEDS).find((name) => asked.includes(`"${name}"`));
   if (deed !== undefined) return DEEDS[deed]?.(all)(request, response);
+  const isResponses = request.url.endsWith("/responses");
+  if (asked.includes('"a good answer"'))
+    return (isResponses ? says([message(all)]) : completion({ content: all }))(request, response);
   const { tools = [], messages = [] } = request.json() as { tools?: Json[]; messages?: Json[] };
   const isLater = messages.some(({ role }) => role === "tool");
   const calls = tools.map((tool, index) =>
@@ -179,13 +183,18 @@ async function makeTools({ made }: Seeded): Promise<string[]> {
   return ids;
 }
 
-async function ask(url: string, key: string, content: string, more: Json = {}): Promise<string> {
-  const answer = await fetch(`${url}/v1/chat/completions`, {
+async function post(url: string, key: string, body: Json): Promise<string> {
+  const answer = await fetch(url, {
     method: "POST",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-    body: JSON.stringify({ model: "m", messages: [{ role: "user", content }], ...more }),
+    body: JSON.stringify(body),
   });
   return JSON.stringify([...answer.headers]) + (await answer.text());
+}
+
+function ask(url: string, key: string, content: string, more: Json = {}): Promise<string> {
+  const messages = [{ role: "user", content }];
+  return post(`${url}/v1/chat/completions`, key, { model: "m", messages, ...more });
 }
 
 /** What the router answers to. */
@@ -264,6 +273,9 @@ it("no secret leaves, whatever upstream and MCP servers repeat", async () => {
         if (!isRelayed) watch.look(`${name}: ${deed}, stream: ${stream}`, text);
       }
     }
+    // A good answer passes as it is; what is kept of it is looked at below.
+    await ask(url, key, "a good answer");
+    await post(`${url}/v1/responses`, key, { model: "m", input: "a good answer" });
     watch.look(
       `${name}: /mcp`,
       await askRouter(url, key, { name: "chat", arguments: { prompt: "an error" } }),
@@ -301,11 +313,13 @@ it("no secret leaves, whatever upstream and MCP servers repeat", async () => {
   // The address of a server is the operator's own text, which is kept as it was typed.
   const isTyped = (line: string) =>
     /^a parameter in a server's address in (?:the table tools|a check):/.test(line);
-  for (const [table, text] of await databaseText(seeded.databaseUrl))
-    watch.look(`the table ${table}`, text);
+  const texts = await databaseText(seeded.databaseUrl);
+  for (const [table, text] of texts) watch.look(`the table ${table}`, text);
   for (const line of started.output) watch.look("the log", line);
   for (const path of filesUnder(directory.path)) watch.look(path, readFileSync(path, "latin1"));
   expect(started.output.length).toBeGreaterThan(5);
+  const kept = texts.find(([table]) => table === "kept_responses");
+  expect(kept?.[1], "a response that clients can ask for again").toContain("[secret]");
   expect(watch.found.filter((line) => !isTyped(line))).toEqual([]);
 });
 
