@@ -33,6 +33,8 @@ COPY --from=dependencies /srv/node_modules node_modules
 COPY package.json ./
 COPY mcp-sidecar mcp-sidecar
 COPY src/config/variable.ts src/config/variable.ts
+COPY src/openai src/openai
+COPY src/secrets src/secrets
 COPY src/tools/mcp/server-command.ts src/tools/mcp/server-command.ts
 COPY scripts/check-health.ts scripts/check-health.ts
 EXPOSE 3001

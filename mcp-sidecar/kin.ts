@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { membersOfCgroup } from "./cgroup.ts";
-import { readProcesses, type Birth, type Process } from "./processes.ts";
+import { birthOf, readProcesses, type Birth, type Process } from "./processes.ts";
 import { runAs } from "./server-users.ts";
 
 /** The variable by which a server's processes are told; its value is random for each start. */
@@ -64,7 +64,7 @@ const isWithin = (path: string | null, directory: string) =>
 const LIST_MARKED = 'grep -lsz "^$0$" /proc/[0-9]*/environ';
 
 function markedOf(uid: number, mark: string): number[] {
-  const paths = runAs(uid, "/bin/sh", ["-c", LIST_MARKED, mark]);
+  const paths = runAs({ uid }, "/bin/sh", ["-c", LIST_MARKED, mark]);
   return [...paths.matchAll(/\d+/g)].map(([pid]) => Number(pid));
 }
 
@@ -92,7 +92,8 @@ function findKin(kin: Kin[], known: Knowledge): number[] {
     for (const { pid, parent } of processes) if (found.has(parent)) found.add(pid);
   }
   const living = new Set(processes.map(({ pid }) => pid));
-  return [...found].filter((pid) => living.has(pid));
+  // A group also names who came after the list was made.
+  return [...found].filter((pid) => living.has(pid) || birthOf(pid).startedAt !== null);
 }
 
 async function isOver(withinMs: number, look: () => boolean, everyMs: number): Promise<boolean> {
@@ -122,10 +123,11 @@ export async function endKin(kin: Kin, known: Knowledge): Promise<void> {
     spawnSync("taskkill", ["/PID", String(kin.pid), "/T", "/F"]);
     return;
   }
-  const left = find();
-  if (left.length === 0) return;
-  for (const pid of left) signal(pid, "SIGTERM");
-  if (await isOver(STOP_STEPS.terminate, () => find().length === 0, 50)) return;
+  // A parent may have ended, and its child come, while the list was made: the next one has it.
+  const isGone = () => find().length === 0 && find().length === 0;
+  if (isGone()) return;
+  for (const pid of find()) signal(pid, "SIGTERM");
+  if (await isOver(STOP_STEPS.terminate, isGone, 50)) return;
   // Bounded: who has changed its user is out of reach.
-  await isOver(STOP_STEPS.kill, () => killKin([kin], known) === 0, 20);
+  await isOver(STOP_STEPS.kill, () => killKin([kin], known) === 0 && isGone(), 20);
 }

@@ -107,7 +107,9 @@ export class ProcessLedger {
   /** The last resort of an exiting process: only synchronous calls still work then. */
   killAll(): void {
     const servers = [...this.#servers.values()];
-    if (servers.length > 0) killKin(servers, { isLed: () => true, isAlone: () => true });
+    const known = { isLed: () => true, isAlone: () => true };
+    // Who is killed may just have started another one.
+    for (let look = 0; look < 3 && servers.length > 0; look += 1) killKin(servers, known);
     for (const server of servers) this.clear(server);
     removeServerDirectory(this.#serverDirectories);
     rmSync(this.#file, { force: true });
@@ -151,7 +153,7 @@ export class ProcessLedger {
 /** Empties another user's directory: root may do so only with more capabilities than it needs. */
 function takeBack(directory: string, uid: number): void {
   if (!existsSync(directory)) return;
-  runAs(uid, "find", [directory, "-mindepth", "1", "-delete"]);
+  runAs({ uid, cwd: directory }, "find", [".", "-mindepth", "1", "-delete"]);
   chownSync(directory, 0, 0);
 }
 

@@ -75,13 +75,21 @@ export class ServerUsers {
   }
 }
 
-/** Hands an empty directory over to a user. */
+/**
+ * Hands an empty directory over to a user. Root's group may pass: a process that is being started
+ * goes there before it becomes the user, and root without its capabilities is one of many.
+ */
 export function giveTo(directory: string, { uid }: ServerUser): void {
-  chownSync(directory, uid, uid);
+  chmodSync(directory, 0o710);
+  chownSync(directory, uid, 0);
 }
 
 /** What a command prints that is run as a user: what root without its capabilities may not do. */
-export function runAs(uid: number, command: string, args: string[]): string {
-  const { stdout } = spawnSync(command, args, { uid, gid: uid, cwd: "/", encoding: "utf8" });
+export function runAs(
+  { uid, cwd = "/" }: { uid: number; cwd?: string },
+  command: string,
+  args: string[],
+): string {
+  const { stdout } = spawnSync(command, args, { uid, gid: uid, cwd, encoding: "utf8" });
   return stdout;
 }

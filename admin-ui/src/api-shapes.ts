@@ -4,6 +4,7 @@
  */
 import type { ErrorBody } from "../../src/openai/api-error.ts";
 import type { PartHealth } from "../../src/platform.ts";
+import type { HiddenText } from "../../src/tools/hidden-text.ts";
 import type { LocalServers } from "../../src/tools/mcp/local-servers.ts";
 import type { ConversationRow } from "../../src/store/conversation-row.ts";
 import type { ConversationDetail as ServerDetail } from "../../src/store/conversations.ts";
@@ -54,6 +55,7 @@ export interface ToolChange {
   from: ToolDescription;
   /** Null: the server has no such tool any more. */
   to: ToolDescription | null;
+  hiddenText?: HiddenText[];
 }
 
 type Sealed = "env" | "mcpHeaders" | "mcpApproved" | "mcpChanged";
@@ -67,6 +69,7 @@ export interface Tool extends AsJson<Omit<StoredTool, "parameters" | Sealed>> {
   mcpHeaderNames: string[] | null;
   /** A change that waits for a decision. */
   mcpChange: ToolChange | null;
+  hiddenText?: HiddenText[];
 }
 
 /** What became of one call of a tool that the operator made. */
@@ -82,6 +85,8 @@ export interface FoundTool {
   name: string;
   description: string;
   parameters: unknown;
+  /** Where models are told what people cannot see; absent where nowhere. */
+  hiddenText?: HiddenText[];
   /** With its server's name before it: OpenAI takes it, and no tool of another server has it. */
   suggestedName: string;
 }

@@ -12,6 +12,7 @@ import { callWatchedTool } from "../tools/drift/call-watched-tool.ts";
 import { listMcpTools, type McpTarget } from "../tools/mcp/mcp-client.ts";
 import { labelServer, parseServerCommand } from "../tools/mcp/server-command.ts";
 import { suggestNames } from "../tools/mcp/suggest-name.ts";
+import { hiddenTextOf } from "../tools/hidden-text.ts";
 import { importedSchema } from "../tools/tool-schema.ts";
 import { describeRoute } from "./describe-route.ts";
 import {
@@ -162,6 +163,7 @@ async function discover(scope: Scope, discovery: Discovery, serverName?: string)
     suggestedName: names[index] ?? name,
     description,
     parameters: importedSchema(inputSchema),
+    ...hiddenTextOf({ name, description, parameters: inputSchema }),
   }));
 }
 

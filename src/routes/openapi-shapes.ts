@@ -45,6 +45,18 @@ const newKey = key.extend({
 
 const describedTool = z.object({ description: z.string(), parameters: jsonSchema });
 
+const hiddenText = z
+  .array(
+    z.object({
+      field: z.string(),
+      kinds: z.array(z.string()),
+      count: z.int(),
+      shown: z.string(),
+    }),
+  )
+  .optional()
+  .meta({ description: "Where models are told what people cannot see; absent where nowhere" });
+
 const tool = z.object({
   id,
   name: z.string(),
@@ -61,10 +73,14 @@ const tool = z.object({
   timeoutMs: z.int().nullable(),
   maxConcurrency: z.int().nullable(),
   onMcpChange: z.enum(["keep", "disable"]),
-  mcpChange: z.object({ from: describedTool, to: describedTool.nullable() }).nullable().meta({
-    description:
-      "What the MCP server offers instead of what was approved; `to` is null where it has no such tool any more",
-  }),
+  hiddenText,
+  mcpChange: z
+    .object({ from: describedTool, to: describedTool.nullable(), hiddenText })
+    .nullable()
+    .meta({
+      description:
+        "What the MCP server offers instead of what was approved; `to` is null where it has no such tool any more",
+    }),
   mcpChangedAt: time.nullable(),
   mcpCheckedAt: time.nullable(),
   isActive: z.boolean(),
@@ -189,6 +205,7 @@ const conversationDetail = conversation.extend({
 });
 
 const discoveredTool = z.object({
+  hiddenText,
   name: z.string(),
   suggestedName: z
     .string()

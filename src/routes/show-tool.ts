@@ -2,6 +2,7 @@ import { isObject, parseJson } from "../openai/json.ts";
 import type { Platform } from "../platform.ts";
 import { sealOf, SealError } from "../store/seal.ts";
 import type { StoredTool } from "../store/tools.ts";
+import { hiddenTextOf } from "../tools/hidden-text.ts";
 import { waitingChange } from "../tools/drift/tool-drift.ts";
 
 /**
@@ -35,12 +36,20 @@ export async function showTool(platform: Platform, tool: StoredTool) {
     namesIn(platform, env),
     namesIn(platform, mcpHeaders),
   ]);
+  const { name, description } = tool;
+  const schema = parseJson(parameters);
+  const change = waitingChange(tool);
   return {
     ...rest,
-    parameters: parseJson(parameters),
+    parameters: schema,
+    ...hiddenTextOf({ name, description, parameters: schema }),
     envNames,
     mcpHeaderNames,
-    mcpChange: waitingChange(tool),
+    mcpChange: change && {
+      ...change,
+      // What waits, not what was approved, is what is to be decided about.
+      ...(change.to === null ? {} : hiddenTextOf({ name, ...change.to })),
+    },
     createdAt,
     updatedAt,
   };

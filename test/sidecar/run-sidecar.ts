@@ -55,11 +55,12 @@ export function makeWorkplace(): string {
 
 /**
  * Starts `node mcp-sidecar/main.ts` on a free port, in a workplace of its own.
- * @param uid of another user, who gets the workplace
+ * @param options `uid`: of another user, who gets the workplace; `capabilities`: of root's, those
+ * that it has, as a container leaves them
  */
 export async function runSidecar(
   env: Record<string, string> = {},
-  { uid }: { uid?: number | undefined } = {},
+  { uid, capabilities }: { uid?: number | undefined; capabilities?: string | undefined } = {},
 ): Promise<RunningSidecar> {
   const stateParent = makeWorkplace();
   const stateDir = env["MCP_SIDECAR_STATE_DIR"] ?? join(stateParent, "state");
@@ -75,7 +76,12 @@ export async function runSidecar(
       MCP_SIDECAR_STATE_DIR: stateDir,
       ...env,
     },
-    execArgv: [],
+    ...(capabilities === undefined
+      ? { execArgv: [] }
+      : {
+          execPath: "setpriv",
+          execArgv: ["--bounding-set", `-all,${capabilities}`, "--no-new-privs", process.execPath],
+        }),
     ...(uid === undefined ? {} : { uid, gid: uid }),
     stdio: ["ignore", "ignore", "pipe", "ipc"],
   });

@@ -41,6 +41,12 @@ describe("an image has every file that its program imports", () => {
     expect(missing(files, copiedBy(stage))).toEqual([]);
   });
 
+  it("nothing that is copied is kept from the build by .dockerignore", () => {
+    const kept = [...read(".dockerignore").matchAll(/^!(.+)$/gm)].map(([, path = ""]) => path);
+    const copied = ["dependencies", "page", "mcp-sidecar", "app"].flatMap(copiedBy);
+    expect(missing(copied, kept)).toEqual([]);
+  });
+
   it("the sidecar takes more than its own folder", () => {
     const outside = [...filesOf("mcp-sidecar/main.ts")].filter((f) => f.startsWith("src/"));
     expect(outside.length).toBeGreaterThan(1);

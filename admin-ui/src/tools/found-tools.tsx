@@ -4,6 +4,7 @@ import { Toggle } from "../parts/field.tsx";
 import { Badge, Notice } from "../parts/notice.tsx";
 import type { Candidate } from "./candidates.ts";
 import { spellUnseen } from "./describe-change.ts";
+import { HiddenNotice } from "./hidden-notice.tsx";
 import type { AskedServer } from "./import-source.ts";
 
 /** Longer descriptions are cut, with a button that shows all of it. */
@@ -44,6 +45,7 @@ const FoundTool = memo(({ candidate: { id, tool, name, isTaken }, isPicked, pick
           </>
         }
       />
+      <HiddenNotice found={tool.hiddenText} />
       {isLong && (
         <button
           type="button"

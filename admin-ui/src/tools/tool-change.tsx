@@ -8,6 +8,7 @@ import { Moment } from "../parts/table.tsx";
 import { useAction, type Action } from "../use-action.ts";
 import { useRefresh } from "../use-resource.ts";
 import { schemaTexts, spellUnseen } from "./describe-change.ts";
+import { HiddenNotice } from "./hidden-notice.tsx";
 
 interface PanelProps {
   tool: Tool;
@@ -124,6 +125,7 @@ function Waiting({
         )}
         {MEANWHILE[tool.onMcpChange]}
       </p>
+      <HiddenNotice found={change.hiddenText} />
       <ChangedTexts change={change} />
       {change.to !== null && isReworded(tool, change) && (
         <p>
@@ -198,6 +200,7 @@ export function ToolAtServer({ tool, onTool, onApproved }: PanelProps) {
         </div>
       </header>
       {error !== null && <Notice tone="bad">{error.message}</Notice>}
+      <HiddenNotice found={tool.hiddenText} />
       {change === null && mcpCheckedAt !== null && error === null && (
         <p className="hint">There is no change to decide about.</p>
       )}
