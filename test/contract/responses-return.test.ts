@@ -177,6 +177,20 @@ describe("A client that comes back to a turn with hidden rounds", () => {
     expect(sent[2]?.["output"]).toBe("5");
   });
 
+  it("keeps calls of a server of its own that has the same label", async () => {
+    const { key: secret, upstream } = await key();
+    const own = {
+      id: "mcp_682d437d90a88191bf88cd03aae0c3e5",
+      type: "mcp_call",
+      server_label: "proxy",
+      name: "roll",
+      arguments: "{}",
+      output: "4",
+    };
+    await askResponse({ key: secret }, { input: [USER, own, NEXT] });
+    expect(sentInput(upstream, 0)).toEqual([USER, own, NEXT]);
+  });
+
   it("may use another key's items, which say nothing of that key's turn", async () => {
     const one = await key();
     const two = await key();

@@ -49,13 +49,16 @@ export function ownItem(call: OwnCall, result: OwnResult | null): JsonObject {
   return { ...item, approval_request_id: null, error, output: failed ? null : text, status };
 }
 
-/** Whether an item, or a reference to one, is ours. */
-export function isOwnItem(item: unknown): item is JsonObject {
-  if (!isObject(item)) return false;
-  return item["type"] === "mcp_call" && item["server_label"] === SERVER_LABEL;
-}
-
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+
+/** What {@link ownItemId} makes: a client may have a server of its own with our label. */
+const OWN_ITEM_ID = /^mcp_[0-9a-f]{40}\d{4,}$/;
+
+/** Whether an item is ours. */
+export function isOwnItem(item: unknown): item is JsonObject {
+  if (!isObject(item) || item["type"] !== "mcp_call") return false;
+  return item["server_label"] === SERVER_LABEL && OWN_ITEM_ID.test(textOf(item["id"]));
+}
 
 /** The words of an item's error. */
 function errorText(error: unknown): string {
