@@ -78,7 +78,8 @@ it.each<Bindings>(["RECORD_QUEUE", "none"])(
     await expect
       .poll(() => onRecord(place.sql), { timeout: 60_000, interval: 500 })
       .toEqual({ turns: 1 + count, counted: 1 + count });
-    expect((await healthOf(asked.url)).parts.records.status).not.toBe("degraded");
+    const recordsStatus = async () => (await healthOf(asked.url)).parts.records.status;
+    await expect.poll(recordsStatus).not.toBe("degraded");
   },
 );
 
