@@ -5,6 +5,8 @@
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { isMainThread } from "node:worker_threads";
 
 const EVERY_MS = 2;
@@ -15,6 +17,16 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
+/** What the main thread holds, in bytes, when what it does not need any more has gone. */
+function held(): { heapUsed: number; external: number } {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  collect();
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  return { heapUsed, external };
+}
+
 function weighItself(): void {
   let longest = 0;
   let last = cpuMs();
@@ -23,10 +35,12 @@ function weighItself(): void {
     longest = Math.max(longest, now - last);
     last = now;
   }, EVERY_MS).unref();
-  const server = createServer((_request, response) => {
-    const held = longest;
+  const server = createServer((request, response) => {
+    const longestHoldMs = longest;
+    const told = request.url === "/held" ? held() : { longestHoldMs };
+    response.end(JSON.stringify(told));
+    last = cpuMs();
     longest = 0;
-    response.end(JSON.stringify({ longestHoldMs: held, ...process.memoryUsage() }));
   });
   server.listen(0, "127.0.0.1", () => {
     console.log(`Weighs itself at http://127.0.0.1:${(server.address() as AddressInfo).port}`);
