@@ -45,7 +45,7 @@ const BYTES_PER_UNIT = 32;
 
 const tooLarge = (maxBytes: number): ApiError =>
   new ApiError(
-    "upstream_invalid",
+    "upstream_too_large",
     `The upstream API streamed more than ${maxBytes} bytes, which is more than a tool loop reads.`,
   );
 

@@ -43,6 +43,7 @@ const ERRORS = {
   upstream_unreachable: { status: 502, type: "server_error", code: "upstream_unreachable" },
   mcp_server_failed: { status: 502, type: "server_error", code: "mcp_server_failed" },
   upstream_invalid: { status: 502, type: "server_error", code: "upstream_invalid_response" },
+  upstream_too_large: { status: 502, type: "server_error", code: "upstream_too_large" },
   database_unavailable: { status: 503, type: "server_error", code: "database_unavailable" },
   not_configured: { status: 503, type: "server_error", code: "not_configured" },
   shutting_down: { status: 503, type: "server_error", code: "shutting_down" },

@@ -18,7 +18,7 @@ class EventSize {
     this.#bytes += bytes;
     if (this.#bytes > MAX_EVENT_BYTES)
       throw new ApiError(
-        "upstream_invalid",
+        "upstream_too_large",
         `The upstream API sent an event of more than ${MAX_EVENT_BYTES} bytes, which is more than this proxy reads.`,
       );
   }

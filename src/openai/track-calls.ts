@@ -17,7 +17,7 @@ const MAX_CALLS = 1000;
 
 const tooMuch = (what: string) =>
   new ApiError(
-    "upstream_invalid",
+    "upstream_too_large",
     `The upstream API answered with ${what} in one round, which is more than this proxy reads.`,
   );
 

@@ -56,7 +56,7 @@ async function readAnswer(bytes: Uint8Array): Promise<unknown> {
   } catch (error) {
     if (!(error instanceof BeyondBounds)) throw error;
     const message = `The upstream API's answer ${error.message}.`;
-    throw new ApiError("upstream_invalid", message, { cause: error });
+    throw new ApiError("upstream_too_large", message, { cause: error });
   }
 }
 
@@ -87,7 +87,7 @@ const readWhole = (stream: ReadableStream<Uint8Array>, maxBytes: number) =>
     maxBytes,
     tooLarge: () =>
       new ApiError(
-        "upstream_invalid",
+        "upstream_too_large",
         `The upstream API answered with more than ${maxBytes} bytes, which is more than a tool loop reads.`,
       ),
   }).catch((error: unknown) => {

@@ -191,6 +191,8 @@ function toldWait(headers: Record<string, string>): number | null {
 export function retryWait(error: unknown, attempt: number): number | null {
   if (attempt >= MAX_ATTEMPTS) return null;
   const usual = FIRST_WAIT_MS * 2 ** (attempt - 1);
+  // It would be as large again.
+  if (error instanceof ApiError && error.body.error.code === "upstream_too_large") return null;
   // Our own time limit is longer than anybody waits for many times.
   if (error instanceof ApiError && error.status === 504) return attempt === 1 ? usual : null;
   if (error instanceof ApiError) return error.status === 502 ? usual : null;

@@ -311,3 +311,17 @@ describe.each(BOTH)("Reasoning that upstream does not take back, in a %s turn,",
     expect(taken?.["tools"]).toBeDefined();
   });
 });
+
+it("a later round whose answer is too large to be read is asked for once", async () => {
+  const deep: Answer = (_request, response) =>
+    void response
+      .writeHead(200, { "content-type": "application/json" })
+      .end(`{"choices":${"[".repeat(300)}${"]".repeat(300)}}`);
+  const { key, upstream } = await keyWithAdd((name) => [calling(name), deep]);
+  const response = await post(key, ask());
+  expect(response.status).toBe(502);
+  expect(await response.json()).toMatchObject({
+    error: { code: "upstream_too_large", message: expect.stringContaining("256 levels") as string },
+  });
+  expect(upstream.requests).toHaveLength(2);
+});
