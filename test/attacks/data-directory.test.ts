@@ -8,6 +8,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { randomBytes } from "node:crypto";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
@@ -24,6 +25,8 @@ import { completion, startUpstream } from "../helpers/upstream.ts";
 const QUESTION = "a question that nobody else may read";
 const ANSWER = "an answer that nobody else may read";
 const MORE = 0o077;
+const FIRST_KEY = randomBytes(24).toString("base64url");
+const SECOND_KEY = randomBytes(24).toString("base64url");
 
 /** Everything in a directory, itself included. */
 function everythingIn(directory: string): string[] {
@@ -89,7 +92,7 @@ async function waitingRecord() {
   onTestFinished(() => client.end({ timeout: 1 }));
   const directory = dataDirectory();
   const start = (env: Record<string, string> = {}) =>
-    directory.start({ DATABASE_URL: databaseUrl, ENCRYPTION_KEY: "the first key", ...env });
+    directory.start({ DATABASE_URL: databaseUrl, ENCRYPTION_KEY: FIRST_KEY, ...env });
   const proxy = await start();
   const upstream = await startUpstream(completion({ content: ANSWER }));
   const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", {
@@ -122,7 +125,7 @@ describe("records that wait for the database", () => {
     const { directory, proxy, start, client, texts } = await waitingRecord();
     await proxy.stop("SIGKILL");
     await client.unsafe("commit");
-    const other = await start({ ENCRYPTION_KEY: "the second key" });
+    const other = await start({ ENCRYPTION_KEY: SECOND_KEY });
     const aside = join(directory.path, "rejected.ndjson");
     const kept = () => texts().find((text) => text.includes("sealed under another ENCRYPTION_KEY"));
     await expect.poll(kept).toBeDefined();
