@@ -84,7 +84,8 @@ describe("MCP servers from npm and PyPI", () => {
       timeoutMs,
     });
     const environment = JSON.parse(result.text) as Record<string, string>;
-    expect(environment).toMatchObject({ MY_TOKEN: "declared", HOME: process.env["HOME"] });
+    // What it is given is there, and is masked where a result repeats it.
+    expect(environment).toMatchObject({ MY_TOKEN: "[secret]", HOME: process.env["HOME"] });
     for (const secret of [...Object.values(SECRETS), (await sidecar.endpoint()).token])
       expect(result.text).not.toContain(secret);
     const allowed =
