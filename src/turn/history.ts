@@ -8,12 +8,14 @@ import type {
 } from "../dialects/dialect.ts";
 import { maskOf } from "../secrets/known-secrets.ts";
 import { memorySlot } from "../memory.ts";
+import { ApiError } from "../openai/api-error.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
 import type { RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
 import { findHiddenRounds, keepHiddenRounds, sweepHiddenRounds } from "../store/hidden-rounds.ts";
 import { sweepKeptResponses } from "../store/kept-responses.ts";
 import { withinLimit } from "../store/within-limit.ts";
+import { rememberedRounds, rememberRounds } from "./kept-rounds.ts";
 import { knownForms, type KnownForms } from "./known-forms.ts";
 import { openMediaSupport, type MediaSupport } from "./media-support.ts";
 import type { Turn } from "./turn.ts";
@@ -84,32 +86,54 @@ async function hashOf({ scope, request }: HistoryParts): Promise<History | null>
   }
 }
 
-/**
- * Hidden items by the index of the answer in whose place they go. With the database away there are
- * none.
- */
-async function findHidden(
+/** What the table has at these places; null where it cannot be asked. */
+async function askTable(
   { scope, key, turn, waitedMs }: HistoryParts,
-  history: History,
-): Promise<Map<number, string>> {
+  lookups: string[],
+): Promise<Map<string, string> | null> {
+  const { database, logger } = scope.platform;
+  try {
+    const finding = findHiddenRounds(database, key.id, lookups);
+    return await withinLimit(finding, limitAfter(waitedMs));
+  } catch (error) {
+    const fields = { turn: turn.id, error: describeError(error) };
+    logger.warn("Hidden rounds could not be looked up", fields);
+    return null;
+  }
+}
+
+/**
+ * Hidden items by the index of the answer in whose place they go. With the database away they are
+ * what this process remembers.
+ * @throws ApiError 503 where the client is back with its results and nobody knows what was hidden:
+ * the model must not be asked without the server's
+ */
+async function findHidden(parts: HistoryParts, history: History): Promise<Map<number, string>> {
+  const { scope, key } = parts;
   // Without memory only the turn that is going on has hidden rounds: its client was given calls
   // and is back.
   const isWanted = ({ index }: HistoryPlace) => key.toolMemory || index > history.turnStart;
   const places = history.places.filter(isWanted);
   if (places.length === 0) return new Map();
-  const { database, logger } = scope.platform;
-  try {
-    const lookups = places.map(({ lookup }) => lookup);
-    const finding = findHiddenRounds(database, key.id, lookups);
-    const found = await withinLimit(finding, limitAfter(waitedMs));
-    const there = places.filter(({ lookup }) => found.has(lookup));
-    return new Map(there.map(({ index, lookup }) => [index, found.get(lookup) ?? "[]"]));
-  } catch (error) {
-    const fields = { turn: turn.id, error: describeError(error) };
-    logger.warn("Hidden rounds could not be looked up", fields);
-    return new Map();
+  const lookups = places.map(({ lookup }) => lookup);
+  const table = await askTable(parts, lookups);
+  const found = new Map<number, string>();
+  for (const { index, lookup } of places) {
+    const known = rememberedRounds(scope.platform, key.id, lookup);
+    if (table === null && known === undefined && index > history.turnStart) throw cannotKnow();
+    const remembered = table === null || known?.isAlone === true ? known?.items : null;
+    const items = table?.get(lookup) ?? remembered ?? null;
+    if (items !== null) found.set(index, items);
   }
+  return found;
 }
+
+const cannotKnow = () =>
+  new ApiError(
+    "database_unavailable",
+    "The proxy's database is not available, so the results of its tools in this turn cannot be put back. Try again shortly.",
+    { retryAfter: 2 },
+  );
 
 const lastSweep = memorySlot(() => ({ at: -Infinity }));
 
@@ -132,10 +156,19 @@ async function keepHidden(
   kept: { lookups: string[]; messages: string },
 ): Promise<void> {
   const { platform } = scope;
-  const expiresAt = Date.now() + platform.config.hiddenRoundsHours * HOUR_MS;
+  const forMs = platform.config.hiddenRoundsHours * HOUR_MS;
+  const expiresAt = Date.now() + forMs;
+  const remember = (isAlone: boolean) =>
+    rememberRounds(platform, key.id, {
+      lookups: kept.lookups,
+      items: kept.messages,
+      isAlone,
+      forMs,
+    });
   try {
     const row = { apiKeyId: key.id, ...kept, expiresAt: new Date(expiresAt) };
     await withinLimit(keepHiddenRounds(platform.database, row), DATABASE_LIMIT_MS);
+    remember(false);
     sweepNowAndThen(scope);
   } catch (error) {
     const fields = { turn: turn.id, error: describeError(error) };
@@ -143,8 +176,16 @@ async function keepHidden(
       "Hidden rounds go with the record: they could not be kept at once",
       fields,
     );
+    remember(true);
     turn.keepsHidden({ ...kept, expiresAt });
   }
+}
+
+/** A client that comes back to an answer of which it saw everything needs no table. */
+function rememberNothing({ scope, key }: HistoryParts, lookups: string[]): void {
+  const { platform } = scope;
+  const forMs = platform.config.hiddenRoundsHours * HOUR_MS;
+  rememberRounds(platform, key.id, { lookups, items: null, isAlone: true, forMs });
 }
 
 /** Puts what the client did not see of earlier rounds back into its history. */
@@ -182,20 +223,18 @@ export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
     restored: [...words.values()],
     keep: async (end, { message: answer }) => {
       const unseen = dialect.hiddenOf(end);
-      if (unseen === null || (end.clientCalls.length === 0 && !key.toolMemory)) return;
-      const isTaken = (item: HistoryItem) => !media.isRefused || !dialect.showsMedia(item);
-      const items = dialect.keptItems(unseen.filter(isTaken));
+      if (end.clientCalls.length === 0 && (unseen === null || !key.toolMemory)) return;
       const hashed = history ?? (await hashOf(parts));
       if (hashed === null) return;
-      const mask = maskOf(scope.platform, key.upstreamApiKey);
       // Some clients keep a refusal, some send it back as content, and some drop it
       // (@langchain/openai 1.5).
       const seen = [answer, { ...answer, refusal: null }];
-      const lookups = new Set(seen.map((item) => hashed.lookupAfter(item)));
-      await keepHidden(parts, {
-        lookups: [...lookups],
-        messages: mask.text(JSON.stringify(items)),
-      });
+      const lookups = [...new Set(seen.map((item) => hashed.lookupAfter(item)))];
+      if (unseen === null) return rememberNothing(parts, lookups);
+      const isTaken = (item: HistoryItem) => !media.isRefused || !dialect.showsMedia(item);
+      const items = dialect.keptItems(unseen.filter(isTaken));
+      const mask = maskOf(scope.platform, key.upstreamApiKey);
+      await keepHidden(parts, { lookups, messages: mask.text(JSON.stringify(items)) });
     },
   };
 }

@@ -415,7 +415,7 @@ describe("with the database away", () => {
   );
 
   it.each(ways)(
-    "a client that comes back is answered in time, from what it sent ($at, $way)",
+    "a client that comes back is answered in time, with what was hidden ($at, $way)",
     async ({ at: name, way }) => {
       const app = await application([MIXED, DONE, DONE]);
       const answer = await send(at(name), app, { messages: [USER] });
@@ -426,8 +426,34 @@ describe("with the database away", () => {
       onTestFinished(at(name).wire.mend);
       at(name).wire[way]();
       const cutAt = performance.now();
-      expect(await returned(app, at(name), { messages, streamed: true })).toEqual(UNSPLICED);
+      expect(await returned(app, at(name), { messages, streamed: true })).toEqual(SPLICED);
       expect(performance.now() - cutAt).toBeLessThan(PATIENCE_MS);
+      at(name).wire.mend();
+      await expect
+        .poll(async () => (await fetch(`${at(name).url}/health`)).json(), { timeout: 15_000 })
+        .toMatchObject({ status: "ok" });
+      await send(at(name), app, { messages });
+      expect(historyOf(app.upstream, 2)).toEqual(SPLICED);
+    },
+  );
+
+  it.each(ways)(
+    "a client that comes back to another replica is told to try again ($at, $way, to $to)",
+    async ({ at: name, way, to }) => {
+      const app = await application([DONE, MIXED, DONE]);
+      // This replica must know the key.
+      await send(at(name), app, { messages: [{ role: "user", content: "hello" }] });
+      const messages = back(await send(at(to), app, { messages: [USER] }), result("u1", "yes"));
+      onTestFinished(at(name).wire.mend);
+      at(name).wire[way]();
+      const answer = await fetch(`${at(name).url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${app.key}`, "content-type": "application/json" },
+        body: JSON.stringify({ model: "gpt-test", messages, tools: TOOLS }),
+      });
+      expect(answer.status).toBe(503);
+      expect(answer.headers.get("retry-after")).toBe("2");
+      expect(await answer.json()).toMatchObject({ error: { code: "database_unavailable" } });
       at(name).wire.mend();
       await expect
         .poll(async () => (await fetch(`${at(name).url}/health`)).json(), { timeout: 15_000 })
