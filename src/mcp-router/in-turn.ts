@@ -22,7 +22,7 @@ export async function inTurn<Result>(
   const limits = openLimits(scope, key);
   const turn = openTurn(scope, { key, limits, endpoint: "/mcp", startedAt: Date.now() });
   try {
-    nameConversation(turn, key, new Headers(headers));
+    nameConversation({ scope, turn, key }, new Headers(headers));
     return await serve({ turn, limits });
   } catch (error) {
     await turn.endedBy(error, scope.clientGone.aborted);

@@ -53,6 +53,9 @@ async function readHistory(record: TurnRecord): Promise<LookupAfter | null> {
   return (await hashHistory(request.endUser, request.messages)).lookupAfter;
 }
 
+/** Conversations whose keys are known. */
+const MAX_OWNERS = 20_000;
+
 /** Turns by the places of their answers. */
 class ConversationIndex {
   /** Newest first, by key and place. */
@@ -63,9 +66,27 @@ class ConversationIndex {
   readonly #taken = new Map<string, EndedTurn>();
   /** Histories of requests that are going on, by their ids: what was hashed is not hashed again. */
   readonly #histories = new Map<string, LookupAfter>();
+  /** The keys of conversations that were named here, by id; oldest first. */
+  readonly #owners = new Map<string, string>();
   /** Newest last. */
   #pending: PendingTurn[] = [];
   #pendingLength = 0;
+
+  /**
+   * Hears of a conversation that this process gave an id, before its client does. What clients name
+   * themselves says nothing: it may be another key's.
+   */
+  own(apiKeyId: string, conversationId: string): void {
+    this.#owners.set(conversationId, apiKeyId);
+    if (this.#owners.size <= MAX_OWNERS) return;
+    const [oldest = conversationId] = this.#owners.keys();
+    this.#owners.delete(oldest);
+  }
+
+  /** Whether a conversation is known to be another key's. */
+  isForeign(apiKeyId: string, conversationId: string): boolean {
+    return (this.#owners.get(conversationId) ?? apiKeyId) !== apiKeyId;
+  }
 
   /** Hears of the history of a request, which must be noted when it ends. */
   remember(requestId: string, lookupAfter: LookupAfter): void {

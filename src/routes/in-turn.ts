@@ -75,7 +75,7 @@ export function inTurn(
     const limits = openLimits(scope, key);
     const turn = openTurn(scope, { key, limits, endpoint: pathOf(context), startedAt });
     try {
-      nameConversation(turn, key, request.headers);
+      nameConversation({ scope, turn, key }, request.headers);
       return await serve({ context, scope, request, key, limits, turn, waitedMs });
     } catch (error) {
       const isGone = scope.clientGone.aborted;

@@ -12,7 +12,7 @@ import { lockPlaces } from "./adopt-turns.ts";
 import type { Transaction } from "./database.ts";
 import { findParents, latestParent, type ParentTurn } from "./find-parents.ts";
 import { writtenOnlyTurns } from "./only-turn.ts";
-import { uuidOf } from "./uuid.ts";
+import { ownConversation } from "./uuid.ts";
 
 /** A record and what was read of it. */
 export interface TurnToWrite {
@@ -35,9 +35,9 @@ export interface AssignedTurn extends TurnToWrite {
   branchOf: { turnId: string; conversationId: string } | null;
 }
 
-/** What the database knows of the conversations that a batch names. */
+/** What is known of the conversations that a batch names. */
 interface Known {
-  /** The key that each conversation belongs to. */
+  /** The key that each conversation belongs to: by the database, then by the batch. */
   owners: Map<string, string>;
   aliases: Map<string, string>;
 }
@@ -66,16 +66,35 @@ async function readKnown(transaction: Transaction, batch: TurnToWrite[]): Promis
   };
 }
 
+/** What a turn calls its conversation: only what a client named may be an alias. */
+const calledConversation = ({ record }: TurnToWrite, { aliases }: Known): string =>
+  (record.isNamed === true ? aliases.get(record.conversationId) : null) ?? record.conversationId;
+
 /**
- * The conversation that a client named: its own, an alias of its own, or one that is made for it.
- * Never another key's.
+ * Who comes first where turns of several keys name one conversation: who did not take the name from
+ * its client, because then the proxy made it; else who began first.
  */
-function namedConversation({ record }: TurnToWrite, { owners, aliases }: Known): string {
-  const id = aliases.get(record.conversationId) ?? record.conversationId;
-  const owner = owners.get(id);
-  return owner === undefined || owner === record.apiKeyId
-    ? id
-    : uuidOf(`${record.apiKeyId} ${record.conversationId}`);
+function byClaim({ record: one }: TurnToWrite, { record: other }: TurnToWrite): number {
+  const isNamed = Number(one.isNamed === true) - Number(other.isNamed === true);
+  return isNamed || one.startedAt - other.startedAt || (one.id < other.id ? -1 : 1);
+}
+
+/** Gives each conversation that is not on record yet to the first of those who name it. */
+function claimConversations(batch: TurnToWrite[], known: Known): void {
+  for (const turn of batch.toSorted(byClaim)) {
+    const id = calledConversation(turn, known);
+    if (!known.owners.has(id)) known.owners.set(id, turn.record.apiKeyId);
+  }
+}
+
+/**
+ * The conversation that a turn was told or that its client named: its own, an alias of its own, or
+ * one that is made for it. Never another key's.
+ */
+function toldConversation(turn: TurnToWrite, known: Known): string {
+  const { apiKeyId, conversationId } = turn.record;
+  const id = calledConversation(turn, known);
+  return known.owners.get(id) === apiKeyId ? id : ownConversation(apiKeyId, conversationId);
 }
 
 interface Candidate extends ParentTurn {
@@ -85,7 +104,8 @@ interface Candidate extends ParentTurn {
 function assign(turn: TurnToWrite, candidates: Candidate[], known: Known): AssignedTurn {
   const { record, read } = turn;
   const own = candidates.filter(({ apiKeyId }) => apiKeyId === record.apiKeyId);
-  const told = record.isNamed === true ? namedConversation(turn, known) : null;
+  const id = toldConversation(turn, known);
+  const told = record.isNamed === true ? id : null;
   // Where there is a choice, what was found when the answer began stands, so that the client was
   // told the truth.
   const isTold = ({ turnId, conversationId }: ParentTurn) =>
@@ -110,13 +130,11 @@ function assign(turn: TurnToWrite, candidates: Candidate[], known: Known): Assig
       branchOf: isBranch ? found.parent : null,
     };
   }
-  if (found === null)
-    return { ...turn, ...place, conversationId: record.conversationId, branchOf: null };
+  if (found === null) return { ...turn, ...place, conversationId: id, branchOf: null };
   const { parent } = found;
   if (!parent.isTaken && record.isBranch !== true)
     return { ...turn, ...place, conversationId: parent.conversationId, branchOf: null };
-  const conversationId =
-    record.conversationId === parent.conversationId ? uuidv7() : record.conversationId;
+  const conversationId = id === parent.conversationId ? uuidv7() : id;
   return { ...turn, ...place, conversationId, branchOf: parent };
 }
 
@@ -142,6 +160,7 @@ async function assignAll(
     ...candidates.map(({ conversationId }) => conversationId),
     ...known.owners.keys(),
   ]);
+  claimConversations(fresh, known);
   const assigned: AssignedTurn[] = [];
   for (const turn of fresh) {
     const placed = assign(turn, candidates, known);

@@ -22,6 +22,8 @@ type RoundDetail = typeof rounds.$inferSelect;
 export function isOneRow({ record, read, ...place }: AssignedTurn): boolean {
   const isAlone =
     record.isNamed !== true &&
+    // It is looked for by what its client was told.
+    place.conversationId === record.conversationId &&
     place.parentTurnId === null &&
     place.branchOf === null &&
     place.awaited === null &&

@@ -15,3 +15,7 @@ export function uuidOf(text: string): string {
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 3) | 8).toString(16);
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
+
+/** What a conversation is called for a key that names another key's. The same each time. */
+export const ownConversation = (apiKeyId: string, conversationId: string): string =>
+  uuidOf(`${apiKeyId} ${conversationId}`);

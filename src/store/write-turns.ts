@@ -16,6 +16,7 @@ import {
   type AssignedTurn,
   type TurnToWrite,
 } from "./assign-conversations.ts";
+import { byConversation, createConversations } from "./create-conversations.ts";
 import { inTransaction } from "./database-error.ts";
 import type { Database, Transaction } from "./database.ts";
 import { keepResponse } from "./kept-responses.ts";
@@ -72,13 +73,6 @@ async function addToConversation(transaction: Transaction, batch: AssignedTurn[]
     .where(eq(conversations.id, row.id));
 }
 
-function byConversation(batch: AssignedTurn[]): Map<string, AssignedTurn[]> {
-  const groups = new Map<string, AssignedTurn[]>();
-  for (const turn of batch)
-    groups.set(turn.conversationId, [...(groups.get(turn.conversationId) ?? []), turn]);
-  return groups;
-}
-
 async function insertTurns(transaction: Transaction, fresh: AssignedTurn[]): Promise<void> {
   const [sent, executed] = [fresh.map(messageRows), fresh.map(executionRows)];
   await insertRows(transaction, rounds, fresh.flatMap(roundRows));
@@ -125,13 +119,8 @@ async function toldByRows(
 export async function writeTurns(database: Database, batch: TurnToWrite[]): Promise<void> {
   const wanted = [...new Map(batch.map((turn) => [turn.record.id, turn])).values()];
   await inTransaction(database, async (transaction) => {
-    const assigned = await assignConversations(transaction, wanted);
-    const groups = byConversation(assigned);
-    const created = await insertNew(
-      transaction,
-      conversations,
-      [...groups.values()].map(conversationRow),
-    );
+    const placed = await assignConversations(transaction, wanted);
+    const { assigned, created } = await createConversations(transaction, placed);
     // What is nothing but figures is on record with that row.
     const isTold = await toldByRows(transaction, assigned);
     const others = assigned.filter(({ record }) => !isTold.has(record.id));

@@ -294,6 +294,18 @@ describe("x-conversation-id", () => {
     expect(contents(await conversation(first.conversationId, 1))).toEqual(["mine", "answer to 1"]);
   });
 
+  it("never reaches into another key's conversation that is not on record yet", async () => {
+    const [key, other] = [await plainKey(), await plainKey()];
+    const first = await send(key, [user("mine")]);
+    const intruder = await send(other, [user("intruder")], named(first.conversationId));
+    const again = await send(other, [user("again")], named(first.conversationId));
+    expect(intruder.conversationId).not.toBe(first.conversationId);
+    expect(again.conversationId).toBe(intruder.conversationId);
+    const theirs = await conversation(intruder.conversationId, 2);
+    expect(contents(theirs)).toEqual(["intruder", "answer to 1", "again", "answer to 1"]);
+    expect(contents(await conversation(first.conversationId, 1))).toEqual(["mine", "answer to 1"]);
+  });
+
   it("is refused where it is too long", async () => {
     const key = await plainKey();
     expect((await send(key, [user("x")], named("x".repeat(201)))).status).toBe(400);
