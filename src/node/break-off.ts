@@ -17,11 +17,14 @@ export function breakOff(outgoing: ServerResponse): void {
 export function shielded(answer: Response, outgoing: ServerResponse, logger: Logger): Response {
   if (answer.body === null) return answer;
   const reader = answer.body.getReader();
+  let hasLeft = false;
   const body = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
           const { done, value } = await reader.read();
+          // The body ends because its client has left, and its controller is closed already.
+          if (hasLeft) return;
           if (done) controller.close();
           else controller.enqueue(value);
         } catch (error) {
@@ -31,7 +34,10 @@ export function shielded(answer: Response, outgoing: ServerResponse, logger: Log
           await new Promise((resolve) => outgoing.once("close", resolve));
         }
       },
-      cancel: (reason) => reader.cancel(reason),
+      cancel(reason) {
+        hasLeft = true;
+        return reader.cancel(reason);
+      },
     },
     { highWaterMark: 0 },
   );
