@@ -198,12 +198,15 @@ export const keptResponses = pgTable(
     hasHidden: boolean("has_hidden").notNull(),
     /** JSON text of an array: the ids of its rounds, as upstream knows them. */
     upstreamIds: text("upstream_ids").notNull(),
-    /** JSON text of arrays: what was new in its request, and what was said in it, as the model knows both. */
+    /**
+     * JSON text of arrays: what was new in its request, and what was said in it, as the model knows
+     * both. Where no content may be kept there is no input, and a reference for what its client saw.
+     */
     input: text("input").notNull(),
     /** The input as its client sent it, where that is another; null: the same. */
     sent: text("sent"),
     items: text("items").notNull(),
-    /** JSON text of the response that its client was given. */
+    /** JSON text of the response that its client was given; `{}` where no content may be kept. */
     body: text("body").notNull(),
     expiresAt: moment("expires_at").notNull(),
   },

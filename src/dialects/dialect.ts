@@ -156,6 +156,8 @@ export interface AnswerParts {
   isServerTool(name: string): boolean;
   /** Whether the round that comes was offered no server tool, so that none can follow it. */
   isLastRound(): boolean;
+  /** What upstream says of a failure, without the secrets that it repeats. */
+  mask<T>(said: T): T;
   /** Hears of each text, and each part of a call, that the client is given. */
   onText(): void;
 }

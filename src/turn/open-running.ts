@@ -8,6 +8,7 @@ import type { JsonObject } from "../openai/json.ts";
 import { bytesOfText } from "../openai/write-in-slices.ts";
 import type { RequestScope } from "../platform.ts";
 import { withoutMedia } from "../record/stored-content.ts";
+import { maskOf } from "../secrets/known-secrets.ts";
 import type { ClientStream } from "../stream/client-stream.ts";
 import { namedEvent } from "../stream/named-event.ts";
 import { spellTool, type ToolOffer } from "../tools/resolve-tools.ts";
@@ -104,11 +105,13 @@ export function openRunning(
     onMediaRefused: (round) =>
       turn.withdrew((message, shown) => shown === round && asked.dialect.showsMedia(message)),
   });
+  const mask = maskOf(scope.platform, key.upstreamApiKey);
   const answer = asked.openAnswer({
     write: (bytes) => client?.write(bytes),
     upstream: spoken.name,
     isServerTool,
     isLastRound: () => !asker.offersTools,
+    mask: (said) => mask.json(said),
     onText: () => turn.firstToken(),
   });
   const tell = (event: JsonObject) => void client?.write(namedEvent(TOOL_EVENT, event));

@@ -35,22 +35,24 @@ import {
 } from "./history.ts";
 import { knownForms } from "./known-forms.ts";
 import { openMediaSupport } from "./media-support.ts";
+import {
+  idsOf,
+  isReference,
+  unseenItems,
+  withSeen,
+  type Entry,
+  type Piece,
+} from "./unseen-items.ts";
 
 /** What a history is opened with. */
 interface ResponseHistoryParts extends HistoryParts {
   request: ResponsesDialectRequest;
 }
 
-/** A piece of the input: as the client spelled it, or put in by the proxy. */
-type Piece = { sent: string } | { kept: string };
-
-/** An entry of the input, parsed and as it was spelled. */
-interface Entry {
-  item: unknown;
-  text: string;
-}
-
 const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+
+/** Whether what the clients of a key saw may be kept. */
+const keepsContent = ({ logContent }: HistoryParts["key"]): boolean => logContent !== "metadata";
 
 /**
  * @throws ApiError 404 where the response is not this key's or not there, 503 where nobody can tell
@@ -70,15 +72,12 @@ async function readChain({
     throw new ApiError("database_unavailable", message, { cause });
   });
   if (chain.length > 0) return chain;
-  const message = `Previous response with id '${id}' not found.`;
+  const why = keepsContent(key)
+    ? "."
+    : ": this API key logs metadata only, so nothing is kept to go on from. Send its items instead.";
+  const message = `Previous response with id '${id}' not found${why}`;
   throw new ApiError("previous_response_not_found", message, { param: "previous_response_id" });
 }
-
-/** Ids by which an entry says which response it is of. */
-const idsOf = (item: unknown): string[] => {
-  if (!isObject(item)) return [];
-  return [textOf(item["id"]), textOf(item["call_id"])].filter((id) => id !== "");
-};
 
 /** The responses of the entries, by id of item or call. With the database away there are none. */
 async function readOwners(
@@ -109,6 +108,9 @@ function ownerOf(item: unknown, owners: Map<string, ItemsResponse>): ItemsRespon
   return ids.map((id) => owners.get(id)).find((owner) => owner !== undefined);
 }
 
+const ownerIdOf = (item: unknown, owners: Map<string, ItemsResponse>): string =>
+  ownerOf(item, owners)?.responseId ?? "";
+
 const textsIn = (item: JsonObject): string =>
   objectsOf(item["content"])
     .map((part) => textOf(part["text"]) || textOf(part["refusal"]))
@@ -118,7 +120,8 @@ const textsIn = (item: JsonObject): string =>
 function isUnchanged(item: unknown, kept: JsonObject[]): boolean {
   if (!isObject(item) || item["type"] !== "message") return true;
   const known = kept.find(({ id }) => id === item["id"]);
-  if (known === undefined || typeof item["content"] === "string") return true;
+  if (known === undefined || isReference(known)) return true;
+  if (typeof item["content"] === "string") return true;
   return textsIn(known) === textsIn(item);
 }
 
@@ -157,10 +160,11 @@ function restore(
   const done = new Set<string>();
   const pieces: (Piece & { item?: unknown })[] = [];
   for (const { item, text } of entries) {
-    const owner = ownerOf(item, owners)?.responseId ?? "";
+    const owner = ownerIdOf(item, owners);
     const items = kept.get(owner);
     if (items !== undefined) {
-      if (!done.has(owner)) pieces.push({ kept: items });
+      const isOfOwner = (entry: Entry) => ownerIdOf(entry.item, owners) === owner;
+      if (!done.has(owner)) pieces.push(...withSeen(items, entries.filter(isOfOwner)));
       done.add(owner);
     } else if (isOwnItem(item)) {
       // What was reasoned before a call is refused where that is not the very same call.
@@ -247,6 +251,19 @@ export interface ResponseHistory extends ModelHistory {
   keepPassedOn(id: string): Promise<void>;
 }
 
+/** A response of which nothing is kept. */
+const EMPTY = {
+  previousId: null,
+  isStored: false,
+  hasHidden: false,
+  upstreamIds: [],
+  input: "[]",
+  sent: null,
+  items: "[]",
+  body: "{}",
+  itemIds: [],
+};
+
 /** Whether upstream alone knows what was said in a response. */
 const isPassedOn = ({ id, upstreamIds }: ChainedResponse): boolean => upstreamIds.includes(id);
 
@@ -319,16 +336,10 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
     keepPassedOn: (id) => {
       turn.placed({ places, place: placeOf(id) });
       return keep(parts, {
+        ...EMPTY,
         id,
-        previousId: null,
         isStored: request.isStored,
-        hasHidden: false,
         upstreamIds: [id],
-        input: "[]",
-        sent: null,
-        items: "[]",
-        body: "{}",
-        itemIds: [],
         expiresAt: expiresAt(),
       });
     },
@@ -341,18 +352,20 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
       if (!request.isStored && !hasHidden) return;
       const isTaken = (item: HistoryItem) => !media.isRefused || !dialect.showsMedia(item);
       const items = dialect.keptItems(modelItems(end).filter(isTaken));
+      const row = { id, hasHidden, itemIds: comingBack(response), expiresAt: expiresAt() };
+      if (!request.isStored || !keepsContent(parts.key)) {
+        const unseen = hasHidden ? unseenItems(items) : [];
+        return keep(parts, { ...EMPTY, ...row, items: JSON.stringify(unseen) });
+      }
       await keep(parts, {
-        id,
+        ...row,
         previousId: request.previousResponseId,
-        isStored: request.isStored,
-        hasHidden,
+        isStored: true,
         upstreamIds,
         input: piecesText(own, same),
         sent: own.some((piece) => "kept" in piece) ? `[${spelled.join(",")}]` : null,
         items: JSON.stringify(items),
         body: JSON.stringify(response),
-        itemIds: comingBack(response),
-        expiresAt: expiresAt(),
       });
     },
   };

@@ -9,6 +9,8 @@ import { ask, post } from "../helpers/chat-turn.ts";
 import { proxy } from "../helpers/proxy.ts";
 import { discovered, keyWith } from "../helpers/remote-tool.ts";
 import { serveRaw } from "../helpers/remote-mcp.ts";
+import { postResponse } from "../helpers/response-turn.ts";
+import { functionCall, says } from "../helpers/responses-upstream.ts";
 import {
   chunk,
   completion,
@@ -90,6 +92,33 @@ describe("a credential that upstream repeats", () => {
     });
     const { key } = await keyAt(inStream(repeated(secret)), secret, { toolIds: [id] });
     const text = await search(watch, await post(key, ask({ stream: true })));
+    expect(text).toContain("[secret]");
+    expect(watch.found).toEqual([]);
+  });
+
+  it.each([
+    ["whole, in its first round", false, 1],
+    ["whole, in a later round", false, 2],
+    ["streamed, in its first round", true, 1],
+    ["streamed, in a later round", true, 2],
+  ])("is not in the error of a response that failed, %s", async (_where, stream, round) => {
+    const secret = canary("upstream");
+    const watch = new CanaryWatch({ secret });
+    const { id, name } = await proxy.createTool({
+      name: "one",
+      type: "function",
+      implementation: "return 1;",
+    });
+    const error = { code: "server_error", message: repeated(secret) };
+    const failed = says([], { status: "failed", error });
+    const called = says([functionCall("call_1", name, {})]);
+    const upstream = await startUpstream(...(round === 1 ? [failed] : [called, failed]));
+    const own = { openaiBaseUrl: upstream.url, openaiApiKey: secret, toolIds: [id] };
+    const text = await search(
+      watch,
+      await postResponse(await proxy.createKey(own), { input: "Hi", stream }),
+    );
+    expect(text).toContain('"failed"');
     expect(text).toContain("[secret]");
     expect(watch.found).toEqual([]);
   });

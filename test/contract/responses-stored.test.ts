@@ -2,7 +2,12 @@
 import { expect, it } from "vitest";
 import { specFaults } from "../helpers/openai-spec.ts";
 import { proxy } from "../helpers/proxy.ts";
-import { askResponse, keyWithAdder, type AdderKey } from "../helpers/response-turn.ts";
+import {
+  askResponse,
+  keyWithAdder,
+  postResponse,
+  type AdderKey,
+} from "../helpers/response-turn.ts";
 import { functionCall, message, says } from "../helpers/responses-upstream.ts";
 import { json, type Answer } from "../helpers/upstream.ts";
 
@@ -106,4 +111,26 @@ it("of upstream's own making is asked for there", async () => {
   const answer = await ask(key, "resp_of_upstream?include[]=x");
   expect(await answer.json()).toMatchObject({ id: "resp_of_upstream" });
   expect(key.upstream.requests[0]?.url).toBe("/v1/responses/resp_of_upstream?include[]=x");
+});
+
+it("of a key that logs metadata is not kept, and who asks for it is told why", async () => {
+  const key = await keyWithAdder(() => [says([message("Hello.")])], { logContent: "metadata" });
+  const { id } = await askResponse(key, { input: "Hi" });
+  expect((await ask(key, id)).status).toBe(404);
+  const answer = await postResponse(key, { input: "Go on", previous_response_id: id });
+  expect(answer.status).toBe(404);
+  const { error } = (await answer.json()) as { error: Json };
+  expect(error).toMatchObject({
+    code: "previous_response_not_found",
+    param: "previous_response_id",
+  });
+  expect(error["message"]).toContain("logs metadata only");
+  expect(key.upstream.requests).toHaveLength(1);
+});
+
+it("that was not to be stored is a 404, though a round of it was hidden", async () => {
+  const key = await addingKey();
+  const { id } = await askResponse(key, { input: "2+3?", store: false });
+  expect((await ask(key, id)).status).toBe(404);
+  expect((await ask(key, `${id}/input_items`)).status).toBe(404);
 });

@@ -66,6 +66,7 @@ export class ResponsesAnswer implements ClientAnswer {
   readonly #request: ResponsesRequest;
   readonly #id = newResponseId();
   readonly #createdAt = Math.floor(Date.now() / 1000);
+  readonly #mask: AnswerParts["mask"];
   readonly #output: ClientOutput;
   readonly #writer: EventWriter;
   /** Of calls whose items are not there yet: a whole answer has its items when it ends. */
@@ -75,6 +76,7 @@ export class ResponsesAnswer implements ClientAnswer {
 
   constructor(request: ResponsesRequest, parts: AnswerParts) {
     this.#request = request;
+    this.#mask = (said) => parts.mask(said);
     this.#output = new ClientOutput({
       responseId: this.#id,
       isServerTool: (name) => parts.isServerTool(name),
@@ -161,12 +163,12 @@ export class ResponsesAnswer implements ClientAnswer {
     const { tools = this.#request.repeated["tools"], tool_choice: choice } = first;
     const isOurs = (tool: JsonObject) => this.#output.isOwn({ ...tool, type: "function_call" });
     const usual = { created_at: this.#createdAt, model: this.#request.model };
+    const { error = null, incomplete_details = null } = upstream;
     return {
       ...usual,
-      error: null,
-      incomplete_details: null,
       ...this.#request.repeated,
       ...upstream,
+      ...this.#mask({ error, incomplete_details }),
       ...(Object.fromEntries(once) as JsonObject),
       id: this.#id,
       object: "response",

@@ -1,0 +1,82 @@
+/**
+ * Responses of which nothing may be kept but what their client did not see: in the place of what it
+ * saw stands a reference, for which its own words are put in when it is back.
+ */
+import type { HistoryItem } from "../dialects/dialect.ts";
+import { isOwnItem } from "../dialects/responses/own-items.ts";
+import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
+
+/** An entry of the input, parsed and as it was spelled. */
+export interface Entry {
+  item: unknown;
+  text: string;
+}
+
+/** A piece of the input: as the client spelled it, or put in by the proxy. */
+export type Piece = { sent: string } | { kept: string };
+
+/** Ids by which an entry says which response it is of. */
+export const idsOf = (item: unknown): string[] => {
+  if (!isObject(item)) return [];
+  const ids = [item["id"], item["call_id"]];
+  return ids.filter((id): id is string => typeof id === "string" && id !== "");
+};
+
+/** Whether an item stands for one that its client saw. */
+export const isReference = ({ type }: JsonObject): boolean => type === "item_reference";
+
+const isReasoning = (item: unknown): item is JsonObject =>
+  isObject(item) && item["type"] === "reasoning";
+
+/** What was reasoned, as far as the client was not told of it. */
+function untold({ content: _content, ...item }: HistoryItem): HistoryItem {
+  return { ...item, summary: [] };
+}
+
+/** The items of a turn without what its client saw: calls of server tools and their outputs stay. */
+export function unseenItems(items: HistoryItem[]): HistoryItem[] {
+  const outputs = items.filter(({ type }) => type === "function_call_output");
+  const answered = new Set(outputs.map((item) => item["call_id"]));
+  return items.map((item) => {
+    const { type, role = "assistant", id, call_id: callId } = item;
+    if (isReasoning(item)) return untold(item);
+    if (role !== "assistant") return item;
+    const isCall = type === "function_call" || type === "function_call_output";
+    if (isCall && answered.has(callId)) return item;
+    return { type: "item_reference", id, ...(callId === undefined ? {} : { call_id: callId }) };
+  });
+}
+
+/** Whether the client's words are the better ones, where it sends them. */
+const isClients = (item: JsonObject): boolean =>
+  isReference(item) || (isReasoning(item) && typeof item["encrypted_content"] !== "string");
+
+/**
+ * Kept items as pieces, with the client's own where references stand. What it does not send is not
+ * there, and what nothing stands for follows.
+ * @param kept JSON text of items @param entries what the client sent of the response
+ */
+export function withSeen(kept: string, entries: Entry[]): Piece[] {
+  const items = objectsOf(parseJson(kept));
+  if (!items.some(isReference)) return [{ kept }];
+  const left = new Set(entries.filter(({ item }) => !isOwnItem(item)));
+  const pieces: Piece[] = [];
+  let run: JsonObject[] = [];
+  const endRun = () => {
+    if (run.length > 0) pieces.push({ kept: JSON.stringify(run) });
+    run = [];
+  };
+  for (const item of items) {
+    const ids = new Set(idsOf(item));
+    const isIt = (entry: Entry) => idsOf(entry.item).some((id) => ids.has(id));
+    const entry = isClients(item) ? [...left].find(isIt) : undefined;
+    if (entry !== undefined) {
+      endRun();
+      pieces.push({ sent: entry.text });
+      left.delete(entry);
+    } else if (!isReference(item)) run.push(item);
+  }
+  endRun();
+  const others = [...left].filter(({ item }) => !isReasoning(item));
+  return [...pieces, ...others.map(({ text }) => ({ sent: text }))];
+}
