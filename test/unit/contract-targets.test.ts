@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, matchesGlob } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -36,6 +36,16 @@ describe("where the contract runs", () => {
         name,
       ).toBe(true);
     }
+  });
+
+  it("has every test that the documents name", () => {
+    const documents = ["SECURITY.md", "docs/reliability.md", "CONTRIBUTING.md", "ARCHITECTURE.md"];
+    const named = documents.flatMap((path) => {
+      const text = readFileSync(join(ROOT, path), "utf8");
+      return [...text.matchAll(/`(test\/[\w./-]+\.ts)`/g)].map(([, name = ""]) => name);
+    });
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter((name) => !existsSync(join(ROOT, name)))).toEqual([]);
   });
 
   it("names no slow file that is not there", () => {
