@@ -77,7 +77,9 @@ const expectedCalls = (round: RandomRound | undefined) =>
 /** What a client must see of a turn. */
 function expectedTurn(rounds: RandomRound[], request: RandomRequest): Partial<SeenTurn> {
   const wantsJson = request.more["response_format"] !== undefined;
-  const usages = rounds.flatMap(({ usage }) => (usage === null ? [] : [usage]));
+  // Zeros alone are no usage.
+  const isUsage = (usage: Json) => usage["total_tokens"] !== 0;
+  const usages = rounds.flatMap(({ usage }) => (usage !== null && isUsage(usage) ? [usage] : []));
   const reason = rounds.at(-1)?.finishReason;
   return {
     // Of several documents only the last one is the answer.
@@ -261,6 +263,15 @@ interface Damaged {
   byteCount: number;
 }
 
+const SAYS_WHY = /"finish_reason":\s*"/;
+
+/** Bytes until the model has said why it ends; what may follow is no part of what it says. */
+function lengthToLastWord(events: string[]): number {
+  const last = events.findLastIndex((event) => SAYS_WHY.test(event));
+  const said = last === -1 ? events : events.slice(0, last + 1);
+  return new TextEncoder().encode(said.join("")).length;
+}
+
 function damaged(
   round: RandomRound | undefined,
   key: RandomKey,
@@ -277,10 +288,9 @@ function damaged(
   const bytes = new TextEncoder().encode(events.join(""));
   const kept = isError ? bytes : bytes.subarray(0, Math.round((bytes.length * at) / 65_535));
   const hasEnd = round.spelling.done !== "no" && place === payloads.length;
-  // The blank line after the last event may be missing: everything was said.
-  const complete = isError
-    ? hasEnd
-    : kept.length >= bytes.length - 2 * round.spelling.lineEnd.length;
+  // The blank line after the last word may be missing: everything was said.
+  const lastWord = lengthToLastWord(events) - 2 * round.spelling.lineEnd.length;
+  const complete = isError ? hasEnd : kept.length >= lastWord;
   const left: Ending = isError ? ending : "breaks";
   return {
     answer: writesOf(cutBytes(kept, round.spelling), left),

@@ -180,12 +180,29 @@ interface Kind {
   args?: fc.Arbitrary<string>;
 }
 
+/** Whether the arguments of a call have ended. */
+function isObjectText(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a stream without a reason to finish is whole: it says `[DONE]`, and not inside a call. */
+function saysItsEnd({ calls, spelling: { done } }: RandomRound): boolean {
+  const last = calls.at(-1);
+  return done !== "no" && (last === undefined || isObjectText(last.arguments));
+}
+
 function round({
   tools,
   calls,
   finishReasons,
   args = anyArguments,
 }: Kind): fc.Arbitrary<RandomRound> {
+  const [usual = "stop"] = finishReasons;
   const call = record({ id: fc.constant(""), tool: fc.constantFrom(...tools), arguments: args });
   return record({
     texts,
@@ -193,7 +210,11 @@ function round({
     finishReason: fc.constantFrom(...finishReasons),
     usage: maybe(usage, 4),
     spelling,
-  });
+  }).map((one) => ({
+    ...one,
+    // A stream that ends for no reason is taken for one that was cut.
+    finishReason: one.finishReason === null && !saysItsEnd(one) ? usual : one.finishReason,
+  }));
 }
 
 /**
