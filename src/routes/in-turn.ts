@@ -3,7 +3,8 @@ import { authenticate, type AuthenticatedKey } from "../auth/authenticate.ts";
 import { openLimits, type KeyLimits } from "../limits/open-limits.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { UpstreamRefusal } from "../openai/upstream-error.ts";
-import type { RequestScope } from "../platform.ts";
+import type { RequestScope, UpstreamResponse } from "../platform.ts";
+import { MAX_ERROR_BYTES } from "../stream/open-answer.ts";
 import { nameConversation } from "../turn/name-conversation.ts";
 import { openTurn } from "../turn/open-turn.ts";
 import type { Turn } from "../turn/turn.ts";
@@ -30,6 +31,15 @@ export interface TurnRequest {
 /** What nobody hears any more, whatever else a client broke off by leaving. */
 const CLIENT_GONE = new ApiError("bad_request", "The client went away before it was answered.");
 
+/** An error inside of an answer that nobody reads to its end. */
+const TOO_LARGE = new ApiError(
+  "upstream_too_large",
+  `The upstream API answered with an error of more than ${MAX_ERROR_BYTES} bytes.`,
+);
+
+const isTooLarge = ({ body }: UpstreamResponse): boolean =>
+  body instanceof Uint8Array && body.byteLength > MAX_ERROR_BYTES;
+
 /** As it was normalised before the route was chosen. */
 const pathOf = ({ req }: ProxyContext): string => req.path;
 
@@ -41,7 +51,7 @@ async function renderTurnError(
   mask: Mask,
 ): Promise<Response> {
   const ids = { "x-proxy-conversation-id": turn.conversationId };
-  if (error instanceof UpstreamRefusal) {
+  if (error instanceof UpstreamRefusal && !isTooLarge(error.response)) {
     const { body } = error.response;
     // One that came with a status of success was read as an answer, and looked at by nobody.
     const said = body instanceof Uint8Array ? maskedBytes(body, mask) : body;
@@ -49,7 +59,8 @@ async function renderTurnError(
       said === body ? error.response.headers : withoutBodyHeaders(error.response.headers);
     return writeResponse(scope, { ...error.response, headers, body: said }, ids);
   }
-  const rendered = renderError(error, scope.platform.logger, scope.requestId);
+  const own = error instanceof UpstreamRefusal ? TOO_LARGE : error;
+  const rendered = renderError(own, scope.platform.logger, scope.requestId);
   // Our own sentence may quote what upstream said.
   const { status, headers } = rendered;
   const response = new Response(mask.text(await rendered.text()), { status, headers });

@@ -60,8 +60,10 @@ async function readAnswer(bytes: Uint8Array): Promise<unknown> {
   }
 }
 
-/** How much of an error is read, in bytes: it says what it says at its start. */
-const MAX_ERROR_BYTES = 262_144;
+/** How much of an error is read for its words, in bytes: it says what it says at its start. */
+const MAX_WORDS_BYTES = 262_144;
+/** A longer error is not handed on: nobody reads it, and secrets are looked for in all of it. */
+export const MAX_ERROR_BYTES = 1_048_576;
 
 function bodyStream({ body }: UpstreamResponse): ReadableStream<Uint8Array> {
   if (body instanceof ReadableStream) return body;
@@ -168,9 +170,12 @@ export async function openAnswer(
   opening: CompressedOpening,
 ): Promise<OpenAnswer> {
   if (!isSuccess(response)) {
-    const bytes = await readWhole(bodyStream(response), opening.maxBytes);
+    const bytes = await readWhole(
+      bodyStream(response),
+      Math.min(opening.maxBytes, MAX_ERROR_BYTES),
+    );
     const isCompressed = encodingsOf(response.headers["content-encoding"]).length > 0;
-    const words = isCompressed ? "" : new TextDecoder().decode(bytes.subarray(0, MAX_ERROR_BYTES));
+    const words = isCompressed ? "" : new TextDecoder().decode(bytes.subarray(0, MAX_WORDS_BYTES));
     const body = isCompressed ? null : parseWithinBounds(words.trim());
     throw new UpstreamRefusal({ ...response, body: bytes }, body, words);
   }

@@ -233,8 +233,8 @@ const ANSWERS: Record<string, Offender> = {
       response.writeHead(400, { "content-type": "application/json" });
       response.end(`{"error":{"message":"${"x".repeat(60_000_000)}"}}`);
     },
-    status: 400,
-    says: "xxxx",
+    status: 502,
+    says: "1048576 bytes",
   },
   "spaces, compressed a thousand times": {
     answer: (response) => {
