@@ -63,18 +63,37 @@ function afterValue(text: string, start: number): number {
   return index;
 }
 
-function readMembers(text: string): Member[] {
-  const members: Member[] = [];
+/** Where a member stands in a text. */
+interface MemberPlace {
+  keyStart: number;
+  keyEnd: number;
+  valueStart: number;
+  valueEnd: number;
+}
+
+/** Goes through the members of an object; a million of them must cost no object each. */
+function walkMembers(text: string, visit: (place: MemberPlace) => void): void {
+  const place: MemberPlace = { keyStart: 0, keyEnd: 0, valueStart: 0, valueEnd: 0 };
   let index = afterSpace(text, text.indexOf("{") + 1);
   while (text.charCodeAt(index) === QUOTE) {
-    const keyEnd = afterString(text, index);
-    const key = text.slice(index, keyEnd);
-    const start = afterSpace(text, text.indexOf(":", keyEnd) + 1);
-    const end = afterValue(text, start);
-    members.push({ name: String(JSON.parse(key)), key, value: text.slice(start, end) });
-    const next = afterSpace(text, end);
+    place.keyStart = index;
+    place.keyEnd = afterString(text, index);
+    place.valueStart = afterSpace(text, text.indexOf(":", place.keyEnd) + 1);
+    place.valueEnd = afterValue(text, place.valueStart);
+    visit(place);
+    const next = afterSpace(text, place.valueEnd);
     index = text.charCodeAt(next) === COMMA ? afterSpace(text, next + 1) : next;
   }
+}
+
+const nameOf = (key: string): string => String(JSON.parse(key));
+
+function readMembers(text: string): Member[] {
+  const members: Member[] = [];
+  walkMembers(text, ({ keyStart, keyEnd, valueStart, valueEnd }) => {
+    const key = text.slice(keyStart, keyEnd);
+    members.push({ name: nameOf(key), key, value: text.slice(valueStart, valueEnd) });
+  });
   return members;
 }
 
@@ -95,7 +114,15 @@ export function setMembers(text: string, changes: Record<string, string | undefi
 
 /** The text of one member's value as it was spelled, or undefined. */
 export function memberText(text: string, name: string): string | undefined {
-  return readMembers(text).findLast((member) => member.name === name)?.value;
+  const plain = JSON.stringify(name);
+  let found: [number, number] | undefined;
+  walkMembers(text, ({ keyStart, keyEnd, valueStart, valueEnd }) => {
+    const isPlain = keyEnd - keyStart === plain.length && text.startsWith(plain, keyStart);
+    const isEscaped = () => text.slice(keyStart, keyEnd).includes("\\");
+    const isNamed = isPlain || (isEscaped() && nameOf(text.slice(keyStart, keyEnd)) === name);
+    if (isNamed) found = [valueStart, valueEnd];
+  });
+  return found === undefined ? undefined : text.slice(...found);
 }
 
 /** The texts of an array's elements as they were spelled. */
