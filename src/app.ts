@@ -26,6 +26,7 @@ import {
   removeResponse,
   showResponse,
 } from "./routes/stored-responses.ts";
+import { refuseTrace } from "./routes/refuse-trace.ts";
 import { refuseUpgrade } from "./routes/refuse-upgrade.ts";
 import { renderError } from "./routes/render-error.ts";
 
@@ -44,6 +45,7 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
     headers.set("x-proxy-request-id", context.env.requestId);
     headers.set("x-content-type-options", "nosniff");
   });
+  app.on("TRACE", "*", refuseTrace);
   app.get("/health", health);
 
   app.options("/v1/*", answerPreflight);

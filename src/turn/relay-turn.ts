@@ -15,6 +15,7 @@ import type { Upstream } from "../upstream/pick-upstream.ts";
 import { joinConversation } from "./join-conversation.ts";
 import { streamError } from "./rescue.ts";
 import type { Turn } from "./turn.ts";
+import { useOnce } from "./use-once.ts";
 import { writeResponse } from "./write-response.ts";
 
 /** A request that goes through. */
@@ -55,15 +56,17 @@ interface BegunAnswer {
 
 /** What upstream's answer says of the round, once it has ended. */
 function noteRound(
-  { turn }: RelayedTurn,
+  { scope, request, key, turn }: RelayedTurn,
   { askedAt, firstByteAt }: BegunAnswer,
   facts: AnswerFacts,
   end: RelayedEnd,
 ): void {
+  const { method } = request;
+  const answer = { apiKeyId: key.id, method, id: facts.id, usage: facts.usage };
   turn.roundEnded({
     round: 1,
     status: end.status,
-    usage: facts.usage,
+    usage: useOnce(scope, answer),
     timeToFirstTokenMs: firstByteAt === null ? null : Math.round(firstByteAt - askedAt),
     durationMs: Math.round(performance.now() - askedAt),
     finishReason: facts.finishReason,

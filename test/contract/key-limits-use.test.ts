@@ -1,4 +1,5 @@
 /** What is taken from a key's limits, and when. */
+import { setTimeout as pause } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { ask, post } from "../helpers/chat-turn.ts";
 import { proxy } from "../helpers/proxy.ts";
@@ -246,5 +247,40 @@ describe("a budget of a key", () => {
       } as RequestInit);
     expect((await inChunks()).status).toBe(200);
     expect((await inChunks()).status).toBe(429);
+  });
+});
+
+describe("what was used before", () => {
+  it("is not taken again when its response, or its batch, is read", async () => {
+    const used = { input_tokens: 1000, output_tokens: 1000, total_tokens: 2000 };
+    const stored = (id: string, usage: Json | null, more: Json = {}) =>
+      json({ id, object: "response", model: "gpt-4.1", status: "completed", usage, ...more });
+    const upstream = await startUpstream(
+      stored("resp_1", used),
+      stored("resp_1", used),
+      stored("resp_2", null, { status: "queued" }),
+      stored("resp_2", used),
+      stored("resp_2", used),
+    );
+    const { id, key } = await proxy.createKey({ openaiBaseUrl: upstream.url, monthlyBudget: 1 });
+    const read = (path: string) =>
+      fetch(`${proxy.url}${path}`, { headers: { authorization: `Bearer ${key}` } });
+    const asked = { model: "gpt-4.1", input: "hi" };
+    const reading = ["/v1/responses/resp_1"];
+    const polling = ["/v1/responses/resp_2", "/v1/responses/resp_2"];
+    await (await sendJson(key, "/v1/responses", asked)).text();
+    for (const path of reading) await (await read(path)).text();
+    await (await sendJson(key, "/v1/responses", { ...asked, background: true })).text();
+    for (const path of polling) await (await read(path)).text();
+    expect(upstream.requests).toHaveLength(5);
+    const once = (1000 * 2 + 1000 * 8) / 1_000_000;
+    const spent = async () => {
+      const shown = await proxy.admin(`/api-keys/${id}`);
+      return ((await shown.json()) as { spend: { month: number } }).spend.month;
+    };
+    // What a queued response will use is estimated by its prompt, some 0.0002.
+    await expect.poll(spent).toBeCloseTo(2 * once, 2);
+    await pause(1500);
+    expect(await spent()).toBeCloseTo(2 * once, 2);
   });
 });

@@ -147,3 +147,14 @@ describe("the credential", () => {
     }
   });
 });
+
+describe("TRACE", () => {
+  it("is not passed on: upstream would repeat its credential", async () => {
+    const upstream = await startUpstream(json({}));
+    const { key } = await proxy.createKey({ openaiBaseUrl: upstream.url });
+    const headers = { authorization: `Bearer ${key}` };
+    const { status } = await rawRequest({ method: "TRACE", target: "/v1/models", headers });
+    expect(status).toBe(405);
+    expect(upstream.requests).toEqual([]);
+  });
+});

@@ -1,0 +1,35 @@
+import { memorySlot } from "../memory.ts";
+import type { Usage } from "../openai/usage.ts";
+import type { RequestScope } from "../platform.ts";
+
+/** Objects whose use was counted, by key and id, oldest first. */
+const counted = memorySlot(() => new Set<string>());
+const MAX_COUNTED = 50_000;
+
+/** An answer, as far as it says what it is of. */
+interface UsedAnswer {
+  /** Of the key. */
+  apiKeyId: string;
+  method: string;
+  /** Of the object that it shows: a response, a batch. Null where it shows none. */
+  id: string | null;
+  usage: Usage | null;
+}
+
+/**
+ * The use that an answer tells of, or null where it was counted before: who reads a stored response,
+ * or asks again and again how a batch is getting on, uses nothing. What runs in the background is
+ * counted when its use is first seen.
+ */
+export function useOnce({ platform }: RequestScope, answer: UsedAnswer): Usage | null {
+  const { apiKeyId, method, id, usage } = answer;
+  if (usage === null || id === null) return usage;
+  const objects = counted.of(platform.memory);
+  const object = `${apiKeyId} ${id}`;
+  if (method === "GET" && objects.has(object)) return null;
+  objects.delete(object);
+  objects.add(object);
+  const [oldest = object] = objects.size > MAX_COUNTED ? objects : [];
+  if (objects.size > MAX_COUNTED) objects.delete(oldest);
+  return usage;
+}
