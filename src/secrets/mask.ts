@@ -165,7 +165,19 @@ export class Mask {
 
   /** A JSON value without the secrets; the same where there are none, else a copy. */
   json<T>(value: T): T {
-    return this.#masked(value) as T;
+    return this.#isInside(value) ? (this.#masked(value) as T) : value;
+  }
+
+  /** Whether there is a secret in it, however deep: nothing in foreign JSON may cost the stack. */
+  #isInside(value: unknown): boolean {
+    const left: unknown[] = [value];
+    while (left.length > 0) {
+      const next = left.pop();
+      if (typeof next === "string" && this.isIn(next)) return true;
+      if (!isObject(next) && !Array.isArray(next)) continue;
+      for (const [name, member] of Object.entries(next)) left.push(name, member);
+    }
+    return false;
   }
 
   #masked(value: unknown): unknown {

@@ -10,4 +10,5 @@ export const SETTINGS = {
   LOG_LEVEL: "info",
   // The MCP servers of tests listen there.
   MCP_ALLOWED_PRIVATE_HOSTS: "127.0.0.1",
+  ALLOWED_HOSTS: "llm.example",
 };
