@@ -6,6 +6,8 @@ import type { InProcessProxy } from "./in-process.ts";
 import { ADMIN_PASSWORD } from "./settings.ts";
 
 interface AdminInit {
+  /** Leaves. */
+  signal?: AbortSignal;
   method?: string;
   json?: unknown;
   headers?: Record<string, string>;
@@ -77,7 +79,10 @@ export const proxy = {
   },
 
   /** An admin call: with a session, and a JSON body where `json` is given. */
-  admin: async (path: string, { method, json, headers }: AdminInit = {}): Promise<Response> =>
+  admin: async (
+    path: string,
+    { method, json, headers, signal }: AdminInit = {},
+  ): Promise<Response> =>
     fetch(`${proxy.url}/api/admin${path.replace(/^\/api\/admin/, "")}`, {
       method: method ?? (json === undefined ? "GET" : "POST"),
       headers: {
@@ -86,6 +91,7 @@ export const proxy = {
         ...headers,
       },
       ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+      ...(signal === undefined ? {} : { signal }),
     }),
 
   createKey: async (fields: Record<string, unknown> = {}): Promise<{ id: string; key: string }> =>
