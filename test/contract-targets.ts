@@ -126,8 +126,8 @@ export const ROWS: Row[] = [
       "transparency",
     ],
     fast: ["in-process", "workerd"],
-    slow: ["node-pglite", "node-postgres"],
-    because: "streams, sockets, cancellation, timers, compression and fetch are the runtime's",
+    slow: ["node-postgres"],
+    because: "streams, sockets, timers and fetch are the runtime's; in-process is Node with PGlite",
   },
   {
     files: ["cut-answers", "hosts", "leaving-between-tries", "prototype-names", "upstream-headers"],
@@ -156,7 +156,7 @@ export const ROWS: Row[] = [
   {
     files: ["loop-properties", "responses-properties", "mcp-drift-checks", "mcp-remote"],
     fast: ["in-process"],
-    slow: ["node-pglite", "node-postgres", "workerd"],
+    slow: ["node-postgres", "workerd"],
     because: "as above, and half a minute each on workerd",
   },
   {
@@ -176,7 +176,7 @@ export const ROWS: Row[] = [
       "tool-schemas",
     ],
     fast: ["in-process"],
-    slow: ["node-pglite", "node-postgres", "workerd"],
+    slow: ["node-postgres", "workerd"],
     because: "the core alone: text in, text out",
   },
 ];
