@@ -93,6 +93,8 @@ export default defineConfig(({ mode }) => {
     test: {
       reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
       maxWorkers: 2,
+      // A machine of CI may stall for seconds. What passes at the second try is named in the output.
+      retry: report === undefined ? 0 : 1,
       setupFiles: [SETUP],
       // What is waited for comes, however busy the machine is; one second would be a race.
       expect: { poll: { timeout: 15_000, interval: 50 } },
