@@ -156,7 +156,7 @@ export const ROWS: Row[] = [
   {
     files: ["loop-properties", "responses-properties", "mcp-drift-checks", "mcp-remote"],
     fast: ["in-process"],
-    slow: ["node-postgres", "workerd"],
+    slow: ["workerd"],
     because: "as above, and half a minute each on workerd",
   },
   {
@@ -176,7 +176,7 @@ export const ROWS: Row[] = [
       "tool-schemas",
     ],
     fast: ["in-process"],
-    slow: ["node-postgres", "workerd"],
+    slow: ["workerd"],
     because: "the core alone: text in, text out",
   },
 ];
