@@ -265,22 +265,27 @@ describe("the audit log", () => {
     await call("GET", `/conversations/${id}`);
     await call("GET", `/conversations/export?apiKeyId=${keyId}&q=what%20was`);
 
-    const newest = async (action: string) => (await audit({ action, limit: "20" })).data;
+    const newest = async (action: string) => (await audit({ action, limit: "100" })).data;
     expect((await historyOf(tool.id)).at(-1)).toMatchObject({
       action: "tool.try",
       targetName: tool.name,
       changes: {},
     });
-    expect((await newest("tool.discover")).slice(0, 2)).toMatchObject([
+    // Other files ask for servers, and export, at the same time.
+    const places = new Set(["http://127.0.0.1:1", "npx no-such-server@1"]);
+    const discovered = (await newest("tool.discover")).filter(({ targetName }) =>
+      places.has(targetName ?? ""),
+    );
+    expect(discovered.slice(0, 2)).toMatchObject([
       { targetName: "http://127.0.0.1:1", changes: { env: [], mcpHeaders: ["x-token"] } },
       { targetName: "npx no-such-server@1", changes: { env: ["TOKEN"], mcpHeaders: [] } },
     ]);
     expect(await historyOf(id)).toMatchObject([
       { action: "conversation.read", targetName: "a conversation of read" },
     ]);
-    expect((await newest("conversation.export"))[0]).toMatchObject({
-      changes: { apiKeyId: keyId, q: "(set)" },
-    });
+    expect((await newest("conversation.export")).map(({ changes }) => changes)).toContainEqual(
+      expect.objectContaining({ apiKeyId: keyId, q: "(set)" }),
+    );
     const text = JSON.stringify((await audit({ limit: "50" })).data);
     expect(text).not.toMatch(/secret-1\d|what was/);
   });
