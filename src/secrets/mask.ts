@@ -2,7 +2,7 @@
  * Takes known secrets out of texts that are kept or shown, in whatever form somebody repeats them:
  * plain, escaped in JSON or in a URL, or inside base64 at any place.
  */
-import { isObject } from "../openai/json.ts";
+import { isObject, setMember, type JsonObject } from "../openai/json.ts";
 
 /** Shorter values are no secrets: they may be part of any word. In characters. */
 export const SHORTEST_SECRET = 8;
@@ -73,9 +73,9 @@ function bucketOf(text: string, at: number): number {
 }
 
 /**
- * Looks for many texts in one pass: of each, as many beginnings are known as a step is long, so that
- * every step meets one of them. The record of a turn, 4 KB, takes 3.6 µs, however many texts there
- * are (`bench/mask.ts`, 2026-11).
+ * Looks for many texts in one pass: of each, as many beginnings are known as a step is long, so
+ * that every step meets one of them. The record of a turn, 4 KB, takes 3.6 µs, however many texts
+ * there are (`bench/mask.ts`, 2026-11).
  */
 class Finder {
   readonly #step: number;
@@ -165,7 +165,7 @@ export class Mask {
 
   /** A JSON value without the secrets; the same where there are none, else a copy. */
   json<T>(value: T): T {
-    return this.#isInside(value) ? (this.#masked(value) as T) : value;
+    return this.#isInside(value) ? (this.#copied(value) as T) : value;
   }
 
   /** Whether there is a secret in it, however deep: nothing in foreign JSON may cost the stack. */
@@ -180,21 +180,22 @@ export class Mask {
     return false;
   }
 
-  #masked(value: unknown): unknown {
-    if (typeof value === "string") return this.text(value);
-    if (Array.isArray(value)) {
-      const items = value.map((item) => this.#masked(item));
-      return items.some((item, index) => item !== value[index]) ? items : value;
+  /** The copy of a value with secrets in it; without recursion, as above. */
+  #copied(value: unknown): unknown {
+    const unfilled: { from: object; to: JsonObject }[] = [];
+    const copyOf = (held: unknown): unknown => {
+      if (typeof held === "string") return this.text(held);
+      if (!isObject(held) && !Array.isArray(held)) return held;
+      const to = (Array.isArray(held) ? [] : {}) as JsonObject;
+      unfilled.push({ from: held, to });
+      return to;
+    };
+    const copy = copyOf(value);
+    for (let next = unfilled.pop(); next !== undefined; next = unfilled.pop()) {
+      const { from, to } = next;
+      for (const [name, member] of Object.entries(from))
+        setMember(to, this.text(name), copyOf(member));
     }
-    if (!isObject(value)) return value;
-    const members = Object.entries(value);
-    const masked = members.map(
-      ([name, member]) => [this.text(name), this.#masked(member)] as const,
-    );
-    const isSame = masked.every(([name, member], index) => {
-      const [before, held] = members[index] ?? [];
-      return name === before && member === held;
-    });
-    return isSame ? value : Object.fromEntries(masked);
+    return copy;
   }
 }

@@ -46,6 +46,19 @@ describe("A mask", () => {
     expect(new Mask([{ value: "short" }]).text("a short word")).toBe("a short word");
   });
 
+  it("finds one however deep it is, without the stack", () => {
+    const mask = new Mask([{ value: "sk-1234567890abcdef" }]);
+    const nested = (inmost: string) => {
+      let value: unknown = inmost;
+      for (let level = 0; level < 20_000; level++)
+        value = level % 2 === 0 ? [value] : { in: value };
+      return value;
+    };
+    let left = mask.json(nested("a sk-1234567890abcdef"));
+    while (typeof left === "object" && left !== null) [left] = Object.values(left);
+    expect(left).toBe("a [secret]");
+  });
+
   it("knows every key of the proxy, and not what is shown of one", () => {
     const mask = new Mask([]);
     expect(mask.text(`key sk-proxy-${"a1_-".repeat(11)}!`)).toBe("key [secret]!");
