@@ -27,8 +27,8 @@ interface Row {
   status: string;
 }
 
-async function rowTitled(title: string): Promise<Row | undefined> {
-  const answer = await proxy.admin("/conversations?limit=200");
+async function rowTitled(title: string, apiKeyId: string): Promise<Row | undefined> {
+  const answer = await proxy.admin(`/conversations?apiKeyId=${apiKeyId}`);
   const { data } = (await answer.json()) as { data: Row[] };
   return data.find((row) => row.title === title);
 }
@@ -38,7 +38,7 @@ describe("a client that leaves while a later round waits to be tried again", () 
   it.each(proxy.target === "workerd" ? [true] : [true, false])(
     "has the turn cancelled: upstream is not asked again (streamed: %s)",
     async (stream) => {
-      const { key, upstream } = await keyWithAdd((name) => [
+      const { id, key, upstream } = await keyWithAdd((name) => [
         callsAdd(name, stream),
         busy,
         stream
@@ -62,7 +62,7 @@ describe("a client that leaves while a later round waits to be tried again", () 
       expect(await left).toBe("AbortError");
       await pause(RETRY_AFTER_S * 1000 + 500);
       expect(upstream.requests).toHaveLength(2);
-      await expect.poll(() => rowTitled(title)).toMatchObject({ status: "cancelled" });
+      await expect.poll(() => rowTitled(title, id)).toMatchObject({ status: "cancelled" });
     },
   );
 });

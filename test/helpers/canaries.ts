@@ -1,7 +1,10 @@
 /** Secrets that are like no others, and where they turn up. */
 import { randomBytes } from "node:crypto";
 
-/** A secret of which every piece is its own; with characters that JSON, URLs and base64 spell otherwise. */
+/**
+ * A secret of which every piece is its own; with characters that JSON, URLs and base64 spell
+ * otherwise.
+ */
 export const canary = (name: string): string =>
   `c4n4ry-${name}-${randomBytes(12).toString("base64url")}+/&=`;
 

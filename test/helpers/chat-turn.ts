@@ -22,6 +22,7 @@ const ADD = {
 
 /** A key with one tool that adds `a` and `b`, and an upstream that follows the script. */
 export interface AddingKey {
+  id: string;
   /** The tool's name, as the model must call it. */
   name: string;
   key: string;
@@ -32,11 +33,13 @@ export interface AddingKey {
 export async function keyWithAdd(
   script: (name: string) => Answer[],
   tool: Json = {},
+  fields: Json = {},
 ): Promise<AddingKey> {
-  const { id, name } = await proxy.createTool({ ...ADD, ...tool });
+  const { id: toolId, name } = await proxy.createTool({ ...ADD, ...tool });
   const upstream = await startUpstream(...script(name));
-  const { key } = await proxy.createKey({ toolIds: [id], openaiBaseUrl: upstream.url });
-  return { name, key, upstream };
+  const made = { toolIds: [toolId], openaiBaseUrl: upstream.url, ...fields };
+  const { id, key } = await proxy.createKey(made);
+  return { id, name, key, upstream };
 }
 
 /** What a client makes of a turn. */

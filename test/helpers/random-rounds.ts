@@ -190,7 +190,9 @@ function isObjectText(text: string): boolean {
   }
 }
 
-/** Whether a stream without a reason to finish is whole: it says `[DONE]`, and not inside a call. */
+/**
+ * Whether a stream without a reason to finish is whole: it says `[DONE]`, and not inside a call.
+ */
 function saysItsEnd({ calls, spelling: { done } }: RandomRound): boolean {
   const last = calls.at(-1);
   return done !== "no" && (last === undefined || isObjectText(last.arguments));

@@ -1,29 +1,18 @@
-/** A turn of the Responses API, as a strict client sees it: every promise is checked on each one. */
+/**
+ * A turn of the Responses API, as a strict client sees it: every promise is checked on each one.
+ */
 import { expect } from "vitest";
+import { keyWithAdd, MODEL, type AddingKey } from "./chat-turn.ts";
 import { eventFaults, specFaults } from "./openai-spec.ts";
 import { proxy } from "./proxy.ts";
-import { startUpstream, type Answer, type ScriptedUpstream } from "./upstream.ts";
+import type { Answer, ScriptedUpstream } from "./upstream.ts";
 
 type Json = Record<string, unknown>;
 
-const ADD = {
-  name: "add",
-  type: "function",
-  parameters: {
-    type: "object",
-    properties: { a: { type: "number" }, b: { type: "number" } },
-    required: ["a", "b"],
-  },
-  implementation: "return args.a + args.b;",
-};
-
 /** A key with one tool that adds, and an upstream that follows the script. */
-export interface AdderKey {
-  id: string;
+export interface AdderKey extends Omit<AddingKey, "name"> {
   /** The tool's name, as the model must call it. */
   add: string;
-  key: string;
-  upstream: ScriptedUpstream;
 }
 
 /** @param script the upstream's answers, one for each round; it is told the tool's name */
@@ -31,11 +20,8 @@ export async function keyWithAdder(
   script: (add: string) => Answer[],
   fields: Json = {},
 ): Promise<AdderKey> {
-  const { id: toolId, name: add } = await proxy.createTool(ADD);
-  const upstream = await startUpstream(...script(add));
-  const made = { toolIds: [toolId], openaiBaseUrl: upstream.url, ...fields };
-  const { id, key } = await proxy.createKey(made);
-  return { id, add, key, upstream };
+  const { name: add, ...made } = await keyWithAdd(script, {}, fields);
+  return { add, ...made };
 }
 
 /** A response as its client has it. */
@@ -43,9 +29,6 @@ export interface SeenResponse extends Json {
   id: string;
   output: Json[];
 }
-
-/** A model of its own for each file: what is learned of one is kept for an hour. */
-const MODEL = `gpt-test-${crypto.randomUUID()}`;
 
 /** Posts a request for a response, and gives the answer as it is. */
 export const postResponse = (

@@ -1,4 +1,6 @@
-/** How long a proxy's main thread was held, and what the proxy has in memory: see `weigh-itself.ts`. */
+/**
+ * How long a proxy's main thread was held, and what the proxy has in memory: see `weigh-itself.ts`.
+ */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { StartedProcess } from "./start-target.ts";
