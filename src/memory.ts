@@ -12,6 +12,21 @@ export class Memory {
   }
 }
 
+/** What is remembered by name, oldest first: a map, or a set. */
+interface Remembered<Name> {
+  readonly size: number;
+  keys(): Iterable<Name>;
+  delete(name: Name): boolean;
+}
+
+/** Takes out the oldest, so that no more than `most` stay. */
+export function forgetOldest<Name>(remembered: Remembered<Name>, most: number): void {
+  for (const oldest of remembered.keys()) {
+    if (remembered.size <= most) return;
+    remembered.delete(oldest);
+  }
+}
+
 /** A place in a memory, for one thing of one type. No other slot is the same, whatever it holds. */
 export interface MemorySlot<T, Needs extends unknown[] = []> {
   /** What this memory has there. The first call makes it. */

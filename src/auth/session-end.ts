@@ -1,5 +1,5 @@
 /** Sessions that were ended before their time: here, and on every replica. */
-import { memorySlot } from "../memory.ts";
+import { forgetOldest, memorySlot } from "../memory.ts";
 import type { Platform } from "../platform.ts";
 import { isDatabaseUnavailable } from "../store/database-error.ts";
 import { describeError } from "../store/describe-error.ts";
@@ -40,9 +40,8 @@ async function writeEnded({ clock, database, memory }: Parts): Promise<void> {
  */
 export async function endSession(parts: Parts, session: EndedSession): Promise<void> {
   const ended = endedHere.of(parts.memory);
-  const [oldest] = ended.keys();
-  if (ended.size >= MAX_KEPT && oldest !== undefined) ended.delete(oldest);
   ended.set(session.id, { ...session, isWritten: false });
+  forgetOldest(ended, MAX_KEPT);
   try {
     await withinLimit(writeEnded(parts), LOOKUP_LIMIT_MS);
   } catch (error) {

@@ -1,11 +1,13 @@
 import ipaddr from "ipaddr.js";
 import type { Clock } from "../clock.ts";
-import { memorySlot, type Memory } from "../memory.ts";
+import { forgetOldest, memorySlot, type Memory } from "../memory.ts";
 import { ApiError } from "../openai/api-error.ts";
 
 /** Wrong passwords of one network that cost nothing: people mistype. */
 const FREE_FAILURES = 5;
-/** What lies between two attempts then, in milliseconds: twice as much with each, up to the last. */
+/**
+ * What lies between two attempts then, in milliseconds: twice as much with each, up to the last.
+ */
 const FIRST_GAP_MS = 250;
 const LAST_GAP_MS = 3000;
 /** No attempt waits longer: who would have to is told to come back. */
@@ -65,11 +67,10 @@ function networkOf(address: string): string {
 function remember({ attempts }: Waiting, network: string, now: number): Attempts {
   const known = attempts.get(network);
   attempts.delete(network);
-  const [oldest] = attempts.keys();
-  if (attempts.size >= MAX_NETWORKS && oldest !== undefined) attempts.delete(oldest);
   const fresh = { failures: 0, judgedAt: -Infinity, toldAt: -Infinity };
   const kept = known !== undefined && now - known.judgedAt < FORGET_MS ? known : fresh;
   attempts.set(network, kept);
+  forgetOldest(attempts, MAX_NETWORKS);
   return kept;
 }
 
@@ -89,9 +90,9 @@ function tooMany(seconds: number): ApiError {
 /**
  * Gives an attempt its place: after wrong passwords there is time between two of a network, so that
  * guessing is slow, while who knows the password gets in with some patience. The right one waits as
- * long as any other, or one could tell by the time. A browser that the operator has signed in with is
- * counted by itself, so that a storm from its address does not keep it out. It is counted before it is judged, so that many
- * at the same time get no further than one after the other.
+ * long as any other, or one could tell by the time. A browser that the operator has signed in with
+ * is counted by itself, so that a storm from its address does not keep it out. It is counted before
+ * it is judged, so that many at the same time get no further than one after the other.
  * @param onHeldUp told, now and then, that this network has to wait
  * @throws ApiError 429 where too many wait already
  */

@@ -40,7 +40,9 @@ export async function readPayload(data: string): Promise<unknown> {
   return payload;
 }
 
-/** Events may be as short as this; where more comes at once than is read, others have their turn. */
+/**
+ * Events may be as short as this; where more comes at once than is read, others have their turn.
+ */
 const BYTES_PER_UNIT = 32;
 
 const tooLarge = (maxBytes: number): ApiError =>

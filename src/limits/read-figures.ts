@@ -29,6 +29,15 @@ export function figuresOf(record: TurnRecord, reason: string): TurnRecord {
   });
 }
 
+/** A record's JSON. What no serialiser writes, because it is nested too deeply, is left out. */
+export function recordText(record: TurnRecord): string {
+  try {
+    return JSON.stringify(record);
+  } catch (error) {
+    return JSON.stringify(figuresOf(record, `Its content cannot be kept: ${messageOf(error)}`));
+  }
+}
+
 /** Reads the figures of a turn, and nothing else of it. */
 export async function readFigures(
   record: TurnRecord,

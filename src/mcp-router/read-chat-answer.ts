@@ -3,7 +3,7 @@ import {
   readChatCompletion,
   type CollectedMessage,
 } from "../openai/collect-chat-chunks.ts";
-import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
+import { isObject, objectsOf, parseJson, textOrNull, type JsonObject } from "../openai/json.ts";
 import { createEventReader } from "../openai/read-events.ts";
 
 /** What a chat completion says, streamed or whole. */
@@ -25,22 +25,20 @@ interface BrokenAnswer {
 
 const NOT_A_COMPLETION = "The upstream API answered with something that is no chat completion.";
 
-const stringOf = (value: unknown) => (typeof value === "string" ? value : null);
-
 function textOf({ content, refusal }: JsonObject): string {
   if (typeof content === "string") return content;
   const parts = objectsOf(content).flatMap(({ text }) => (typeof text === "string" ? [text] : []));
-  return parts.length > 0 ? parts.join("") : (stringOf(refusal) ?? "");
+  return parts.length > 0 ? parts.join("") : (textOrNull(refusal) ?? "");
 }
 
 function answerOf(messages: CollectedMessage[], completion: JsonObject): ChatAnswer {
   return {
     texts: messages.map(({ message }) => textOf(message)),
     calls: objectsOf(messages[0]?.message["tool_calls"]),
-    model: stringOf(completion["model"]),
+    model: textOrNull(completion["model"]),
     finish_reason: messages[0]?.finishReason ?? null,
     usage: messages[0]?.usage ?? null,
-    response_id: stringOf(completion["id"]),
+    response_id: textOrNull(completion["id"]),
   };
 }
 
@@ -68,7 +66,7 @@ export async function readStreamedAnswer(
     if (!isObject(chunk)) return;
     const { error } = chunk;
     if (isObject(error))
-      broken ??= { error: stringOf(error["message"]) ?? NOT_A_COMPLETION, details: error };
+      broken ??= { error: textOrNull(error["message"]) ?? NOT_A_COMPLETION, details: error };
     const part = collector.add(chunk);
     isAnswer ||= part !== null && part.choice !== null;
     const text = part?.delta["content"];

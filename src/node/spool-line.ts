@@ -1,6 +1,5 @@
 /** A record as one line of a segment, sealed: the one place where it is written and read. */
-import { figuresOf } from "../limits/read-figures.ts";
-import { messageOf } from "../openai/error-message.ts";
+import { figuresOf, recordText } from "../limits/read-figures.ts";
 import { parseJson } from "../openai/json.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
 import { createLineSeal, type LineFault } from "./line-seal.ts";
@@ -20,19 +19,11 @@ export interface SpoolLines {
   read(line: string): ReadSpoolLine;
 }
 
-function jsonOf(record: TurnRecord): string {
-  try {
-    return JSON.stringify(record);
-  } catch (error) {
-    return JSON.stringify(figuresOf(record, `Its content cannot be kept: ${messageOf(error)}`));
-  }
-}
-
 /** Lines that are sealed under a secret. Those of before there was a seal are read too. */
 export function createSpoolLines(secret: string): SpoolLines {
   const { seal, open } = createLineSeal(secret);
   return {
-    of: (record) => seal(jsonOf(record)),
+    of: (record) => seal(recordText(record)),
     ofFigures: (record, reason) => seal(JSON.stringify(figuresOf(record, reason))),
     read: (line) => {
       const opened = open(line);

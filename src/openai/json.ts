@@ -32,6 +32,13 @@ export function setMember(target: JsonObject, name: string, value: unknown): voi
     });
 }
 
+/** What is a text, else an empty one. */
+export const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+
+/** What is a text, else null. */
+export const textOrNull = (value: unknown): string | null =>
+  typeof value === "string" ? value : null;
+
 /** The parsed text, or undefined where it is not JSON. */
 export function parseJson(text: string): unknown {
   try {

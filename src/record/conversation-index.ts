@@ -3,7 +3,7 @@
  * client at once which conversation it is in. The database knows more, and later:
  * `assignConversations` has the last word.
  */
-import { memorySlot } from "../memory.ts";
+import { forgetOldest, memorySlot } from "../memory.ts";
 import { readChatRequest } from "../openai/chat-request.ts";
 import { hashHistory, type History, type HistoryPlace } from "../openai/history-hash.ts";
 import { readKeptJson } from "../openai/json.ts";
@@ -78,9 +78,7 @@ class ConversationIndex {
    */
   own(apiKeyId: string, conversationId: string): void {
     this.#owners.set(conversationId, apiKeyId);
-    if (this.#owners.size <= MAX_OWNERS) return;
-    const [oldest = conversationId] = this.#owners.keys();
-    this.#owners.delete(oldest);
+    forgetOldest(this.#owners, MAX_OWNERS);
   }
 
   /** Whether a conversation is known to be another key's. */
@@ -91,9 +89,7 @@ class ConversationIndex {
   /** Hears of the history of a request, which must be noted when it ends. */
   remember(requestId: string, lookupAfter: LookupAfter): void {
     this.#histories.set(requestId, lookupAfter);
-    if (this.#histories.size <= MAX_HISTORIES) return;
-    const [oldest = requestId] = this.#histories.keys();
-    this.#histories.delete(oldest);
+    forgetOldest(this.#histories, MAX_HISTORIES);
   }
 
   /**
@@ -149,10 +145,7 @@ class ConversationIndex {
       this.#absent.delete(place);
       this.#absent.set(place, performance.now());
     }
-    for (const oldest of this.#absent.keys()) {
-      if (this.#absent.size <= MAX_PLACES) return;
-      this.#absent.delete(oldest);
-    }
+    forgetOldest(this.#absent, MAX_PLACES);
   }
 
   /** Lets a conversation go on with a request, which must be noted when it ends. */
@@ -181,11 +174,7 @@ class ConversationIndex {
     const before = this.#turns.get(place) ?? [];
     this.#turns.delete(place);
     this.#turns.set(place, [turn, ...before].slice(0, 8));
-    if (this.#turns.size <= MAX_PLACES) return;
-    for (const oldest of this.#turns.keys()) {
-      this.#turns.delete(oldest);
-      return;
-    }
+    forgetOldest(this.#turns, MAX_PLACES);
   }
 }
 

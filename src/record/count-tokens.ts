@@ -3,7 +3,7 @@
  * https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken
  * Images, audio and files are not counted: what they cost is not in their bytes.
  */
-import { isObject, objectsOf, type JsonObject } from "../openai/json.ts";
+import { isObject, objectsOf, textOf, type JsonObject } from "../openai/json.ts";
 
 /** Counts the tokens of the texts of one turn, within a limit of work for all of them. */
 export interface TokenCounter {
@@ -107,8 +107,6 @@ const PER_ENUM_VALUE = 3;
  * the stack.
  */
 const MAX_DEPTH = 12;
-
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** A content's texts: it is one itself, or has parts of which some are. */
 const textsOf = (content: unknown): string[] =>

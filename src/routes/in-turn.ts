@@ -8,9 +8,10 @@ import { MAX_ERROR_BYTES } from "../stream/open-answer.ts";
 import { nameConversation } from "../turn/name-conversation.ts";
 import { openTurn } from "../turn/open-turn.ts";
 import type { Turn } from "../turn/turn.ts";
-import { withoutBodyHeaders, writeResponse } from "../turn/write-response.ts";
+import { writeResponse } from "../turn/write-response.ts";
 import type { Mask } from "../secrets/mask.ts";
 import { maskOf } from "../secrets/known-secrets.ts";
+import { withoutBodyHeaders } from "../upstream/headers.ts";
 import { maskedBytes } from "../upstream/mask-answer.ts";
 import { renderError } from "./render-error.ts";
 

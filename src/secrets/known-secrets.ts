@@ -1,7 +1,7 @@
 import type { Config } from "../config/read-config.ts";
 import { VARIABLES } from "../config/variables.ts";
 import type { Variable } from "../config/variable.ts";
-import { memorySlot, type Memory } from "../memory.ts";
+import { forgetOldest, memorySlot, type Memory } from "../memory.ts";
 import { Mask, type Secret } from "./mask.ts";
 import { secretsInUrl } from "./secret-values.ts";
 
@@ -44,8 +44,7 @@ export function maskOf({ config, memory }: SecretsOwner, credential: string | nu
   const known = masks.get(name);
   if (known !== undefined) return known;
   const mask = new Mask([...secrets, { value: name }]);
-  const [oldest] = masks.keys();
-  if (oldest !== undefined && masks.size >= MAX_KEPT) masks.delete(oldest);
   masks.set(name, mask);
+  forgetOldest(masks, MAX_KEPT);
   return mask;
 }

@@ -1,7 +1,7 @@
 /**
- * Which of the values that an operator gave are secrets: the one table of it. What is evidently none
- * (a word, a number, a path, an address without credentials) is not masked, because it may be part
- * of what a tool has to say; of what is in doubt the name decides, and else it is a secret.
+ * Which of the values that an operator gave are secrets: the one table of it. What is evidently
+ * none (a word, a number, a path, an address without credentials) is not masked, because it may be
+ * part of what a tool has to say; of what is in doubt the name decides, and else it is a secret.
  */
 import { SHORTEST_SECRET, type Secret } from "./mask.ts";
 

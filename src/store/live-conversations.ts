@@ -1,5 +1,6 @@
 import { asc, desc, gte } from "drizzle-orm";
 import { conversations } from "../../drizzle/schema.ts";
+import { forgetOldest } from "../memory.ts";
 import { CONVERSATION_COLUMNS, type ConversationRow } from "./conversation-row.ts";
 import type { Database } from "./database.ts";
 
@@ -58,10 +59,7 @@ class SeenRows {
       this.#versions.delete(row.id);
       this.#versions.set(row.id, versionOf(row));
     }
-    for (const [oldest] of this.#versions) {
-      if (this.#versions.size <= 2 * MAX_ROWS) break;
-      this.#versions.delete(oldest);
-    }
+    forgetOldest(this.#versions, 2 * MAX_ROWS);
     return fresh;
   }
 }

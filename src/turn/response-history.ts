@@ -1,8 +1,8 @@
 /**
- * The history of a request to the Responses API. Clients name what was before by ids: of a response,
- * of items, of calls. What they did not see of it is put back in its place.
+ * The history of a request to the Responses API. Clients name what was before by ids: of a
+ * response, of items, of calls. What they did not see of it is put back in its place.
  */
-import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
+import { isObject, objectsOf, parseJson, textOf, type JsonObject } from "../openai/json.ts";
 import { memberText, readElements, setMembers } from "../openai/json-object-text.ts";
 import { messagesOfItems } from "../openai/response-items.ts";
 import { ApiError } from "../openai/api-error.ts";
@@ -48,8 +48,6 @@ import {
 interface ResponseHistoryParts extends HistoryParts {
   request: ResponsesDialectRequest;
 }
-
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** Whether what the clients of a key saw may be kept. */
 const keepsContent = ({ logContent }: HistoryParts["key"]): boolean => logContent !== "metadata";
@@ -280,8 +278,8 @@ function withPrevious(request: ResponsesDialectRequest, previous: string | undef
 /**
  * Opens the history of a request: what it goes on from is put before its input, and what its client
  * did not see into it.
- * @throws ApiError 404 where it goes on from a response that is not this key's, 503 where nobody can
- * tell
+ * @throws ApiError 404 where it goes on from a response that is not this key's, 503 where nobody
+ * can tell
  */
 export async function openResponseHistory(parts: ResponseHistoryParts): Promise<ResponseHistory> {
   const { scope, request, upstream, turn } = parts;

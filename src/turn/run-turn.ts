@@ -11,13 +11,14 @@ import { runToolLoop } from "../loop/run-tool-loop.ts";
 import { jsonBytes } from "../openai/write-in-slices.ts";
 import { maskOf } from "../secrets/known-secrets.ts";
 import { openClientStream, type ClientStream } from "../stream/client-stream.ts";
+import { withoutBodyHeaders } from "../upstream/headers.ts";
 import { joinConversation } from "./join-conversation.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { openRunning, type RunningTurn, type ToolTurn } from "./open-running.ts";
 import type { AskedRound } from "./record-round.ts";
 import { salvage, streamError } from "./rescue.ts";
 import type { TurnEnd } from "./turn.ts";
-import { withoutBodyHeaders, writeResponse } from "./write-response.ts";
+import { writeResponse } from "./write-response.ts";
 
 const FIRST_ROUND: LoopState = {
   round: 1,

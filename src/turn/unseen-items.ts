@@ -33,7 +33,9 @@ function untold({ content: _content, ...item }: HistoryItem): HistoryItem {
   return { ...item, summary: [] };
 }
 
-/** The items of a turn without what its client saw: calls of server tools and their outputs stay. */
+/**
+ * The items of a turn without what its client saw: calls of server tools and their outputs stay.
+ */
 export function unseenItems(items: HistoryItem[]): HistoryItem[] {
   const outputs = items.filter(({ type }) => type === "function_call_output");
   const answered = new Set(outputs.map((item) => item["call_id"]));

@@ -1,4 +1,4 @@
-import { memorySlot } from "../memory.ts";
+import { forgetOldest, memorySlot } from "../memory.ts";
 import type { Usage } from "../openai/usage.ts";
 import type { RequestScope } from "../platform.ts";
 
@@ -17,9 +17,9 @@ interface UsedAnswer {
 }
 
 /**
- * The use that an answer tells of, or null where it was counted before: who reads a stored response,
- * or asks again and again how a batch is getting on, uses nothing. What runs in the background is
- * counted when its use is first seen.
+ * The use that an answer tells of, or null where it was counted before: who reads a stored
+ * response, or asks again and again how a batch is getting on, uses nothing. What runs in the
+ * background is counted when its use is first seen.
  */
 export function useOnce({ platform }: RequestScope, answer: UsedAnswer): Usage | null {
   const { apiKeyId, method, id, usage } = answer;
@@ -29,7 +29,6 @@ export function useOnce({ platform }: RequestScope, answer: UsedAnswer): Usage |
   if (method === "GET" && objects.has(object)) return null;
   objects.delete(object);
   objects.add(object);
-  const [oldest = object] = objects.size > MAX_COUNTED ? objects : [];
-  if (objects.size > MAX_COUNTED) objects.delete(oldest);
+  forgetOldest(objects, MAX_COUNTED);
   return usage;
 }

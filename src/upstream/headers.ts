@@ -171,3 +171,16 @@ export function crossingHeaders(
   for (const name of named) delete kept[name];
   return kept;
 }
+
+/** Headers of an answer whose body is not upstream's any more. */
+export function withoutBodyHeaders(headers: Record<string, string>): Record<string, string> {
+  const {
+    "content-length": _length,
+    "content-encoding": _encoding,
+    etag: _etag,
+    "content-md5": _md5,
+    digest: _digest,
+    ...rest
+  } = headers;
+  return rest;
+}

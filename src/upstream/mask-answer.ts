@@ -6,15 +6,7 @@
 import type { OpenDecoder, UpstreamResponse } from "../platform.ts";
 import type { Mask } from "../secrets/mask.ts";
 import { decompressed, encodingsOf } from "../stream/decompress.ts";
-
-/** What is not true any more of a body that was changed, or decoded. */
-const OF_THE_BODY = new Set([
-  "content-length",
-  "content-encoding",
-  "etag",
-  "content-md5",
-  "digest",
-]);
+import { withoutBodyHeaders } from "./headers.ts";
 
 /** How many arguments a call takes at once without trouble. */
 const SLICE = 8192;
@@ -63,9 +55,6 @@ function maskedHeaders(headers: Record<string, string>, mask: Mask): Record<stri
   return values.some((value) => mask.isIn(value)) ? mask.json(headers) : headers;
 }
 
-const without = (headers: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => !OF_THE_BODY.has(name)));
-
 /** The body as a stream that can be read, or null where nobody here can decode it. */
 function readable(
   { body, headers }: UpstreamResponse,
@@ -93,9 +82,17 @@ export function maskedAnswer(
   const isEncoded = encodingsOf(headers["content-encoding"]).length > 0;
   if (body instanceof Uint8Array && !isEncoded) {
     const masked = maskedBytes(body, mask);
-    return { ...response, headers: masked === body ? headers : without(headers), body: masked };
+    return {
+      ...response,
+      headers: masked === body ? headers : withoutBodyHeaders(headers),
+      body: masked,
+    };
   }
   const stream = readable(response, openDecoder);
   if (stream === null) return { ...response, headers };
-  return { ...response, headers: without(headers), body: stream.pipeThrough(maskingStream(mask)) };
+  return {
+    ...response,
+    headers: withoutBodyHeaders(headers),
+    body: stream.pipeThrough(maskingStream(mask)),
+  };
 }

@@ -38,8 +38,8 @@ function remember({ records }: Waiting, record: TurnRecord): void {
 export const waitingInIsolate = (memory: Memory): number => waitingRecords.of(memory).records.size;
 
 /**
- * From the request itself, where there is nothing else: of all requests of the isolate one at a time
- * writes, for all. Nothing of it survives the isolate.
+ * From the request itself, where there is nothing else: of all requests of the isolate one at a
+ * time writes, for all. Nothing of it survives the isolate.
  */
 export function directWay(memory: Memory, writer: () => RecordWriter): RecordWay {
   const waiting = waitingRecords.of(memory);

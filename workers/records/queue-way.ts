@@ -1,8 +1,8 @@
+import { recordText } from "../../src/limits/read-figures.ts";
 import { parseJson } from "../../src/openai/json.ts";
 import type { TurnRecord } from "../../src/record/turn-record.ts";
 import { isDatabaseUnavailable } from "../../src/store/database-error.ts";
 import { describeError } from "../../src/store/describe-error.ts";
-import { recordText } from "./record-text.ts";
 import { NotThisWay, type RecordWay } from "./record-way.ts";
 import { writeRecords, type RecordWriter } from "./write-records.ts";
 

@@ -14,8 +14,8 @@ export interface SpoolEntry {
   /** How many pieces the record has. */
   pieces: number;
   /**
-   * JSON text of the record without its content, where it has many pieces: this is what is on record
-   * should the whole be more than the object can read.
+   * JSON text of the record without its content, where it has many pieces: this is what is on
+   * record should the whole be more than the object can read.
    */
   figures: string | null;
 }

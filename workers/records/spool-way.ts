@@ -1,8 +1,7 @@
-import { figuresOf } from "../../src/limits/read-figures.ts";
+import { figuresOf, recordText } from "../../src/limits/read-figures.ts";
 import { costOf, usedRounds } from "../../src/limits/turn-use.ts";
 import type { Config } from "../../src/config/read-config.ts";
 import type { TurnRecord } from "../../src/record/turn-record.ts";
-import { recordText } from "./record-text.ts";
 import type { RecordWay } from "./record-way.ts";
 import type { SpoolEntry, SpoolState, SpoolStub } from "./spool-entry.ts";
 

@@ -1,6 +1,6 @@
 /** A round of chat completions. */
 import type { CollectedMessage } from "../../openai/collect-chat-chunks.ts";
-import { isObject, objectsOf, type JsonObject } from "../../openai/json.ts";
+import { isObject, objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
 import type { Round, ToolCall } from "../dialect.ts";
 import { areArguments } from "../show-results.ts";
 
@@ -11,8 +11,6 @@ export interface ChatRound extends Round {
   /** The completion that it came as, or was put together to; its message may be as upstream spelled it. */
   completion: JsonObject;
 }
-
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** What a call says of its function, or of its custom tool. */
 function definitionOf(call: JsonObject): JsonObject {

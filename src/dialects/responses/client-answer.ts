@@ -1,5 +1,5 @@
 /** The answer of a turn to a client of the Responses API. */
-import { isObject, objectsOf, type JsonObject } from "../../openai/json.ts";
+import { isObject, objectsOf, textOrNull, type JsonObject } from "../../openai/json.ts";
 import { addUsage, type Usage } from "../../openai/usage.ts";
 import type {
   AnswerParts,
@@ -59,8 +59,6 @@ function spelledUsage(usage: Usage | null): JsonObject | null {
   return members;
 }
 
-const textOf = (value: unknown): string | null => (typeof value === "string" ? value : null);
-
 /** The answer while it is made. */
 export class ResponsesAnswer implements ClientAnswer {
   readonly #request: ResponsesRequest;
@@ -107,7 +105,7 @@ export class ResponsesAnswer implements ClientAnswer {
     if (last === undefined) throw new Error("A turn has at least one round");
     if (!this.#request.stream) this.#collect(own, isMixed);
     const usage = own.reduce<Usage | null>((sum, round) => addUsage(sum, round.usage), null);
-    const status = textOf(last.response["status"]) ?? "completed";
+    const status = textOrNull(last.response["status"]) ?? "completed";
     const members = { ...last.response, usage: spelledUsage(usage) };
     this.#first ??= own[0]?.response ?? {};
     const response = this.#writer.withOutput(this.#response(status, members));
@@ -117,8 +115,8 @@ export class ResponsesAnswer implements ClientAnswer {
     const failure =
       status === "failed"
         ? {
-            message: (isObject(error) && textOf(error["message"])) || "The response failed.",
-            code: isObject(error) ? textOf(error["code"]) : null,
+            message: (isObject(error) && textOrNull(error["message"])) || "The response failed.",
+            code: isObject(error) ? textOrNull(error["code"]) : null,
           }
         : null;
     return {
@@ -126,7 +124,7 @@ export class ResponsesAnswer implements ClientAnswer {
       finishReason: isWithheld ? "stop" : (last.finishReason ?? usual),
       usage,
       response,
-      upstreamIds: own.map((round) => textOf(round.response["id"]) ?? ""),
+      upstreamIds: own.map((round) => textOrNull(round.response["id"]) ?? ""),
       ...(failure === null ? {} : { failure }),
     };
   }
@@ -142,9 +140,9 @@ export class ResponsesAnswer implements ClientAnswer {
   }
 
   failed(error: JsonObject): Uint8Array {
-    const code = textOf(error["code"]) ?? "";
+    const code = textOrNull(error["code"]) ?? "";
     const known = ERROR_CODES.has(code) ? code : "server_error";
-    const told = { code: known, message: textOf(error["message"]) ?? "The response failed." };
+    const told = { code: known, message: textOrNull(error["message"]) ?? "The response failed." };
     return this.#writer.failed(error, this.#response("failed", { error: told }));
   }
 

@@ -2,7 +2,7 @@
  * The items of a client's response: those of all rounds, in one order and each under one id. A
  * server tool's call is an item of ours, whose end is its result.
  */
-import type { JsonObject } from "../../openai/json.ts";
+import { textOf, type JsonObject } from "../../openai/json.ts";
 import type { CallResult } from "../dialect.ts";
 import { NOT_RUN } from "./hidden-items.ts";
 import { ownItem, ownItemId, type OwnResult } from "./own-items.ts";
@@ -27,8 +27,6 @@ export interface ShownItem {
   item: JsonObject;
   isDone: boolean;
 }
-
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** Collects what the client sees. */
 export class ClientOutput {

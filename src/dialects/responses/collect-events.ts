@@ -3,7 +3,7 @@
  * finished after them, under one id, at one place. Servers leave out announcements and ends, count
  * from another number, or name an item differently from one event to the next.
  */
-import { isObject, objectsOf, type JsonObject } from "../../openai/json.ts";
+import { isObject, objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
 import type { CallProgress } from "../dialect.ts";
 import { PART_KINDS, TEXT_KINDS, type PartKind } from "./event-parts.ts";
 import { OpenItem, type ItemEvent } from "./open-item.ts";
@@ -17,8 +17,6 @@ const ENDS: Record<string, string> = {
   "response.failed": "failed",
   "response.cancelled": "cancelled",
 };
-
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** Whether an event of this name is the last one of a round. */
 export const endsRound = (type: unknown): boolean =>

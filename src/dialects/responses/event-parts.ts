@@ -1,4 +1,6 @@
-/** The parts of items that come in pieces, and the events that they come in: a row for each kind. */
+/**
+ * The parts of items that come in pieces, and the events that they come in: a row for each kind.
+ */
 import type { JsonObject } from "../../openai/json.ts";
 import type { RoundEvent } from "../dialect.ts";
 

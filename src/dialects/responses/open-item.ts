@@ -1,5 +1,5 @@
 /** An item of a round while it comes: its parts, and which of its events upstream has sent. */
-import { objectsOf, type JsonObject } from "../../openai/json.ts";
+import { objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
 import { partKindOf, TEXT_KINDS, type PartKind, type TextKind } from "./event-parts.ts";
 
 /** An event that is complete, but for its number in the stream. */
@@ -20,8 +20,6 @@ function newItemId(type: unknown): string {
   const prefix = known ? ID_PREFIXES[type] : "item";
   return `${prefix}_${crypto.randomUUID().replaceAll("-", "")}`;
 }
-
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** What came of one part. */
 interface OpenPart {

@@ -2,7 +2,7 @@
  * A server tool's call as a client of Responses sees it: OpenAI's own item for a tool that somebody
  * else runs. https://platform.openai.com/docs/guides/tools-connectors-mcp
  */
-import { isObject, type JsonObject } from "../../openai/json.ts";
+import { isObject, textOf, type JsonObject } from "../../openai/json.ts";
 
 /** Whose tools they are, as clients see it. */
 const SERVER_LABEL = "proxy";
@@ -48,8 +48,6 @@ export function ownItem(call: OwnCall, result: OwnResult | null): JsonObject {
   const status = failed ? "failed" : "completed";
   return { ...item, approval_request_id: null, error, output: failed ? null : text, status };
 }
-
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** What {@link ownItemId} makes: a client may have a server of its own with our label. */
 const OWN_ITEM_ID = /^mcp_[0-9a-f]{40}\d{4,}$/;

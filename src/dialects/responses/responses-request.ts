@@ -2,7 +2,7 @@
  * The members of a request of the Responses API that the proxy acts on. Everything else stays in
  * the text.
  */
-import { isObject, objectsOf, type JsonObject } from "../../openai/json.ts";
+import { isObject, objectsOf, textOrNull, type JsonObject } from "../../openai/json.ts";
 
 /** A request to make a response. */
 export interface ResponsesRequest {
@@ -53,11 +53,9 @@ const REPEATED: Record<string, unknown> = {
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null;
 
-const textOf = (value: unknown): string | null => (typeof value === "string" ? value : null);
-
 /** What a client may call by a plain name. */
 function namesOf(tools: unknown): Set<string> {
-  const names = objectsOf(tools).map((tool) => textOf(tool["name"]));
+  const names = objectsOf(tools).map((tool) => textOrNull(tool["name"]));
   const isNamespace = objectsOf(tools).map(({ type }) => type === "namespace");
   return new Set(names.filter((name, index) => name !== null && !isNamespace[index]) as string[]);
 }
@@ -84,7 +82,7 @@ export function readResponsesRequest(text: string, body: unknown): ResponsesRequ
   const max = body["max_tool_calls"];
   return {
     text,
-    model: textOf(body["model"]),
+    model: textOrNull(body["model"]),
     stream: body["stream"] === true,
     input: inputOf(body["input"]),
     endUser: JSON.stringify([body["user"], body["safety_identifier"]]),
@@ -93,7 +91,7 @@ export function readResponsesRequest(text: string, body: unknown): ResponsesRequ
     wantsJson: kind === "json_object" || kind === "json_schema",
     isStored: body["store"] !== false,
     include: Array.isArray(body["include"]) ? (body["include"] as unknown[]) : [],
-    previousResponseId: textOf(body["previous_response_id"]),
+    previousResponseId: textOrNull(body["previous_response_id"]),
     hasConversation: isGiven(body["conversation"]),
     maxToolCalls: typeof max === "number" ? max : Number.POSITIVE_INFINITY,
     isBackground: body["background"] === true,

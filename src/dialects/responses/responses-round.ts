@@ -1,5 +1,5 @@
 /** A round of the Responses API. */
-import { isObject, objectsOf, type JsonObject } from "../../openai/json.ts";
+import { isObject, objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
 import { messagesOfItems } from "../../openai/response-items.ts";
 import { readUsage } from "../../openai/usage.ts";
 import type { Round, ToolCall } from "../dialect.ts";
@@ -12,8 +12,6 @@ export interface ResponsesRound extends Round {
   /** The response without them. */
   response: JsonObject;
 }
-
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** Where a call's arguments are; other calls say what they want in members of their own. */
 const ARGUMENTS = new Map([

@@ -4,7 +4,9 @@ import { isObject, objectsOf } from "../../openai/json.ts";
 const isAllowedTools = (choice: unknown): choice is Record<string, unknown> =>
   isObject(choice) && choice["type"] === "allowed_tools";
 
-/** The choice of a first round: what the operator assigned is allowed beside what the client allows. */
+/**
+ * The choice of a first round: what the operator assigned is allowed beside what the client allows.
+ */
 export function openedToolChoice(choice: unknown, offered: Iterable<string>): unknown {
   if (!isAllowedTools(choice)) return choice;
   const ours = [...offered].map((name) => ({ type: "function", name }));

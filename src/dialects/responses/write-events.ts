@@ -1,4 +1,6 @@
-/** Writes the rounds of a turn as one stream of events: one lifecycle, one count, one id per item. */
+/**
+ * Writes the rounds of a turn as one stream of events: one lifecycle, one count, one id per item.
+ */
 import type { JsonObject } from "../../openai/json.ts";
 import type { CallResult } from "../dialect.ts";
 import type { ClientOutput, ShownItem } from "./client-output.ts";

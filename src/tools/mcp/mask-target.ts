@@ -5,8 +5,8 @@ import { parseServerCommand } from "./server-command.ts";
 
 /**
  * What masks the secrets that an MCP server was given: in headers and address, or in variables and
- * arguments. Whatever it says goes through here before models, clients, operators or the record have
- * it.
+ * arguments. Whatever it says goes through here before models, clients, operators or the record
+ * have it.
  */
 export function maskOfTarget(target: McpTarget): Mask {
   if (target.kind === "url") {

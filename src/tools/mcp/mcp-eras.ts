@@ -2,7 +2,7 @@
  * Which protocol a remote MCP server speaks: asked once, then remembered, and asked again when it
  * proves wrong.
  */
-import { memorySlot } from "../../memory.ts";
+import { forgetOldest, memorySlot } from "../../memory.ts";
 import type { Platform } from "../../platform.ts";
 import { deniesEra, mayShakeHands } from "./mcp-failure.ts";
 import type { McpAddress } from "./mcp-transport.ts";
@@ -50,7 +50,7 @@ export async function connectInEra(
     },
   );
   known.set(key, { verdict: connection.era, foundAt: performance.now() });
-  for (const [oldest] of known) if (known.size > MAX_REMEMBERED) known.delete(oldest);
+  forgetOldest(known, MAX_REMEMBERED);
   return connection;
 }
 

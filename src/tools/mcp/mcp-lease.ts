@@ -2,7 +2,7 @@
  * Connections to MCP servers: kept for whoever comes next where the runtime allows it, one for each
  * call where it does not.
  */
-import { memorySlot } from "../../memory.ts";
+import { forgetOldest, memorySlot } from "../../memory.ts";
 import { connectInEra, keyOf } from "./mcp-eras.ts";
 import { isAnswer } from "./mcp-failure.ts";
 import type { McpPlatform, McpEndpoint } from "./mcp-target.ts";
@@ -61,7 +61,7 @@ async function takeShared(
   forget();
   shared.set(key, connecting);
   connecting.catch(forget);
-  for (const [oldest] of shared) if (shared.size > MAX_SHARED) shared.delete(oldest);
+  forgetOldest(shared, MAX_SHARED);
   const end = async (error: unknown): Promise<void> => {
     if (error !== null && !signal.aborted && !isAnswer(error)) forget();
   };

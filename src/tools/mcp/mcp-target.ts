@@ -77,7 +77,9 @@ export async function locate(platform: McpPlatform, target: McpTarget): Promise<
   return { address, owner: "", prepare };
 }
 
-/** `npx some-server` or an address, without arguments, credentials, query and tokens in the path. */
+/**
+ * `npx some-server` or an address, without arguments, credentials, query and tokens in the path.
+ */
 export function labelTarget(target: McpTarget): string {
   if (target.kind === "command") return `\`${labelServer(parseServerCommand(target.command))}\``;
   const url = new URL(target.url);
