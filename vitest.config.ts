@@ -15,7 +15,8 @@ import {
 const SUITES: Record<string, Suite> = { fast: "fast", slow: "slow", soak: "soak" };
 
 /**
- * How long a test and a hook may take, in milliseconds: ten times what they take on a quiet machine.
+ * How long a test and a hook may take, in milliseconds: ten times what they take on a quiet
+ * machine.
  */
 const LIMITS_MS = {
   unit: 60_000,
@@ -93,7 +94,8 @@ export default defineConfig(({ mode }) => {
     test: {
       reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
       maxWorkers: 2,
-      // A machine of CI may stall for seconds. What passes at the second try is named in the output.
+      // A machine of CI may stall for seconds. What passes at the second try is named in the
+      // output.
       retry: report === undefined ? 0 : 1,
       setupFiles: [SETUP],
       // What is waited for comes, however busy the machine is; one second would be a race.

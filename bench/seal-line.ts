@@ -1,6 +1,6 @@
 /**
- * What it costs to seal a line of the spool: `node bench/seal-line.ts`. A turn takes about 1000 µs of
- * the process's CPU time.
+ * What it costs to seal a line of the spool: `node bench/seal-line.ts`. A turn takes about 1000 µs
+ * of the process's CPU time.
  */
 import { createLineSeal } from "../src/node/line-seal.ts";
 

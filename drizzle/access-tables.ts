@@ -179,8 +179,8 @@ export const endedSessions = pgTable("ended_sessions", {
 });
 
 /**
- * Responses as clients of keys with tools know them: each stands for the rounds that upstream knows.
- * Kept before the response ends, because its client may come back with its id at once.
+ * Responses as clients of keys with tools know them: each stands for the rounds that upstream
+ * knows. Kept before the response ends, because its client may come back with its id at once.
  */
 export const keptResponses = pgTable(
   "kept_responses",
@@ -200,7 +200,8 @@ export const keptResponses = pgTable(
     upstreamIds: text("upstream_ids").notNull(),
     /**
      * JSON text of arrays: what was new in its request, and what was said in it, as the model knows
-     * both. Where no content may be kept there is no input, and a reference for what its client saw.
+     * both. Where no content may be kept there is no input, and a reference for what its client
+     * saw.
      */
     input: text("input").notNull(),
     /** The input as its client sent it, where that is another; null: the same. */

@@ -45,7 +45,9 @@ export class ProcessLedger {
   readonly #makeCgroup: MakeCgroup | null = openCgroups();
   readonly #log: Log;
 
-  /** @param hasUsers whether servers are users of their own, who have to get to their directories */
+  /**
+   * @param hasUsers whether servers are users of their own, who have to get to their directories
+   */
   constructor(directory: string, log: Log, hasUsers = false) {
     this.#directory = directory;
     this.#log = log;

@@ -1,4 +1,6 @@
-/** Users of their own for MCP servers, where the sidecar runs as root and is given a range of them. */
+/**
+ * Users of their own for MCP servers, where the sidecar runs as root and is given a range of them.
+ */
 import { spawnSync } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { homedir } from "node:os";

@@ -1,4 +1,6 @@
-/** Every environment variable that the sidecar reads, one row each, as `src/config/variables.ts`. */
+/**
+ * Every environment variable that the sidecar reads, one row each, as `src/config/variables.ts`.
+ */
 import { logLevel, text, variable, wholeNumber, type Kind } from "../src/config/variable.ts";
 import type { UserRange } from "./server-users.ts";
 

@@ -1,7 +1,7 @@
 /**
  * Which test runs where, and when: the one place that decides it. `vitest.config.ts` reads it by
- * Vite's mode: `fast` (`npm test`), `slow` (`npm run test:slow`), `soak` (`npm run test:soak`), else
- * everything everywhere.
+ * Vite's mode: `fast` (`npm test`), `slow` (`npm run test:slow`), `soak` (`npm run test:soak`),
+ * else everything everywhere.
  */
 
 /**

@@ -56,8 +56,8 @@ function openCounted(place: ServerPlace, { memory, waitUntil }: ConnectionOwner)
 
 /**
  * A database whose connections belong to one request, or to a Durable Object: workerd lets nobody
- * else use them. Each is opened when a query comes and closed soon after the last, so that an answer
- * of minutes holds none.
+ * else use them. Each is opened when a query comes and closed soon after the last, so that an
+ * answer of minutes holds none.
  */
 export function connectDatabase(databaseUrl: string, owner: ConnectionOwner): Database {
   const tls = tlsOf(databaseUrl);

@@ -116,7 +116,10 @@ interface ExecutionContext {
   waitUntil(promise: Promise<unknown>): void;
 }
 
-/** What `nodejs_compat` gives that is used: https://developers.cloudflare.com/workers/runtime-apis/nodejs/crypto/ */
+/**
+ * What `nodejs_compat` gives that is used:
+ * https://developers.cloudflare.com/workers/runtime-apis/nodejs/crypto/
+ */
 declare module "node:crypto" {
   interface Hash {
     update(data: string | Uint8Array): Hash;

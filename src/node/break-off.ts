@@ -1,4 +1,6 @@
-/** Responses that end before their time: the client sees a broken connection, and never our words. */
+/**
+ * Responses that end before their time: the client sees a broken connection, and never our words.
+ */
 import type { ServerResponse } from "node:http";
 import type { Logger } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";

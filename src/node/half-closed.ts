@@ -1,8 +1,8 @@
 /**
- * Clients that say with their request that they will send nothing more, and read on. On the wire one
- * that has left looks the same, until something is sent to it: so it is sent `102 Processing`, which
- * every client of HTTP/1.1 has to ignore before an answer, and which breaks a connection that nobody
- * reads.
+ * Clients that say with their request that they will send nothing more, and read on. On the wire
+ * one that has left looks the same, until something is sent to it: so it is sent `102 Processing`,
+ * which every client of HTTP/1.1 has to ignore before an answer, and which breaks a connection that
+ * nobody reads.
  */
 import type { Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";

@@ -2,7 +2,9 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:cr
 
 /** Encrypts lines of files in which conversations wait, and back. */
 export interface LineSeal {
-  /** `s1.KEY_ID.PAYLOAD`, one line whatever the text is. The same text never looks the same twice. */
+  /**
+   * `s1.KEY_ID.PAYLOAD`, one line whatever the text is. The same text never looks the same twice.
+   */
   seal(text: string): string;
   /** The text of a line, or why there is none. A line that was never sealed is its own text. */
   open(line: string): { text: string } | { fault: LineFault };

@@ -1,6 +1,7 @@
 /**
  * The connections of a server, and how they end. A client that keeps one open may be about to send:
- * to close it then would reset a request that nobody refused, and that not every client tries again.
+ * to close it then would reset a request that nobody refused, and that not every client tries
+ * again.
  */
 import { Server as TcpServer, type Socket } from "node:net";
 import type { Server, ServerResponse } from "node:http";
@@ -24,8 +25,8 @@ export interface OpenConnections {
   /** The last response on a connection; undefined before its first request. */
   responseOn(socket: Socket): ServerResponse | undefined;
   /**
-   * Takes no new connections; resolves when the last one has ended. Those that are unused are closed
-   * after a while, all that are left after the limit.
+   * Takes no new connections; resolves when the last one has ended. Those that are unused are
+   * closed after a while, all that are left after the limit.
    */
   drain(limitMs: number): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * What this process writes (the embedded database, the spool, locks and sockets) is its user's alone,
- * whatever the system's usual mask is: files get 0600, directories 0700.
+ * What this process writes (the embedded database, the spool, locks and sockets) is its user's
+ * alone, whatever the system's usual mask is: files get 0600, directories 0700.
  */
 
 /** All but the owner's rights. */

@@ -23,8 +23,8 @@ export const REASONS: Record<LineFault, string> = {
 /** The file for the operator in which that stays, with its reason: `rejected.ndjson`. */
 export interface RejectedFile {
   /**
-   * Notes a line. It is in the file after the next {@link flush} that succeeds; never, where the file
-   * cannot be written and too much is noted.
+   * Notes a line. It is in the file after the next {@link flush} that succeeds; never, where the
+   * file cannot be written and too much is noted.
    */
   add(rejected: RejectedLine, onKept: () => void): void;
   /** Writes what is noted. @returns why it could not be, or null */
@@ -34,7 +34,10 @@ export interface RejectedFile {
 /** What may be noted, in characters: it waits in memory. */
 const MAX_WAITING = 32 * 1024 * 1024;
 
-/** A record for a file that stays, as the operator can read it. A key that logs metadata only has no content there either. */
+/**
+ * A record for a file that stays, as the operator can read it. A key that logs metadata only has no
+ * content there either.
+ */
 function keptLine(lines: SpoolLines, line: string): string {
   const read = lines.read(line);
   if ("fault" in read) return line;

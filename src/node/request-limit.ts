@@ -51,8 +51,8 @@ function tooSlow(limitMs: number): ApiError {
 }
 
 /**
- * Ends a request that came too slowly: whoever reads its body hears why, and answers; the connection
- * cannot be used again. Where the answer has begun, it is broken off.
+ * Ends a request that came too slowly: whoever reads its body hears why, and answers; the
+ * connection cannot be used again. Where the answer has begun, it is broken off.
  */
 function endRequest({ incoming, outgoing }: Arriving, error: ApiError): void {
   outgoing.shouldKeepAlive = false;

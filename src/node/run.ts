@@ -1,6 +1,6 @@
 /**
- * The server on Node: reads the configuration, opens everything, listens, and ends in order on SIGTERM and
- * SIGINT.
+ * The server on Node: reads the configuration, opens everything, listens, and ends in order on
+ * SIGTERM and SIGINT.
  */
 import { existsSync } from "node:fs";
 import { ConfigError, readConfig, type Config } from "../config/read-config.ts";

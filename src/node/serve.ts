@@ -71,7 +71,8 @@ function refuseUnreadable(server: Server, connections: OpenConnections, logger: 
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     const answer = connections.responseOn(socket);
     const isAnswering = answer?.headersSent === true && !answer.writableFinished;
-    // Who opened a connection and said nothing, as browsers do, must not find an answer on it later.
+    // Who opened a connection and said nothing, as browsers do, must not find an answer on it
+    // later.
     const isSilent = socket.bytesRead === 0;
     if (error.code === "ECONNRESET" || !socket.writable || isAnswering || isSilent)
       socket.destroy(error);

@@ -105,8 +105,8 @@ export async function watchesTools(context: AdminContext): Promise<boolean> {
 }
 
 /**
- * Puts a sign-in, or its end, on record. The operator must get in without the database, too: to see that it is
- * away.
+ * Puts a sign-in, or its end, on record. The operator must get in without the database, too: to see
+ * that it is away.
  */
 async function noteAttempt(
   { platform, clientAddress }: RequestScope,
@@ -124,8 +124,8 @@ async function noteAttempt(
 }
 
 /**
- * `POST login {password}` → `{token, expiresAt}` and the page's cookie; `POST logout` → 204, no cookie,
- * and a token that is of no use any more.
+ * `POST login {password}` → `{token, expiresAt}` and the page's cookie; `POST logout` → 204, no
+ * cookie, and a token that is of no use any more.
  */
 export function adminSession(): Hono<{ Bindings: RequestScope }> {
   const app = new Hono<{ Bindings: RequestScope }>();

@@ -29,14 +29,17 @@ function refuseBodyWithoutMeaning({ method, headers }: Request): void {
     );
 }
 
-/** Every `/v1` path that has no stage of its own: any method and body, through and back untouched. */
+/**
+ * Every `/v1` path that has no stage of its own: any method and body, through and back untouched.
+ */
 export const passthrough = inTurn(passOn);
 
 /** Passes a request on untouched, and its answer back. */
 export async function passOn(parts: TurnRequest): Promise<Response> {
   const { context, scope, request, key, limits } = parts;
   refuseBodyWithoutMeaning(request);
-  // Nothing large is read for a key that has used up its limits; what is small is on record with it.
+  // Nothing large is read for a key that has used up its limits; what is small is on record with
+  // it.
   if (!isSmall(request)) await limits.check();
   const read = isBuffered(parts) ? await bufferedBody(parts) : null;
   const sent = read === null ? streamedBody(parts) : await notedBody(parts, read);
@@ -81,7 +84,10 @@ const bufferedBody = ({ scope, request }: TurnRequest): Promise<ReadBody> =>
 
 type SentBody = Pick<RelayedTurn, "body" | "sentDigest" | "sentModel">;
 
-/** A body that was read: its text is on record where it is some, its hash and size where not all is kept. */
+/**
+ * A body that was read: its text is on record where it is some, its hash and size where not all is
+ * kept.
+ */
 async function notedBody(parts: TurnRequest, read: ReadBody): Promise<SentBody> {
   const { bytes } = read;
   if (bytes.byteLength === 0) return { body: null, sentDigest: null };

@@ -22,8 +22,8 @@ const NO_TOOLS: ToolOffer = { serverTools: new Map(), shadowed: [] };
 
 /**
  * `POST /v1/responses`: with the key's tools where it has some, untouched where it has none. A turn
- * of a key with tools runs here although none are offered in it, because its response may be gone on
- * from: by the id that its client is given.
+ * of a key with tools runs here although none are offered in it, because its response may be gone
+ * on from: by the id that its client is given.
  */
 export const responses = inTurn(async (parts) =>
   parts.key.tools.length === 0 ? passOn(parts) : withTools(parts),
@@ -32,7 +32,8 @@ export const responses = inTurn(async (parts) =>
 async function withTools(parts: TurnRequest): Promise<Response> {
   const { context, scope, request, key, limits, turn } = parts;
   const { config, openDecoder } = scope.platform;
-  // Nothing large is read for a key that has used up its limits; what is small is on record with it.
+  // Nothing large is read for a key that has used up its limits; what is small is on record with
+  // it.
   if (!isSmall(request)) await limits.check();
   const body = await readBody(request, config.maxBodyBytes, openDecoder);
   const text = await body.text();

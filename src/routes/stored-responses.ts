@@ -21,8 +21,8 @@ type Serve = (parts: TurnRequest, chain: Chain) => Promise<string> | string;
 const isChain = (rows: ChainedResponse[]): rows is Chain => rows.length > 0;
 
 /**
- * A path below a response. One that we made stands for rounds that upstream has under other ids; all
- * others are upstream's.
+ * A path below a response. One that we made stands for rounds that upstream has under other ids;
+ * all others are upstream's.
  */
 const ofResponse = (serve: Serve) =>
   inTurn(async (parts) => {

@@ -50,8 +50,8 @@ export async function keepResponse(
 }
 
 /**
- * A stored response and those that it goes on from, oldest first. Empty where it, or one of them, is
- * not this key's, or not there any more.
+ * A stored response and those that it goes on from, oldest first. Empty where it, or one of them,
+ * is not this key's, or not there any more.
  */
 export async function findResponseChain(
   database: Database,

@@ -8,7 +8,10 @@ export interface ClientStream {
    * is gone.
    */
   write(bytes: Uint8Array): Promise<void> | void;
-  /** When something was written last, or when this was opened: by the monotonic clock, in milliseconds. */
+  /**
+   * When something was written last, or when this was opened: by the monotonic clock, in
+   * milliseconds.
+   */
   lastWriteAt(): number;
   close(): void;
   /** Ends the response in a way that the client notices: its connection breaks. */

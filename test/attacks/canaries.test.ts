@@ -1,6 +1,6 @@
 /**
- * Every place for a secret is seeded with one that is like no other, upstream and MCP servers repeat
- * whatever they were sent, in every spelling, and everything that leaves is searched.
+ * Every place for a secret is seeded with one that is like no other, upstream and MCP servers
+ * repeat whatever they were sent, in every spelling, and everything that leaves is searched.
  */
 import { gzipSync } from "node:zlib";
 import { readdirSync, readFileSync } from "node:fs";

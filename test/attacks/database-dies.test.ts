@@ -1,4 +1,6 @@
-/** PostgreSQL is killed under two replicas, one of which is killed too; and has no connection left. */
+/**
+ * PostgreSQL is killed under two replicas, one of which is killed too; and has no connection left.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

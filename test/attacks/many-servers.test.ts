@@ -1,4 +1,6 @@
-/** More MCP servers at once than may run, some of which hang, flood, crash or do not want to end. */
+/**
+ * More MCP servers at once than may run, some of which hang, flood, crash or do not want to end.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { callMcpTool } from "../../src/tools/mcp/mcp-client.ts";

@@ -1,4 +1,6 @@
-/** Names of prototypes by way of the sidecar: variables and arguments of a server that it starts. */
+/**
+ * Names of prototypes by way of the sidecar: variables and arguments of a server that it starts.
+ */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { missingNames, PROTOTYPE_NAMES, seeded } from "../helpers/prototype-names.ts";
 import { callMcpTool } from "../../src/tools/mcp/mcp-client.ts";

@@ -51,7 +51,9 @@ interface Stalled {
   afterMs: number;
 }
 
-/** Opens a connection, says the start of a request, then a byte now and then; until it is closed. */
+/**
+ * Opens a connection, says the start of a request, then a byte now and then; until it is closed.
+ */
 function stall(start: string, byte: string): Promise<Stalled> {
   const { hostname, port } = new URL(url);
   const startedAt = performance.now();

@@ -41,7 +41,9 @@ const PARAMETERS = {
   additionalProperties: false,
 };
 
-/** What a client's conversation is: it asks, runs its own tool where it must, and gives the text. */
+/**
+ * What a client's conversation is: it asks, runs its own tool where it must, and gives the text.
+ */
 type Ask = (question: string) => Promise<string>;
 
 interface Client {

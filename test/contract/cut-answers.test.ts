@@ -91,7 +91,9 @@ async function badGateway(response: Response): Promise<string> {
   return (JSON.parse(text) as { error: { code: string } }).error.code;
 }
 
-/** The payloads of a stream that ends in an error: no client could take that for an answer's end. */
+/**
+ * The payloads of a stream that ends in an error: no client could take that for an answer's end.
+ */
 async function errorEventOf(response: Response, secret: string): Promise<Json[]> {
   const text = await response.text();
   expect(response.status, text).toBe(200);

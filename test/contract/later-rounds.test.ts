@@ -173,7 +173,9 @@ it("A stream that broke off in the midst of a text is not begun again", async ()
   expect(turn.conversation.status).toBe("failed");
 });
 
-/** On workerd a client that has left is noticed at a second beat, which whole answers have none of. */
+/**
+ * On workerd a client that has left is noticed at a second beat, which whole answers have none of.
+ */
 const NOTICED = proxy.target === "workerd" ? BOTH.filter(([way]) => way === "streamed") : BOTH;
 
 it.each(NOTICED)(

@@ -1,6 +1,7 @@
 /**
  * A credential that upstream or a server repeats is taken out of what failed, what is kept and what
- * a model is told. The whole of it, with every place for a secret, is `test/attacks/canaries.test.ts`.
+ * a model is told. The whole of it, with every place for a secret, is
+ * `test/attacks/canaries.test.ts`.
  */
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";

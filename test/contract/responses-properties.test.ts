@@ -1,7 +1,7 @@
 /**
  * What holds of every turn of the Responses API, tried on random ones, whose streams are cut
- * anywhere and spelled as no one should. A failure prints the smallest turn that fails, its seed and
- * its path.
+ * anywhere and spelled as no one should. A failure prints the smallest turn that fails, its seed
+ * and its path.
  */
 import fc from "fast-check";
 import { expect, it } from "vitest";

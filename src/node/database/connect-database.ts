@@ -19,7 +19,10 @@ export type ConnectionOptions =
 export interface ClientLimits {
   /** Connections that the client may open. */
   max: number;
-  /** How long a statement waits for a lock, in milliseconds; until its own limit where it is not given. */
+  /**
+   * How long a statement waits for a lock, in milliseconds; until its own limit where it is not
+   * given.
+   */
   lockTimeoutMs?: number;
 }
 
