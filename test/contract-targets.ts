@@ -212,6 +212,7 @@ export const SLOW_FILES: Record<string, string> = {
   "test/faults/one-stops-nobody.test.ts": "measures, which takes a quiet machine",
   "test/faults/prices-file.test.ts": "starts a proxy four times",
   "test/faults/replicas.test.ts": "several proxies on one database",
+  "test/faults/responses-return.test.ts": "several proxies on one database",
   "test/faults/restart.test.ts": "kills a proxy, and starts it again",
   "test/faults/shared-limits.test.ts": "several proxies on one database, which are waited for",
   "test/faults/silent-upstream.test.ts": "waits for time limits, on workerd too",

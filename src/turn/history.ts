@@ -128,7 +128,8 @@ async function findHidden(parts: HistoryParts, history: History): Promise<Map<nu
   return found;
 }
 
-const cannotKnow = () =>
+/** A client is back with its results, and nobody knows what was hidden from it. */
+export const cannotKnow = (): ApiError =>
   new ApiError(
     "database_unavailable",
     "The proxy's database is not available, so the results of its tools in this turn cannot be put back. Try again shortly.",

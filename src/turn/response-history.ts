@@ -16,13 +16,7 @@ import { inputText } from "../dialects/responses/round-body.ts";
 import type { KeptResponse } from "../record/turn-record.ts";
 import { maskOf } from "../secrets/known-secrets.ts";
 import { describeError } from "../store/describe-error.ts";
-import {
-  findResponseChain,
-  findResponsesOfItems,
-  keepResponse,
-  type ItemsResponse,
-  type ChainedResponse,
-} from "../store/kept-responses.ts";
+import { findResponseChain, keepResponse, type ChainedResponse } from "../store/kept-responses.ts";
 import { withinLimit } from "../store/within-limit.ts";
 import {
   DATABASE_LIMIT_MS,
@@ -35,6 +29,14 @@ import {
 } from "./history.ts";
 import { knownForms } from "./known-forms.ts";
 import { openMediaSupport } from "./media-support.ts";
+import {
+  isOutput,
+  ownerOf,
+  readOwners,
+  rememberResponse,
+  turnStartOf,
+  type Owners,
+} from "./response-owners.ts";
 import {
   idsOf,
   isReference,
@@ -77,36 +79,7 @@ async function readChain({
   throw new ApiError("previous_response_not_found", message, { param: "previous_response_id" });
 }
 
-/** The responses of the entries, by id of item or call. With the database away there are none. */
-async function readOwners(
-  { scope, key, turn, waitedMs }: ResponseHistoryParts,
-  entries: Entry[],
-): Promise<Map<string, ItemsResponse>> {
-  const ids = entries.flatMap(({ item }) => idsOf(item));
-  if (ids.length === 0) return new Map();
-  const { database, logger } = scope.platform;
-  try {
-    const finding = findResponsesOfItems(database, key.id, ids);
-    const found = await withinLimit(finding, limitAfter(waitedMs));
-    return new Map(found.map((one) => [one.itemId, one]));
-  } catch (error) {
-    const fields = { turn: turn.id, error: describeError(error) };
-    logger.warn("The responses of items could not be looked up", fields);
-    return new Map();
-  }
-}
-
-const isOutput = (item: unknown): boolean =>
-  isObject(item) && textOf(item["type"]).endsWith("_output");
-
-/** The response that an entry is a part of; an output of a call is the client's own. */
-function ownerOf(item: unknown, owners: Map<string, ItemsResponse>): ItemsResponse | undefined {
-  if (isOutput(item)) return undefined;
-  const ids = idsOf(item);
-  return ids.map((id) => owners.get(id)).find((owner) => owner !== undefined);
-}
-
-const ownerIdOf = (item: unknown, owners: Map<string, ItemsResponse>): string =>
+const ownerIdOf = (item: unknown, owners: Owners): string =>
   ownerOf(item, owners)?.responseId ?? "";
 
 const textsIn = (item: JsonObject): string =>
@@ -123,15 +96,13 @@ function isUnchanged(item: unknown, kept: JsonObject[]): boolean {
   return textsIn(known) === textsIn(item);
 }
 
-const isUser = (item: unknown): boolean => isObject(item) && item["role"] === "user";
-
 /** Which responses are put back in the place of what is left of them in the input. */
 function restorable(
   { key }: ResponseHistoryParts,
   entries: Entry[],
-  owners: Map<string, ItemsResponse>,
+  owners: Owners,
 ): Map<string, string> {
-  const turnStart = entries.findLastIndex(({ item }) => isUser(item));
+  const turnStart = turnStartOf(entries);
   const found = new Map<string, string>();
   const changed = new Set<string>();
   for (const [index, { item }] of entries.entries()) {
@@ -149,11 +120,7 @@ function restorable(
 const isReasoning = (item: unknown): boolean => isObject(item) && item["type"] === "reasoning";
 
 /** The input with what the client did not see, and its items of ours as upstream takes them. */
-function restore(
-  parts: ResponseHistoryParts,
-  entries: Entry[],
-  owners: Map<string, ItemsResponse>,
-): Piece[] {
+function restore(parts: ResponseHistoryParts, entries: Entry[], owners: Owners): Piece[] {
   const kept = restorable(parts, entries, owners);
   const done = new Set<string>();
   const pieces: (Piece & { item?: unknown })[] = [];
@@ -177,7 +144,7 @@ function restore(
  * What is put in where upstream has the history: the outputs of the calls that stand beside those
  * which the client answers now.
  */
-function missingOutputs(entries: Entry[], owners: Map<string, ItemsResponse>): Piece[] {
+function missingOutputs(entries: Entry[], owners: Owners): Piece[] {
   const answered = entries.filter(({ item }) => isOutput(item));
   const found = answered.flatMap(({ item }) => idsOf(item).map((id) => owners.get(id)));
   const turns = new Map(found.map((owner) => [owner?.responseId, owner?.items ?? null]));
@@ -189,12 +156,9 @@ function missingOutputs(entries: Entry[], owners: Map<string, ItemsResponse>): P
   return [...pieces, ...entries.map(({ text }) => ({ sent: text }))];
 }
 
-/** The elements of an array's text. */
-const elementsOf = (text: string): string[] => readElements(text);
-
 const piecesText = (pieces: Piece[], change: (kept: string) => string): string => {
   const elements = pieces.flatMap((piece) =>
-    "sent" in piece ? [piece.sent] : elementsOf(change(piece.kept)),
+    "sent" in piece ? [piece.sent] : readElements(change(piece.kept)),
   );
   return `[${elements.join(",")}]`;
 };
@@ -208,7 +172,7 @@ const placeOf = (responseId: string): string => `response:${responseId}`;
 function placesOf(
   request: ResponsesDialectRequest,
   entries: Entry[],
-  owners: Map<string, ItemsResponse>,
+  owners: Owners,
 ): HistoryPlace[] {
   const { previousResponseId: previous } = request;
   const places = new Map<string, HistoryPlace>();
@@ -233,12 +197,18 @@ async function keep(parts: ResponseHistoryParts, given: KeptResponse): Promise<v
   const { scope, key, turn } = parts;
   const { database, logger } = scope.platform;
   const kept = maskOf(scope.platform, key.upstreamApiKey).json(given);
+  const { id: responseId, itemIds } = kept;
+  const items = kept.hasHidden ? kept.items : null;
+  const remember = (isAlone: boolean) =>
+    rememberResponse(parts, { responseId, itemIds, items, isAlone });
   try {
     await withinLimit(keepResponse(database, key.id, kept), DATABASE_LIMIT_MS);
+    remember(false);
     sweepNowAndThen(scope);
   } catch (error) {
     const fields = { turn: turn.id, error: describeError(error) };
     logger.warn("A response goes with the record: it could not be kept at once", fields);
+    remember(true);
     turn.keepsResponse(kept);
   }
 }
@@ -287,7 +257,7 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
   const known = knownForms(scope.platform.memory, { upstream, model, traits });
   const media = openMediaSupport(known, { model, sent: request.mediaSent() });
   const chain = await readChain(parts);
-  const spelled = elementsOf(inputText(request.text));
+  const spelled = readElements(inputText(request.text));
   const entries = spelled.map((text, index): Entry => ({ text, item: request.history[index] }));
   const owners = await readOwners(parts, entries);
   const before = new Set(chain.map(({ id }) => id));
@@ -347,7 +317,11 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
       place = placeOf(id);
       turn.placed({ places, place });
       const hasHidden = end.hidden.length > 0;
-      if (!request.isStored && !hasHidden) return;
+      if (!request.isStored && !hasHidden) {
+        const itemIds = comingBack(response);
+        rememberResponse(parts, { responseId: id, itemIds, items: null, isAlone: false });
+        return;
+      }
       const isTaken = (item: HistoryItem) => !media.isRefused || !dialect.showsMedia(item);
       const items = dialect.keptItems(modelItems(end).filter(isTaken));
       const row = { id, hasHidden, itemIds: comingBack(response), expiresAt: expiresAt() };

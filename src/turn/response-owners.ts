@@ -1,0 +1,110 @@
+/**
+ * Which responses the items of an input are of: what the table says, and with the database away
+ * what this process remembers.
+ */
+import { isOwnItem } from "../dialects/responses/own-items.ts";
+import { isObject, textOf } from "../openai/json.ts";
+import { describeError } from "../store/describe-error.ts";
+import { findResponsesOfItems, type ItemsResponse } from "../store/kept-responses.ts";
+import { withinLimit } from "../store/within-limit.ts";
+import { cannotKnow, HOUR_MS, limitAfter, type HistoryParts } from "./history.ts";
+import { rememberedRounds, rememberRounds } from "./kept-rounds.ts";
+import { idsOf, type Entry } from "./unseen-items.ts";
+
+/** Responses by the ids of their items and calls. */
+export type Owners = Map<string, ItemsResponse>;
+
+const itemPlace = (itemId: string): string => `item ${itemId}`;
+const responsePlace = (responseId: string): string => `response ${responseId}`;
+
+/** What a process remembers of a response. */
+interface RememberedResponse extends Omit<ItemsResponse, "itemId"> {
+  /** Ids of its items and calls. */
+  itemIds: string[];
+  /** Whether the table did not take it, so that it is not there before its turn's record. */
+  isAlone: boolean;
+}
+
+/** Remembers a response beside the table. */
+export function rememberResponse({ scope, key }: HistoryParts, response: RememberedResponse): void {
+  const { platform } = scope;
+  const { responseId, itemIds, items, isAlone } = response;
+  const forMs = platform.config.hiddenRoundsHours * HOUR_MS;
+  const lookups = itemIds.map(itemPlace);
+  rememberRounds(platform, key.id, { lookups, items: responseId, isAlone, forMs });
+  const place = responsePlace(responseId);
+  rememberRounds(platform, key.id, { lookups: [place], items, isAlone, forMs });
+}
+
+function recall(
+  { scope, key }: HistoryParts,
+  itemId: string,
+): (ItemsResponse & { isAlone: boolean }) | undefined {
+  const responseId = rememberedRounds(scope.platform, key.id, itemPlace(itemId))?.items ?? null;
+  if (responseId === null) return undefined;
+  const response = rememberedRounds(scope.platform, key.id, responsePlace(responseId));
+  return response === undefined ? undefined : { itemId, responseId, ...response };
+}
+
+/** What the table has of these ids; null where it cannot be asked. */
+async function askTable(
+  { scope, key, turn, waitedMs }: HistoryParts,
+  ids: string[],
+): Promise<Owners | null> {
+  const { database, logger } = scope.platform;
+  try {
+    const finding = findResponsesOfItems(database, key.id, ids);
+    const found = await withinLimit(finding, limitAfter(waitedMs));
+    return new Map(found.map((one) => [one.itemId, one]));
+  } catch (error) {
+    const fields = { turn: turn.id, error: describeError(error) };
+    logger.warn("The responses of items could not be looked up", fields);
+    return null;
+  }
+}
+
+/** Whether an item is the output of a call, which is the client's own. */
+export const isOutput = (item: unknown): boolean =>
+  isObject(item) && textOf(item["type"]).endsWith("_output");
+
+const isUser = (item: unknown): boolean => isObject(item) && item["role"] === "user";
+
+/** Where in the input the turn begins that is going on; -1: with the input. */
+export const turnStartOf = (entries: Entry[]): number =>
+  entries.findLastIndex(({ item }) => isUser(item));
+
+/**
+ * Whether the client is back with outputs of a response that nobody knows, and does not say itself
+ * what the server's tools gave in it.
+ */
+function isBackFromUnknown(entries: Entry[], owners: Owners): boolean {
+  const items = entries.slice(turnStartOf(entries) + 1).map(({ item }) => item);
+  if (items.some(isOwnItem)) return false;
+  return items.filter(isOutput).some((item) => idsOf(item).every((id) => !owners.has(id)));
+}
+
+/**
+ * The responses that the entries are of, by ids of items and calls.
+ * @throws ApiError 503 where the client is back with its outputs and nobody knows what was hidden
+ */
+export async function readOwners(parts: HistoryParts, entries: Entry[]): Promise<Owners> {
+  const ids = entries.flatMap(({ item }) => idsOf(item));
+  const owners: Owners = new Map();
+  if (ids.length === 0) return owners;
+  const table = await askTable(parts, ids);
+  for (const id of ids) {
+    const known = recall(parts, id);
+    const isNeeded = table === null || known?.isAlone === true;
+    const owner = table?.get(id) ?? (isNeeded ? known : undefined);
+    if (owner !== undefined) owners.set(id, owner);
+  }
+  if (table === null && isBackFromUnknown(entries, owners)) throw cannotKnow();
+  return owners;
+}
+
+/** The response that an item is a part of; an output of a call is the client's own. */
+export function ownerOf(item: unknown, owners: Owners): ItemsResponse | undefined {
+  if (isOutput(item)) return undefined;
+  const ids = idsOf(item);
+  return ids.map((id) => owners.get(id)).find((owner) => owner !== undefined);
+}
