@@ -77,9 +77,11 @@ it("The settings show the parts, the versions, and who changed what, without any
   const page = await operator.signIn("/settings");
   await page.getByRole("article", { name: "database" }).getByText("ok").waitFor();
   await page.getByText("LOG_RETENTION_DAYS").first().waitFor();
-  const wider = page.locator("dt").evaluateAll((names) =>
-    names.filter((name) => name.scrollWidth > name.clientWidth).map((name) => name.textContent),
-  );
+  const wider = page
+    .locator("dt")
+    .evaluateAll((names) =>
+      names.filter((name) => name.scrollWidth > name.clientWidth).map((name) => name.textContent),
+    );
   expect(await wider, "names that are wider than their column").toEqual([]);
   const entry = page.getByRole("row", { name: /audited/ });
   await entry.locator("summary").click();
