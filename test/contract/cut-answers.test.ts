@@ -2,6 +2,7 @@
 import { connect } from "node:net";
 import { describe, expect, it } from "vitest";
 import { ask, keyWithAdd, payloadsOf, post } from "../helpers/chat-turn.ts";
+import { CUTS, ENDED, head, streamCuts } from "../helpers/cuts.ts";
 import { proxy } from "../helpers/proxy.ts";
 import {
   chunk,
@@ -22,44 +23,6 @@ const callStart = (name: string) =>
     tool_calls: [{ index: 0, id: "c1", type: "function", function: { name, arguments: "" } }],
   });
 const callHalf = chunk({ tool_calls: [{ index: 0, function: { arguments: '{"a":2,' } }] });
-
-/** How a body ends before its time. */
-type Cut = (send: { text: string; contentType: string; status?: number }) => Answer;
-
-const head = (contentType: string, more: Record<string, string> = {}) => ({
-  "content-type": contentType,
-  ...more,
-});
-
-const CUTS: Record<string, Cut> = {
-  "its length says more":
-    ({ text, contentType }) =>
-    (_request, response) => {
-      const length = String(Buffer.byteLength(text) + 100);
-      response.writeHead(200, head(contentType, { "content-length": length }));
-      response.write(text, () => response.socket?.end());
-    },
-  "its chunks do not end":
-    ({ text, contentType }) =>
-    (_request, response) => {
-      response.writeHead(200, head(contentType));
-      response.write(text, () => response.socket?.end());
-    },
-  "its connection is reset":
-    ({ text, contentType }) =>
-    (_request, response) => {
-      response.writeHead(200, head(contentType));
-      response.write(text, () => setTimeout(() => response.socket?.resetAndDestroy(), 50));
-    },
-};
-
-/** One that ends in order, and is not all there. */
-const ENDED: Cut =
-  ({ text, contentType }) =>
-  (_request, response) =>
-    void response.writeHead(200, head(contentType)).end(text);
-
-const streamCuts = { ...CUTS, "it ends without a reason": ENDED };
 
 const toolRound = (name: string): Answer =>
   events(

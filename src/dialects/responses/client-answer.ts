@@ -143,6 +143,7 @@ export class ResponsesAnswer implements ClientAnswer {
     const code = textOrNull(error["code"]) ?? "";
     const known = ERROR_CODES.has(code) ? code : "server_error";
     const told = { code: known, message: textOrNull(error["message"]) ?? "The response failed." };
+    this.#output.breakOff();
     return this.#writer.failed(error, this.#response("failed", { error: told }));
   }
 

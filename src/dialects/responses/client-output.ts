@@ -91,6 +91,12 @@ export class ClientOutput {
     return left;
   }
 
+  /** Says of what has no end yet that it will have none. */
+  breakOff(): void {
+    for (const shown of this.#items)
+      if (!shown.isDone) shown.item = { ...shown.item, status: "incomplete" };
+  }
+
   #end(shown: ShownItem, result: OwnResult): void {
     const { name, arguments: args } = shown.item;
     const call = { id: shown.id, name: textOf(name), arguments: textOf(args) || "{}" };
