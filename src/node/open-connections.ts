@@ -5,6 +5,7 @@
  */
 import { Server as TcpServer, type Socket } from "node:net";
 import type { Server, ServerResponse } from "node:http";
+import { setImmediate as nextTurn } from "node:timers/promises";
 
 /** How often it is looked for connections that nobody uses, in milliseconds. */
 const SWEEP_MS = 100;
@@ -13,6 +14,12 @@ const SWEEP_MS = 100;
  * that are busy use each of theirs within that time, and are told then that it ends.
  */
 const UNUSED_MS = 3000;
+/**
+ * Connections that come between the last look at the listening socket and its closing are reset by
+ * the system. So many looks show how short that time can be here; after so many it is closed anyway.
+ */
+const LEARNING_LOOKS = 50;
+const MAX_LOOKS = 1000;
 
 /** What was seen of a connection that nobody used. */
 interface Unused {
@@ -34,6 +41,22 @@ export interface OpenConnections {
 /** A client whose answer has not begun is told with it that its connection ends. */
 function endAfterResponse(response: ServerResponse | undefined): void {
   if (response?.headersSent === false) response.shouldKeepAlive = false;
+}
+
+/**
+ * Resolves behind a turn of the event loop that accepted what waited and did hardly anything else.
+ * A turn that is under way already may have looked for connections long ago.
+ */
+async function untilCalm(): Promise<void> {
+  await nextTurn();
+  let shortestMs = Infinity;
+  for (let look = 0; look < MAX_LOOKS; look += 1) {
+    const before = performance.now();
+    await nextTurn();
+    const tookMs = performance.now() - before;
+    shortestMs = Math.min(shortestMs, tookMs);
+    if (look >= LEARNING_LOOKS && tookMs <= 2 * shortestMs) return;
+  }
 }
 
 /** Follows the connections of a server that does not listen yet. */
@@ -71,13 +94,14 @@ export function followConnections(server: Server): OpenConnections {
   return {
     responseOn: (socket) => responses.get(socket),
     drain: async (limitMs) => {
+      // Who is told that a connection ends opens another one: not before that would be refused.
+      await untilCalm();
+      // The HTTP server's own `close` closes at once what it takes for idle.
+      const ended = new Promise<void>((resolve) => {
+        TcpServer.prototype.close.call(server, () => resolve());
+      });
       state.draining = true;
       for (const socket of sockets) endAfterResponse(responses.get(socket));
-      const ended = new Promise<void>((resolve) => {
-        // Behind what waits to be accepted, which would be reset. The HTTP server's own `close`
-        // closes at once what it takes for idle.
-        setImmediate(() => TcpServer.prototype.close.call(server, () => resolve()));
-      });
       const timer = setInterval(sweep, SWEEP_MS);
       const limit = setTimeout(() => server.closeAllConnections(), limitMs);
       await ended;
