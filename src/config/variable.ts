@@ -115,6 +115,9 @@ function withoutCredentials(address: string): string {
   return `${protocol}//${host}${pathname.replace(/\/$/, "")}`;
 }
 
+/** In which dialect an upstream is asked. */
+export const upstreamDialect = oneOf(["auto", "chat", "responses"]);
+
 /** How much is logged. */
 export const logLevel = oneOf(["fatal", "error", "warn", "info", "debug", "trace", "silent"]);
 

@@ -10,6 +10,7 @@ import {
   logLevel,
   onOrOff,
   text,
+  upstreamDialect,
   url,
   variable,
   wholeNumber,
@@ -48,6 +49,14 @@ export const VARIABLES = {
     kind: http,
     default: "https://api.openai.com/v1",
     about: "upstream's address, for proxy keys that have none of their own",
+  }),
+  upstreamDialect: variable({
+    name: "UPSTREAM_DIALECT",
+    kind: upstreamDialect,
+    default: "auto",
+    about:
+      "in which dialect upstream is asked, where a key says nothing else: `chat` completions, " +
+      "`responses`, or (`auto`) the client's own",
   }),
   jwtSecret: variable({
     name: "JWT_SECRET",

@@ -292,6 +292,13 @@ export interface Translation {
   /** The client's dialect, and upstream's. */
   from: string;
   to: string;
+  /**
+   * Why a request cannot go there: a member without a counterpart, named, as the end of a sentence;
+   * null where it can. Its history has what the client did not see.
+   */
+  refuses(request: DialectRequest): string | null;
+  /** What of a request is left out there, a sentence each: for the record. */
+  dropped(request: DialectRequest): string[];
   /** The text of a client's request as upstream's dialect has it. */
   request(request: DialectRequest): string;
   /** What upstream's dialect appended, as the client's dialect has it. */

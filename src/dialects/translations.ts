@@ -3,14 +3,33 @@ import type { Dialect, DialectRequest, HistoryItem, Translation } from "./dialec
 
 /** How one turn goes from the client's dialect to upstream's and back. */
 export interface TurnTranslation {
+  /** Why a request cannot go there, as the end of a sentence; null where it can. */
+  refuses(request: DialectRequest): string | null;
+  /** What of it is left out there, a sentence each: for the record. */
+  dropped(request: DialectRequest): string[];
   toUpstream(request: DialectRequest): DialectRequest;
   toClient(items: HistoryItem[]): HistoryItem[];
 }
 
-const SAME: TurnTranslation = { toUpstream: (request) => request, toClient: (items) => items };
+const SAME: TurnTranslation = {
+  refuses: () => null,
+  dropped: () => [],
+  toUpstream: (request) => request,
+  toClient: (items) => items,
+};
 
-/** No two dialects are served yet that differ. */
+/** A row for each pair. One that is not here is nobody's to choose. */
 const TRANSLATIONS: Translation[] = [];
+
+const rowOf = (client: Dialect, upstream: Dialect, table: Translation[]): Translation | undefined =>
+  table.find(({ from, to }) => from === client.name && to === upstream.name);
+
+/** Whether upstream can be asked in the second dialect for a client of the first. */
+export const canTranslate = (
+  client: Dialect,
+  upstream: Dialect,
+  table: Translation[] = TRANSLATIONS,
+): boolean => client.name === upstream.name || rowOf(client, upstream, table) !== undefined;
 
 /**
  * The translation between two dialects.
@@ -23,10 +42,12 @@ export function translationOf(
   table: Translation[] = TRANSLATIONS,
 ): TurnTranslation {
   if (client.name === upstream.name) return SAME;
-  const row = table.find(({ from, to }) => from === client.name && to === upstream.name);
+  const row = rowOf(client, upstream, table);
   if (row === undefined)
     throw new Error(`There is no translation from ${client.name} to ${upstream.name}`);
   return {
+    refuses: (request) => row.refuses(request),
+    dropped: (request) => row.dropped(request),
     toUpstream: (request) => {
       const translated = upstream.readRequest(row.request(request));
       if (translated === null) throw new Error(`A translation to ${upstream.name} is no request`);

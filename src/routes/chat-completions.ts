@@ -1,14 +1,14 @@
 import { checkModels } from "../auth/check-model.ts";
 import { chatDialect } from "../dialects/chat/chat-dialect.ts";
 import type { DialectRequest } from "../dialects/dialect.ts";
-import { translationOf } from "../dialects/translations.ts";
 import { checkPriced } from "../limits/check-priced.ts";
 import { readJsonBody } from "../openai/json.ts";
 import { readBody } from "../stream/read-body.ts";
-import { resolveTools } from "../tools/resolve-tools.ts";
+import { NO_TOOLS, resolveTools } from "../tools/resolve-tools.ts";
 import { openHistory } from "../turn/history.ts";
 import { historyIn } from "../turn/join-conversation.ts";
 import { runTurn } from "../turn/run-turn.ts";
+import { chooseDialect, foreignDialect } from "../upstream/choose-dialect.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { watchesTools } from "./admin-session.ts";
 import { isSmall } from "./is-small.ts";
@@ -33,37 +33,33 @@ export const chatCompletions = inTurn(async (parts) => {
   const { all } = await checkModels(key, judgedRequest(request), body);
   const upstream = pickUpstream(config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
-  const asked = key.tools.length > 0 && text !== null ? await readChat(text) : null;
+  const wanted = foreignDialect({ client: chatDialect, setting: config.upstreamDialect });
+  const mayRun = key.tools.length > 0 || wanted !== null;
+  const asked = mayRun && text !== null ? await readChat(text) : null;
   await limits.take();
   const picked = request.headers.get("x-proxy-tools");
   const offer = asked === null ? null : resolveTools(key.tools, asked, picked);
   const isWatched = await watchesTools(context);
-  const history =
-    asked === null
-      ? null
-      : await openHistory({ ...parts, request: asked, upstream: upstream.baseUrl, waitedMs });
-  if (asked === null || offer === null || history === null)
-    return relayRead(parts, {
-      body,
-      text,
-      upstream,
-      known: history,
-      endsWithReason: true,
-      history: () => historyIn(chatDialect, text),
-    });
-  const spoken = chatDialect;
+  const relayed = {
+    body,
+    text,
+    upstream,
+    endsWithReason: true,
+    history: () => historyIn(chatDialect, text),
+  };
+  if (asked === null) return relayRead(parts, { ...relayed, known: null });
+  const opening = { ...parts, request: asked, upstream: upstream.baseUrl, waitedMs };
+  const history = await openHistory(opening);
+  const choice = chooseDialect(history.request, wanted);
+  if (offer === null && choice.spoken === chatDialect)
+    return relayRead(parts, { ...relayed, known: history, notes: choice.notes });
   return runTurn({
-    scope,
-    request,
-    key,
-    turn,
-    limits,
+    ...parts,
     asked,
     history,
-    offer,
+    offer: offer ?? NO_TOOLS,
     upstream,
-    spoken,
-    translation: translationOf(chatDialect, spoken),
+    ...choice,
     isWatched,
   });
 });

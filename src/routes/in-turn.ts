@@ -51,14 +51,13 @@ async function renderTurnError(
   error: unknown,
   mask: Mask,
 ): Promise<Response> {
-  const ids = { "x-proxy-conversation-id": turn.conversationId };
   if (error instanceof UpstreamRefusal && !isTooLarge(error.response)) {
     const { body } = error.response;
     // One that came with a status of success was read as an answer, and looked at by nobody.
     const said = body instanceof Uint8Array ? maskedBytes(body, mask) : body;
     const headers =
       said === body ? error.response.headers : withoutBodyHeaders(error.response.headers);
-    return writeResponse(scope, { ...error.response, headers, body: said }, ids);
+    return writeResponse(scope, { ...error.response, headers, body: said }, turn.headers);
   }
   const own = error instanceof UpstreamRefusal ? TOO_LARGE : error;
   const rendered = renderError(own, scope.platform.logger, scope.requestId);
@@ -66,7 +65,7 @@ async function renderTurnError(
   const { status, headers } = rendered;
   const response = new Response(mask.text(await rendered.text()), { status, headers });
   response.headers.set("x-proxy-request-id", scope.requestId);
-  response.headers.set("x-proxy-conversation-id", turn.conversationId);
+  for (const [name, value] of Object.entries(turn.headers)) response.headers.set(name, value);
   return response;
 }
 

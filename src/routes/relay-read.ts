@@ -15,6 +15,8 @@ interface ReadRequest {
   known: ModelHistory | null;
   /** Whether a stream of its answers says why it ends: one that just ends was cut. */
   endsWithReason: boolean;
+  /** What the record of its round says, a sentence each. */
+  notes?: string[];
   /** The history in which an earlier turn may have ended, where it was not looked at. */
   history(): Promise<History | null> | History | null;
   /** Hears of the id that upstream gave to what it answered. */
@@ -41,6 +43,7 @@ export async function relayRead(parts: TurnRequest, read: ReadRequest): Promise<
     sentDigest: null,
     keepsText: true,
     endsWithReason,
+    notes: read.notes ?? [],
     ...(read.onId === undefined ? {} : { onId: read.onId }),
     history: () => known?.sent ?? read.history(),
   });

@@ -3,13 +3,13 @@ import {
   responsesDialect,
   ResponsesDialectRequest,
 } from "../dialects/responses/responses-dialect.ts";
-import { translationOf } from "../dialects/translations.ts";
 import { checkPriced } from "../limits/check-priced.ts";
 import { readJsonBody } from "../openai/json.ts";
 import { readBody } from "../stream/read-body.ts";
-import { resolveTools, type ToolOffer } from "../tools/resolve-tools.ts";
+import { NO_TOOLS, resolveTools } from "../tools/resolve-tools.ts";
 import { openResponseHistory } from "../turn/response-history.ts";
 import { runTurn } from "../turn/run-turn.ts";
+import { chooseDialect, foreignDialect, type DialectReason } from "../upstream/choose-dialect.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { watchesTools } from "./admin-session.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
@@ -18,18 +18,20 @@ import { judgedRequest } from "./judged-request.ts";
 import { passOn } from "./passthrough.ts";
 import { relayRead } from "./relay-read.ts";
 
-const NO_TOOLS: ToolOffer = { serverTools: new Map(), shadowed: [] };
-
 /**
- * `POST /v1/responses`: with the key's tools where it has some, untouched where it has none. A turn
- * of a key with tools runs here although none are offered in it, because its response may be gone
- * on from: by the id that its client is given.
+ * `POST /v1/responses`: with the key's tools where it has some, untouched where it has none and
+ * upstream is asked in the same dialect. A turn of a key with tools runs here although none are
+ * offered in it, because its response may be gone on from: by the id that its client is given.
  */
-export const responses = inTurn(async (parts) =>
-  parts.key.tools.length === 0 ? passOn(parts) : withTools(parts),
-);
+export const responses = inTurn(async (parts) => {
+  const { key, scope } = parts;
+  const setting = scope.platform.config.upstreamDialect;
+  const wanted = foreignDialect({ client: responsesDialect, setting });
+  return key.tools.length === 0 && wanted === null ? passOn(parts) : run(parts, wanted);
+});
 
-async function withTools(parts: TurnRequest): Promise<Response> {
+/** @param wanted the dialect in which upstream should be asked, where that is another */
+async function run(parts: TurnRequest, wanted: DialectReason | null): Promise<Response> {
   const { context, scope, request, key, limits, turn } = parts;
   const { config, openDecoder } = scope.platform;
   // Nothing large is read for a key that has used up its limits; what is small is on record with
@@ -54,17 +56,19 @@ async function withTools(parts: TurnRequest): Promise<Response> {
     request: asked,
     upstream: upstream.baseUrl,
   });
-  // Upstream drives it, and its client polls for it there.
-  if (asked.isBackground)
-    return relayRead(parts, { ...relayed, known: history, onId: history.keepPassedOn });
+  const choice = chooseDialect(history.request, wanted);
+  const { notes } = choice;
+  // Upstream drives what runs in the background, and its client polls for it there.
+  const isRelayed = asked.isBackground || key.tools.length === 0;
+  if (isRelayed && choice.spoken === responsesDialect)
+    return relayRead(parts, { ...relayed, known: history, notes, onId: history.keepPassedOn });
   return runTurn({
     ...parts,
     asked,
     history,
     offer,
     upstream,
-    spoken: responsesDialect,
-    translation: translationOf(responsesDialect, responsesDialect),
+    ...choice,
     isWatched,
   });
 }

@@ -38,8 +38,7 @@ const ofResponse = (serve: Serve) =>
     await turn.ended({ status: "completed", httpStatus: 200 });
     const headers = { "content-type": "application/json" };
     const body = new TextEncoder().encode(text);
-    const ids = { "x-proxy-conversation-id": turn.conversationId };
-    return writeResponse(scope, { status: 200, headers, body }, ids);
+    return writeResponse(scope, { status: 200, headers, body }, turn.headers);
   });
 
 const lastOf = (chain: Chain): ChainedResponse => chain.at(-1) ?? chain[0];

@@ -11,6 +11,9 @@ export interface ToolOffer {
   shadowed: string[];
 }
 
+/** What a request is offered that goes without tools of the proxy. */
+export const NO_TOOLS: ToolOffer = { serverTools: new Map(), shadowed: [] };
+
 /** What of a request decides which tools it is offered. */
 interface OfferedRequest {
   /** Names of the client's own tools. */
@@ -51,6 +54,7 @@ export function resolveTools(
   request: OfferedRequest,
   header: string | null,
 ): ToolOffer | null {
+  if (tools.length === 0) return null;
   const picked = pick(tools, header);
   if (request.leaveAlone !== null) return null;
   const [shadowed, offered] = [

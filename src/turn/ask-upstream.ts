@@ -32,6 +32,8 @@ export interface Asking {
   signal: AbortSignal;
   media: MediaSupport;
   known: KnownForms;
+  /** What the record of the first round says in any case, a sentence each. */
+  notes: string[];
   /** Sends a round's body. */
   send(body: string): Promise<UpstreamResponse>;
   /** What was shown of a round's tools did not reach the model. */
@@ -144,7 +146,10 @@ export function openAsker(asking: Asking): Asker {
     },
     ask: async (state, notes) => {
       const taken: Taken[] = [];
-      if (state.round === 1) noteLearned(state, notes);
+      if (state.round === 1) {
+        notes.push(...asking.notes);
+        noteLearned(state, notes);
+      }
       for (;;) {
         try {
           const answer = await send(state);

@@ -1,7 +1,6 @@
 /** What a turn with tools runs on: each part is opened once, and knows nothing of the others. */
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
-import type { TurnTranslation } from "../dialects/translations.ts";
-import type { ClientAnswer, Dialect, DialectRequest, Round } from "../dialects/dialect.ts";
+import type { ClientAnswer, DialectRequest, Round } from "../dialects/dialect.ts";
 import type { KeyLimits } from "../limits/open-limits.ts";
 import type { LoopParts, RunningCall } from "../loop/run-tool-loop.ts";
 import type { JsonObject } from "../openai/json.ts";
@@ -13,6 +12,7 @@ import type { ClientStream } from "../stream/client-stream.ts";
 import { namedEvent } from "../stream/named-event.ts";
 import { spellTool, type ToolOffer } from "../tools/resolve-tools.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
+import type { DialectChoice } from "../upstream/choose-dialect.ts";
 import type { Upstream } from "../upstream/pick-upstream.ts";
 import { openAsker, type Asker } from "./ask-upstream.ts";
 import type { ModelHistory } from "./history.ts";
@@ -20,8 +20,8 @@ import { roundRecorder, type RoundRecorder } from "./record-round.ts";
 import { runTool, runWatchedTool, TOOL_EVENT } from "./run-tool.ts";
 import type { Turn } from "./turn.ts";
 
-/** A turn in which the model is offered tools. */
-export interface ToolTurn {
+/** A turn in which the model is offered tools, or is asked in another dialect than the client's. */
+export interface ToolTurn extends DialectChoice {
   scope: RequestScope;
   /** The client's HTTP request. */
   request: Request;
@@ -33,9 +33,6 @@ export interface ToolTurn {
   history: ModelHistory;
   offer: ToolOffer;
   upstream: Upstream;
-  /** The dialect in which upstream is asked, and how the client's becomes it. */
-  spoken: Dialect;
-  translation: TurnTranslation;
   /** Whether the operator watches: a stream then tells of each tool as it runs. */
   isWatched: boolean;
 }
@@ -88,10 +85,11 @@ export function openRunning(
     signal,
     media: history.media,
     known: history.known,
+    notes: parts.notes,
     send: async (body) => {
-      turn.roundBegan(upstream.baseUrl);
-      const bytes = await bytesOfText(body);
       const isForeign = spoken.name !== asked.dialect.name;
+      turn.roundBegan(upstream.baseUrl, isForeign ? spoken.name : null);
+      const bytes = await bytesOfText(body);
       const call = {
         upstream,
         request: parts.request,

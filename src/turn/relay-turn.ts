@@ -37,6 +37,8 @@ export interface RelayedTurn {
   keepsText: boolean;
   /** Whether a stream of its answers says why it ends: one that just ends was cut. */
   endsWithReason: boolean;
+  /** What the record of its round says, a sentence each. */
+  notes?: string[];
   /** Hears of the id that upstream gave to what it answered. */
   onId?(id: string): Promise<void>;
   /** The history in which an earlier turn may have ended, or null. */
@@ -56,7 +58,7 @@ interface BegunAnswer {
 
 /** What upstream's answer says of the round, once it has ended. */
 function noteRound(
-  { scope, request, key, turn }: RelayedTurn,
+  { scope, request, key, turn, notes = [] }: RelayedTurn,
   { askedAt, firstByteAt }: BegunAnswer,
   facts: AnswerFacts,
   end: RelayedEnd,
@@ -71,6 +73,7 @@ function noteRound(
     durationMs: Math.round(performance.now() - askedAt),
     finishReason: facts.finishReason,
     error: end.status === "failed" ? end.error : null,
+    ...(notes.length === 0 ? {} : { notes }),
   });
 }
 
@@ -252,6 +255,6 @@ export async function relayTurn(parts: RelayedTurn): Promise<Response> {
     throw new ApiError("upstream_invalid", `The upstream API answered with ${response.status}.`);
   turn.answered(response.status);
   const begun: BegunAnswer = { response, askedAt, firstByteAt: null };
-  const ids = { "x-proxy-conversation-id": turn.conversationId };
-  return writeResponse(scope, { ...response, body: await relayBody(parts, begun, cancel) }, ids);
+  const passed = { ...response, body: await relayBody(parts, begun, cancel) };
+  return writeResponse(scope, passed, turn.headers);
 }

@@ -74,8 +74,6 @@ function endOf({ failure }: MergedTurn): TurnEnd {
   return { status: "failed", error: failure.message, errorCode: failure.code };
 }
 
-const ids = ({ turn }: ToolTurn) => ({ "x-proxy-conversation-id": turn.conversationId });
-
 async function answerWhole(parts: ToolTurn, joining: Promise<void>): Promise<Response> {
   const { scope, turn } = parts;
   const running = openRunning(parts, scope.clientGone, null);
@@ -97,7 +95,7 @@ async function answerWhole(parts: ToolTurn, joining: Promise<void>): Promise<Res
     headers: { ...withoutBodyHeaders(headers), "content-type": "application/json" },
     body,
   };
-  return writeResponse(scope, response, ids(parts));
+  return writeResponse(scope, response, turn.headers);
 }
 
 /** Runs a turn whose first answer is there, and writes its stream. Ends both, whatever happens. */
@@ -136,7 +134,7 @@ async function runStream(
 }
 
 async function answerStreamed(parts: ToolTurn, joining: Promise<void>): Promise<Response> {
-  const { scope, asked } = parts;
+  const { scope, asked, turn } = parts;
   const client = openClientStream(scope.platform.maxUnreadBytes);
   const signal = AbortSignal.any([scope.clientGone, client.gone]);
   const running = openRunning(parts, signal, client);
@@ -147,7 +145,7 @@ async function answerStreamed(parts: ToolTurn, joining: Promise<void>): Promise<
     ...withoutBodyHeaders(first.answer.response.headers),
     ...asked.dialect.streamHeaders,
   };
-  return writeResponse(scope, { status: 200, headers, body: client.readable }, ids(parts));
+  return writeResponse(scope, { status: 200, headers, body: client.readable }, turn.headers);
 }
 
 /** Runs the tool loop, and answers the way the client asked: streamed or whole. */

@@ -110,6 +110,7 @@ export class Turn {
   /** By the monotonic clock, in milliseconds. */
   readonly #since: number;
   #asked = false;
+  #dialect: string | null = null;
   #ended = false;
 
   constructor(start: TurnStart) {
@@ -124,6 +125,11 @@ export class Turn {
   /** What the client is told. */
   get conversationId(): string {
     return this.#record.conversationId;
+  }
+  /** Headers that name it to the client, and the dialect in which upstream was asked instead. */
+  get headers(): Record<string, string> {
+    const ids = { "x-proxy-conversation-id": this.conversationId };
+    return this.#dialect === null ? ids : { ...ids, "x-proxy-upstream-dialect": this.#dialect };
   }
   /** The record as far as it is written: for reading alone. */
   get record(): Readonly<TurnRecord> {
@@ -179,10 +185,15 @@ export class Turn {
     this.#record.cached = true;
   }
 
-  /** Upstream is asked. @param upstream base URL */
-  roundBegan(upstream: string): void {
+  /**
+   * Upstream is asked.
+   * @param upstream base URL
+   * @param dialect in which it is asked, where that is not the client's; else null
+   */
+  roundBegan(upstream: string, dialect: string | null = null): void {
     this.#asked = true;
     this.#record.upstream = upstream;
+    this.#dialect = dialect;
   }
 
   /** The first byte of an answer is there, or its first text; later calls change nothing. */

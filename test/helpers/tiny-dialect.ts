@@ -291,6 +291,8 @@ export const TINY_TRANSLATIONS: Translation[] = [
   {
     from: "tiny",
     to: "chat",
+    refuses: () => null,
+    dropped: () => [],
     request: ({ text }) => {
       const { say, tools, ...others } = JSON.parse(text) as Json;
       const spelled = ((tools ?? []) as Json[]).map(({ name, schema }) => ({
@@ -309,6 +311,8 @@ export const TINY_TRANSLATIONS: Translation[] = [
   {
     from: "chat",
     to: "tiny",
+    refuses: () => null,
+    dropped: () => [],
     request: ({ text }) => {
       const { messages, tools, ...others } = JSON.parse(text) as Json;
       const spelled = ((tools ?? []) as { function: Json }[]).map(({ function: definition }) => ({

@@ -173,6 +173,7 @@ async function run(client: Dialect, spoken: Dialect, request: Json, script: Said
     upstream: { baseUrl: "http://upstream.test/v1", apiKey: null, isOwnCredential: false },
     spoken,
     translation: translationOf(client, spoken, TINY_TRANSLATIONS),
+    notes: [],
     isWatched: false,
   } as unknown as ToolTurn);
   const text = await response.text();
