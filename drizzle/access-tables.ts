@@ -30,6 +30,8 @@ export const apiKeys = pgTable(
     /** Sealed (AES-256-GCM). */
     openaiApiKey: text("openai_api_key"),
     openaiBaseUrl: text("openai_base_url"),
+    /** In which dialect upstream is asked. Null: the server's `UPSTREAM_DIALECT`. */
+    upstreamDialect: text("upstream_dialect", { enum: ["auto", "chat", "responses"] }),
     /** Null: all models. */
     allowedModels: text("allowed_models").array(),
     /**

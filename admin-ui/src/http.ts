@@ -156,6 +156,7 @@ export type KeyFields = Partial<
     | "toolIds"
     | "expiresAt"
     | "openaiBaseUrl"
+    | "upstreamDialect"
     | "allowedModels"
     | "toolMemory"
     | "toolMaxRounds"

@@ -115,8 +115,11 @@ function withoutCredentials(address: string): string {
   return `${protocol}//${host}${pathname.replace(/\/$/, "")}`;
 }
 
-/** In which dialect an upstream is asked. */
-export const upstreamDialect = oneOf(["auto", "chat", "responses"]);
+/** In which dialect an upstream can be asked; `auto`: the proxy chooses. */
+export const UPSTREAM_DIALECTS = ["auto", "chat", "responses"] as const;
+
+/** One of these. */
+export const upstreamDialect = oneOf(UPSTREAM_DIALECTS);
 
 /** How much is logged. */
 export const logLevel = oneOf(["fatal", "error", "warn", "info", "debug", "trace", "silent"]);

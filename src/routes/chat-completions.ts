@@ -8,7 +8,7 @@ import { NO_TOOLS, resolveTools } from "../tools/resolve-tools.ts";
 import { openHistory } from "../turn/history.ts";
 import { historyIn } from "../turn/join-conversation.ts";
 import { runTurn } from "../turn/run-turn.ts";
-import { chooseDialect, foreignDialect } from "../upstream/choose-dialect.ts";
+import { chooseDialect, foreignDialect, settingOf } from "../upstream/choose-dialect.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { watchesTools } from "./admin-session.ts";
 import { isSmall } from "./is-small.ts";
@@ -33,7 +33,7 @@ export const chatCompletions = inTurn(async (parts) => {
   const { all } = await checkModels(key, judgedRequest(request), body);
   const upstream = pickUpstream(config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
-  const wanted = foreignDialect({ client: chatDialect, setting: config.upstreamDialect });
+  const wanted = foreignDialect({ client: chatDialect, setting: settingOf(config, key) });
   const mayRun = key.tools.length > 0 || wanted !== null;
   const asked = mayRun && text !== null ? await readChat(text) : null;
   await limits.take();

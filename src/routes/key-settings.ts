@@ -3,6 +3,7 @@
  * answered. Its meaning is in the schema, and its SQL is made from there.
  */
 import { z } from "zod";
+import { UPSTREAM_DIALECTS } from "../config/variable.ts";
 import { httpUrl, moment, plainText } from "./admin-input.ts";
 
 /** What an integer column holds. */
@@ -39,6 +40,12 @@ const SETTINGS = {
       .transform((text) => text.replace(/\/+$/, ""))
       .nullish(),
     z.string().nullable(),
+  ),
+  upstreamDialect: same(
+    z.enum(UPSTREAM_DIALECTS, `must be one of ${UPSTREAM_DIALECTS.join(", ")}`).nullish(),
+    z.enum(UPSTREAM_DIALECTS).nullable().meta({
+      description: "In which dialect upstream is asked; null: UPSTREAM_DIALECT",
+    }),
   ),
   allowedModels: same(z.array(modelName).max(1000).nullish(), z.array(z.string()).nullable()),
   toolMemory: same(z.boolean().optional(), z.boolean()),

@@ -9,7 +9,12 @@ import { readBody } from "../stream/read-body.ts";
 import { NO_TOOLS, resolveTools } from "../tools/resolve-tools.ts";
 import { openResponseHistory } from "../turn/response-history.ts";
 import { runTurn } from "../turn/run-turn.ts";
-import { chooseDialect, foreignDialect, type DialectReason } from "../upstream/choose-dialect.ts";
+import {
+  chooseDialect,
+  foreignDialect,
+  settingOf,
+  type DialectReason,
+} from "../upstream/choose-dialect.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { watchesTools } from "./admin-session.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
@@ -25,7 +30,7 @@ import { relayRead } from "./relay-read.ts";
  */
 export const responses = inTurn(async (parts) => {
   const { key, scope } = parts;
-  const setting = scope.platform.config.upstreamDialect;
+  const setting = settingOf(scope.platform.config, key);
   const wanted = foreignDialect({ client: responsesDialect, setting });
   return key.tools.length === 0 && wanted === null ? passOn(parts) : run(parts, wanted);
 });

@@ -8,6 +8,12 @@ import { canTranslate, translationOf, type TurnTranslation } from "../dialects/t
 /** What an operator sets: a dialect, or that the proxy is to choose. */
 type DialectSetting = Config["upstreamDialect"];
 
+/** The setting that holds for a key: its own, or the server's. */
+export const settingOf = (
+  config: Config,
+  key: { upstreamDialect: DialectSetting | null },
+): DialectSetting => key.upstreamDialect ?? config.upstreamDialect;
+
 /** What the choice depends on. */
 export interface Choosing {
   /** The client's dialect. */

@@ -53,6 +53,7 @@ describe("an API key", () => {
       expiresAt: null,
       hasOpenaiApiKey: false,
       openaiBaseUrl: null,
+      upstreamDialect: null,
       allowedModels: null,
       toolMemory: true,
       toolMaxRounds: null,
@@ -112,6 +113,7 @@ describe("an API key", () => {
       tokensPerMinute: 10_000,
       monthlyBudget: 12.5,
       unpriced: "refuse",
+      upstreamDialect: "chat",
     };
     expect(await (await patch(made.id, limits)).json()).toMatchObject(limits);
     const cleared = await patch(made.id, {
@@ -123,12 +125,14 @@ describe("an API key", () => {
       requestsPerMinute: null,
       tokensPerMinute: null,
       monthlyBudget: null,
+      upstreamDialect: null,
     });
     expect(await cleared.json()).toMatchObject({
       logContent: "metadata",
       requestsPerMinute: null,
       tokensPerMinute: null,
       monthlyBudget: null,
+      upstreamDialect: null,
       toolMemory: false,
       toolMaxRounds: null,
       expiresAt: null,
@@ -184,6 +188,7 @@ describe("the fields of a key", () => {
     ["an unknown kind of record", { logContent: "none" }, "logContent"],
     ["a word that is neither allow nor refuse", { unpriced: "ask" }, "unpriced"],
     ["no word at all", { unpriced: null }, "unpriced"],
+    ["a dialect that nobody speaks", { upstreamDialect: "messages" }, "upstreamDialect"],
     ["models that are no list", { allowedModels: "gpt" }, "allowedModels"],
     ["a model that is no text", { allowedModels: ["a", 1] }, "allowedModels.1"],
     ["a tool that does not exist", { toolIds: [NOBODY] }, "toolIds"],

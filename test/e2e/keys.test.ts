@@ -71,6 +71,8 @@ it("Limits of a key are changed in its settings", async () => {
   await page.getByLabel("Tokens per minute").fill("9000");
   await page.getByLabel("Answer cache of /mcp, in seconds").fill("0");
   await page.getByLabel("On record").selectOption("metadata");
+  await page.getByText("Upstream and models").click();
+  await page.getByLabel("Asked in").selectOption("responses");
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByRole("dialog").waitFor({ state: "detached" });
   const changed = await adminCall<Record<string, unknown>>(operator.url, `/api-keys/${id}`);
@@ -78,6 +80,7 @@ it("Limits of a key are changed in its settings", async () => {
     name: "to be limited",
     tokensPerMinute: 9000,
     logContent: "metadata",
+    upstreamDialect: "responses",
     requestsPerMinute: null,
     answerCacheSeconds: 0,
   });

@@ -14,6 +14,8 @@ export interface KeyDraft {
   openaiApiKey: string;
   removesOpenaiApiKey: boolean;
   openaiBaseUrl: string;
+  /** Empty: as the proxy is set. */
+  upstreamDialect: NonNullable<ApiKey["upstreamDialect"]> | "";
   /** One a line. Empty: all. */
   allowedModels: string;
   toolMemory: boolean;
@@ -38,6 +40,7 @@ export function draftOf(key: ApiKey | null): KeyDraft {
     openaiApiKey: "",
     removesOpenaiApiKey: false,
     openaiBaseUrl: key?.openaiBaseUrl ?? "",
+    upstreamDialect: key?.upstreamDialect ?? "",
     allowedModels: key?.allowedModels?.join("\n") ?? "",
     toolMemory: key?.toolMemory ?? true,
     toolMaxRounds: key?.toolMaxRounds?.toString() ?? "",
@@ -107,6 +110,9 @@ export function changedFields(before: KeyDraft, draft: KeyDraft): KeyFields {
     ...(draft.openaiBaseUrl === before.openaiBaseUrl
       ? {}
       : { openaiBaseUrl: orNull(draft.openaiBaseUrl) }),
+    ...(draft.upstreamDialect === before.upstreamDialect
+      ? {}
+      : { upstreamDialect: draft.upstreamDialect === "" ? null : draft.upstreamDialect }),
     ...(draft.allowedModels === before.allowedModels
       ? {}
       : { allowedModels: linesOf(draft.allowedModels) }),

@@ -8,6 +8,7 @@ export const SHOWN_FIELDS = [
   "expiresAt",
   "openaiApiKey",
   "openaiBaseUrl",
+  "upstreamDialect",
   "allowedModels",
   "toolMaxRounds",
   "requestsPerMinute",
@@ -25,7 +26,10 @@ export interface FormPart {
   action: Action;
 }
 
-type TextName = Exclude<(typeof SHOWN_FIELDS)[number], "logContent" | "unpriced">;
+type TextName = Exclude<
+  (typeof SHOWN_FIELDS)[number],
+  "logContent" | "unpriced" | "upstreamDialect"
+>;
 
 const textOf = ({ draft, change, action }: FormPart, name: TextName) => ({
   name,
@@ -143,6 +147,7 @@ export function UpstreamFields({
       open={
         hasOpenaiApiKey ||
         draft.openaiBaseUrl !== "" ||
+        draft.upstreamDialect !== "" ||
         draft.allowedModels !== "" ||
         draft.unpriced === "refuse"
       }
@@ -171,6 +176,18 @@ export function UpstreamFields({
         hint="Anything that speaks OpenAI’s API, for example https://api.openai.com/v1."
         {...textOf(props, "openaiBaseUrl")}
       />
+      <SelectField
+        label="Asked in"
+        value={draft.upstreamDialect}
+        fault={props.action.faultOf("upstreamDialect")}
+        hint="The API that upstream is asked in. Clients keep theirs: what differs is translated."
+        onChange={(value) => change({ upstreamDialect: value as KeyDraft["upstreamDialect"] })}
+      >
+        <option value="">The proxy’s setting</option>
+        <option value="auto">The client’s, or what upstream takes</option>
+        <option value="chat">Chat completions</option>
+        <option value="responses">Responses</option>
+      </SelectField>
       <TextArea
         label="Allowed models"
         code
