@@ -16,14 +16,33 @@ const OURS = {
 };
 const CHAT = JSON.stringify({ model: "m", messages: [{ role: "user", content: "hi" }] });
 
-/** All that a connection gets, byte for byte. */
+/** The end of a message in chunks: the last one, and what trailers there are. */
+const LAST_CHUNK = /\r\n0\r\n(?:[^\r\n]+\r\n)*\r\n/;
+/** What might come behind it comes at once. */
+const BEHIND_MS = 200;
+
+/** Whether all of a message is there. */
+function isWhole(text: string): boolean {
+  const headEnd = text.indexOf("\r\n\r\n");
+  if (headEnd === -1) return false;
+  const length = /^content-length: (\d+)/im.exec(text.slice(0, headEnd))?.[1];
+  return length === undefined ? LAST_CHUNK.test(text) : text.length >= headEnd + 4 + Number(length);
+}
+
+/**
+ * All that a connection gets, byte for byte. workerd leaves one open for 5 s whose answer is all
+ * there.
+ */
 function everythingOf(key: string, path: string, body: string): Promise<string> {
   const { hostname, port } = new URL(proxy.url);
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), hostname);
     let text = "";
     socket.setEncoding("latin1");
-    socket.on("data", (data: string) => (text += data));
+    socket.on("data", (data: string) => {
+      text += data;
+      if (isWhole(text)) setTimeout(() => socket.destroy(), BEHIND_MS);
+    });
     socket.on("error", reject);
     socket.on("close", () => resolve(text));
     socket.write(
