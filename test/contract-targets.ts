@@ -162,6 +162,7 @@ export const ROWS: Row[] = [
   {
     files: [
       "admin-openapi",
+      "chat-over-responses",
       "mcp-stdio",
       "later-rounds",
       "milder-forms",
