@@ -136,7 +136,7 @@ export const ROWS: Row[] = [
     because: "a runtime's, and in-process is Node's own server: some take half a minute on workerd",
   },
   {
-    files: ["budget-held"],
+    files: ["budget-held", "limits-at-once"],
     fast: ["in-process", "node-postgres", "workerd"],
     slow: ["node-pglite"],
     because: "as below; and where one process does it all, nothing may be given back either",

@@ -167,12 +167,20 @@ export function openDatabaseLimits(scope: RequestScope, own: LimitStore): LimitS
     if (limits.some(({ meter }) => meter !== "cost")) readNowAndThen(scope, uses, use);
     return limits.map(({ meter, limit }) => {
       if (meter === "cost")
-        return { meter, limit, used: recordedSpend(scope, apiKeyId), waitMs: 0, emptyMs: 0 };
+        return {
+          meter,
+          limit,
+          used: recordedSpend(scope, apiKeyId),
+          held: 0,
+          waitMs: 0,
+          emptyMs: 0,
+        };
       const window = use[meter];
       return {
         meter,
         limit,
         used: window.used(now),
+        held: 0,
         waitMs: window.waitFor(limit, now),
         emptyMs: window.waitFor(Number.MIN_VALUE, now),
       };
@@ -189,15 +197,17 @@ export function openDatabaseLimits(scope: RequestScope, own: LimitStore): LimitS
     readings.map((reading, index) => together(ownReadings[index] ?? reading, reading));
 
   return {
-    take: async (apiKeyId, wanted) => {
+    take: async (apiKeyId, wanted, turnId) => {
       await prepare(apiKeyId, wanted);
       const readings = readingsOf(apiKeyId, wanted);
       // No await from here on, but what is returned: see the memory's.
       if (readings.some(isUsedUp))
         return { taken: false, readings: withOwn(await own.read(apiKeyId, wanted), readings) };
-      const taking = await own.take(apiKeyId, leftOf(wanted, readings));
+      const taking = await own.take(apiKeyId, leftOf(wanted, readings), turnId);
       return { taken: taking.taken, readings: withOwn(taking.readings, readings) };
     },
+    hold: (apiKeyId, turnId, amounts) => own.hold(apiKeyId, turnId, amounts),
+    release: (apiKeyId, turnId) => own.release(apiKeyId, turnId),
     add: (apiKeyId, use, turn) => own.add(apiKeyId, use, turn),
     read: async (apiKeyId, limits) => {
       await prepare(apiKeyId, limits);

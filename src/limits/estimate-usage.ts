@@ -2,9 +2,9 @@ import type { Usage } from "../openai/usage.ts";
 import type { RoundRecord, TurnRecord } from "../record/turn-record.ts";
 
 /** Endpoints that answer with tokens of a model, or read them, and are billed by them. */
-const TOKEN_ENDPOINT = /\/(?:chat\/completions|completions|responses|embeddings)$|^\/mcp$/;
+export const TOKEN_ENDPOINT = /\/(?:chat\/completions|completions|responses|embeddings)$|^\/mcp$/;
 /** English text of OpenAI's models: https://platform.openai.com/tokenizer */
-const CHARACTERS_PER_TOKEN = 4;
+export const CHARACTERS_PER_TOKEN = 4;
 /** How many values of a message are looked at. */
 const MAX_VALUES = 100_000;
 /** Where the bytes of an image or a file begin, which are no text. */
@@ -24,7 +24,7 @@ function textLength(value: unknown): number {
 }
 
 /** Characters of a text, without those of bytes inside. */
-function withoutBytes(text: string): number {
+export function withoutBytes(text: string): number {
   let length = text.length;
   for (let start = text.indexOf(BYTES_START); start !== -1;) {
     const quote = text.indexOf('"', start);

@@ -21,7 +21,21 @@ export interface LimitReading extends KeyLimit {
   waitMs: number;
   /** Milliseconds until nothing is used, if nothing is added. */
   emptyMs: number;
+  /** What turns under way may yet use of it. */
+  held: number;
 }
+
+/** What a request wants of a limit. */
+export interface WantedUse extends KeyLimit {
+  /**
+   * Requests are used at once. Of another limit that is what the request may use, which is held for
+   * its turn until that is over; 0 where it is only looked at.
+   */
+  amount: number;
+}
+
+/** What may yet be used by a turn under way. */
+export type HeldAmounts = Partial<Record<Exclude<Meter, "requests">, number>>;
 
 /** The turn that uses something: its cost counts once, here or as its record has it. */
 export interface UsingTurn {
@@ -35,20 +49,39 @@ export interface UsingTurn {
 /** Counts what keys use. No method throws: a store that cannot be asked counts here meanwhile. */
 export interface LimitStore {
   /**
-   * Takes all amounts, or none where one of the limits is used up: in one step, so that of many
-   * requests at the same time no more than the limit pass.
-   * @param wanted with amounts of 0 where only the limit is looked at
+   * Takes all amounts, or none where one of the limits is used up, or does not suffice beside what
+   * is held: in one step, so that of many requests at the same time no more than the limit pass.
+   * Whoever is the only one under way passes where anything is left: nobody knows that it will use
+   * more.
+   * @param turnId for which it is held
    */
   take(
     apiKeyId: string,
-    wanted: (KeyLimit & { amount: number })[],
+    wanted: WantedUse[],
+    turnId: string,
   ): Promise<{ taken: boolean; readings: LimitReading[] }>;
+  /**
+   * Holds these amounts from now on, where the turn holds any. What is not told again within
+   * {@link HELD_MS} is held no longer: its turn has died.
+   */
+  hold(apiKeyId: string, turnId: string, amounts: HeldAmounts): Promise<void>;
+  /** The turn is over. */
+  release(apiKeyId: string, turnId: string): Promise<void>;
   /** Counts what was used, whether or not it goes beyond a limit. */
   add(apiKeyId: string, use: { meter: Meter; amount: number }, turn: UsingTurn): Promise<void>;
   /** Looks, and takes nothing. */
   read(apiKeyId: string, limits: KeyLimit[]): Promise<LimitReading[]>;
 }
 
+/** How long an amount is held of which nobody hears any more, in milliseconds. */
+export const HELD_MS = 30_000;
+
 /** Whether a limit is used up. */
 export const isUsedUp = ({ used, limit }: Pick<LimitReading, "used" | "limit">): boolean =>
   used >= limit;
+
+/** Whether what is held leaves less of a limit than a request wants beside it. */
+export const isTooMuchBeside = (
+  { held, used }: Pick<LimitReading, "held" | "used">,
+  { amount, limit }: Pick<WantedUse, "amount" | "limit">,
+): boolean => amount > 0 && held > 0 && used + held + amount > limit;

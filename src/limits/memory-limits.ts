@@ -1,12 +1,16 @@
 /** What this process uses of its keys' limits: counted at once, and by nobody else. */
 import type { Clock } from "../clock.ts";
 import { memorySlot, type Memory } from "../memory.ts";
+import { createHeldUse, type HeldUse } from "./held-use.ts";
 import {
+  isTooMuchBeside,
   isUsedUp,
+  type HeldAmounts,
   type KeyLimit,
   type LimitReading,
   type LimitStore,
   type Meter,
+  type WantedUse,
 } from "./limit-store.ts";
 import { createMonthLedger, type MonthLedger } from "./month-ledger.ts";
 import { createRateWindow, type RateWindow } from "./rate-window.ts";
@@ -17,6 +21,7 @@ interface KeyUse {
   tokens: RateWindow;
   /** By month. The clock may be set back over the turn of one, so the last is kept. */
   months: Map<string, MonthLedger>;
+  held: HeldUse;
   /** By the clock's `elapsed`. */
   touchedAt: number;
 }
@@ -69,6 +74,7 @@ function useOf(memory: Memory, apiKeyId: string, now: number): KeyUse {
     requests: createRateWindow(),
     tokens: createRateWindow(),
     months: new Map<string, MonthLedger>(),
+    held: createHeldUse(),
     touchedAt: now,
   };
   use.touchedAt = now;
@@ -117,22 +123,32 @@ export function noteTurnsWritten(memory: Memory, turnIds: string[]): void {
   }
 }
 
+/** What a request wants to be held, or null where that is nothing. */
+function heldOf(wanted: WantedUse[]): HeldAmounts | null {
+  const amounts: HeldAmounts = {};
+  for (const { meter, amount } of wanted)
+    if (meter !== "requests" && amount > 0) amounts[meter] = amount;
+  return Object.keys(amounts).length === 0 ? null : amounts;
+}
+
 /** Counts in this process alone. */
 export function openMemoryLimits({ memory, clock }: { memory: Memory; clock: Clock }): LimitStore {
   const uses = keyUses.of(memory);
 
   const readingOf = (use: KeyUse, { meter, limit }: KeyLimit): LimitReading => {
+    const held = use.held.total(meter, clock.elapsed());
     if (meter === "cost") {
       const now = clock.now();
       const used = use.months.get(monthOf(now))?.total() ?? 0;
       const leftMs = untilMonthEnd(now);
-      return { meter, limit, used, waitMs: used >= limit ? leftMs : 0, emptyMs: leftMs };
+      return { meter, limit, used, held, waitMs: used >= limit ? leftMs : 0, emptyMs: leftMs };
     }
     const [window, now] = [use[meter], clock.elapsed()];
     return {
       meter,
       limit,
       used: window.used(now),
+      held,
       waitMs: window.waitFor(limit, now),
       emptyMs: window.waitFor(Number.MIN_VALUE, now),
     };
@@ -148,12 +164,27 @@ export function openMemoryLimits({ memory, clock }: { memory: Memory; clock: Clo
 
   return {
     // No await in it: of many requests at the same time, no more than the limit pass.
-    take: async (apiKeyId, wanted) => {
+    take: async (apiKeyId, wanted, turnId) => {
       const readings = read(apiKeyId, wanted);
-      if (readings.some(isUsedUp)) return { taken: false, readings };
+      const isRefused = readings.some((reading, index) => {
+        const use = wanted[index];
+        return isUsedUp(reading) || (use !== undefined && isTooMuchBeside(reading, use));
+      });
+      if (isRefused) return { taken: false, readings };
       for (const { meter, amount } of wanted)
-        if (meter !== "cost" && amount > 0) addByMinute(apiKeyId, meter, amount);
+        if (meter === "requests") addByMinute(apiKeyId, meter, amount);
+      const amounts = heldOf(wanted);
+      const now = clock.elapsed();
+      if (amounts !== null) useOf(memory, apiKeyId, now).held.hold(turnId, amounts, now);
       return { taken: true, readings };
+    },
+    hold: async (apiKeyId, turnId, amounts) => {
+      const now = clock.elapsed();
+      const { held } = useOf(memory, apiKeyId, now);
+      if (held.of(turnId) !== undefined) held.hold(turnId, amounts, now);
+    },
+    release: async (apiKeyId, turnId) => {
+      useOf(memory, apiKeyId, clock.elapsed()).held.release(turnId);
     },
     add: async (apiKeyId, { meter, amount }, turn) => {
       if (meter !== "cost") return addByMinute(apiKeyId, meter, amount);

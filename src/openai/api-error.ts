@@ -38,6 +38,7 @@ const ERRORS = {
   headers_too_large: { status: 431, type: "invalid_request_error", code: "headers_too_large" },
   too_many_requests: { status: 429, type: "requests", code: "rate_limit_exceeded" },
   too_many_tokens: { status: 429, type: "tokens", code: "rate_limit_exceeded" },
+  budget_in_use: { status: 429, type: "requests", code: "rate_limit_exceeded" },
   insufficient_quota: { status: 429, type: "insufficient_quota", code: "insufficient_quota" },
   internal: { status: 500, type: "server_error", code: "internal_error" },
   upstream_unreachable: { status: 502, type: "server_error", code: "upstream_unreachable" },

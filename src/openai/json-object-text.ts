@@ -129,6 +129,17 @@ export function memberText(text: string, name: string): string | undefined {
   return found === undefined ? undefined : text.slice(...found);
 }
 
+/** The texts of several members' values as they were spelled, by name: of those that are there. */
+export function pickMembers(text: string, names: readonly string[]): Map<string, string> {
+  const found = new Map<string, string>();
+  walkMembers(text, ({ keyStart, keyEnd, valueStart, valueEnd }) => {
+    const key = text.slice(keyStart, keyEnd);
+    const name = key.includes("\\") ? nameOf(key) : key.slice(1, -1);
+    if (names.includes(name)) found.set(name, text.slice(valueStart, valueEnd));
+  });
+  return found;
+}
+
 /** The texts of an array's elements as they were spelled. */
 export function readElements(arrayText: string): string[] {
   const elements: string[] = [];

@@ -123,7 +123,8 @@ function perMillion(price: ModelPrice[string], input: number): number | null {
 
 type Cost = Pick<PricedRound, "cost" | "costIncomplete">;
 
-function costOf(usage: Usage, price: ModelPrice): Cost {
+/** What a use costs at a price. */
+export function costAt(usage: Usage, price: ModelPrice): Cost {
   // A free model has no prices at all; one that has some may lack just the one that is needed.
   if (Object.keys(price).length === 0) return { cost: 0, costIncomplete: false };
   const { input } = billedTokens(usage);
@@ -182,7 +183,7 @@ export async function priceRounds(
       reported === null
         ? price === null
           ? unknown
-          : costOf(usage, price)
+          : costAt(usage, price)
         : { cost: reported, costIncomplete: false };
     return {
       ...round,

@@ -36,7 +36,7 @@ export const chatCompletions = inTurn(async (parts) => {
   const wanted = foreignDialect({ client: chatDialect, setting: settingOf(config, key) });
   const mayRun = key.tools.length > 0 || wanted !== null;
   const asked = mayRun && text !== null ? await readChat(text) : null;
-  await limits.take();
+  await limits.take({ record: turn.record, request, upstream: upstream.baseUrl });
   const picked = request.headers.get("x-proxy-tools");
   const offer = asked === null ? null : resolveTools(key.tools, asked, picked);
   const isWatched = await watchesTools(context);

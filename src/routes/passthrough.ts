@@ -36,7 +36,7 @@ export const passthrough = inTurn(passOn);
 
 /** Passes a request on untouched, and its answer back. */
 export async function passOn(parts: TurnRequest): Promise<Response> {
-  const { context, scope, request, key, limits } = parts;
+  const { context, scope, request, key, limits, turn } = parts;
   refuseBodyWithoutMeaning(request);
   // Nothing large is read for a key that has used up its limits; what is small is on record with
   // it.
@@ -47,7 +47,7 @@ export async function passOn(parts: TurnRequest): Promise<Response> {
   const { all } = await checkModels(key, judgedRequest(request), read);
   const upstream = pickUpstream(scope.platform.config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
-  await limits.take();
+  await limits.take({ record: turn.record, request, upstream: upstream.baseUrl });
   const keepsText = keepsAnswerText(context.req.path);
   return relayTurn({
     ...parts,

@@ -50,7 +50,7 @@ async function run(parts: TurnRequest, wanted: DialectReason | null): Promise<Re
   const upstream = pickUpstream(config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
   const asked = responsesDialect.readRequest(text, (await readJsonBody(text)) ?? null);
-  await limits.take();
+  await limits.take({ record: turn.record, request, upstream: upstream.baseUrl });
   const relayed = { body, text, upstream, endsWithReason: false, history: () => null };
   if (!(asked instanceof ResponsesDialectRequest))
     return relayRead(parts, { ...relayed, known: null });

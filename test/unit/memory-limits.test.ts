@@ -20,7 +20,7 @@ function open(start = "2026-11-15T12:00:00Z") {
       amount: meter === "requests" ? 1 : 0,
     }));
   const take = async (limits: Partial<Record<Meter, number>>, key = "k") =>
-    (await store.take(key, wanted(limits))).taken;
+    (await store.take(key, wanted(limits), "turn")).taken;
   const used = async (meter: Meter, key = "k") =>
     (await store.read(key, [{ meter, limit: 1 } satisfies KeyLimit]))[0]?.used;
   const turn = (id: string = crypto.randomUUID()) => ({
@@ -85,7 +85,7 @@ describe("a budget", () => {
   it("is the calendar month's, in UTC: it says when that ends, and begins anew then", async () => {
     const key = open("2026-11-30T23:30:00Z");
     await spend(key, 1);
-    const taking = await key.store.take("k", [{ meter: "cost", limit: 1, amount: 0 }]);
+    const taking = await key.store.take("k", [{ meter: "cost", limit: 1, amount: 0 }], "turn");
     expect(taking).toMatchObject({ taken: false, readings: [{ used: 1, waitMs: HOUR / 2 }] });
     key.clock.pass(HOUR / 2 - 1);
     expect(await key.take(budget)).toBe(false);
@@ -130,6 +130,62 @@ describe("a budget", () => {
     key.clock.pass(5 * HOUR);
     for (const other of ["a", "b"]) await key.take({ requests: 1 }, other);
     expect(await key.take(budget)).toBe(false);
+  });
+});
+
+describe("what turns under way may yet use", () => {
+  const hold = async (
+    { store }: ReturnType<typeof open>,
+    turnId: string,
+    amounts: Partial<Record<Meter, [amount: number, limit: number]>>,
+  ) => {
+    const wanted = Object.entries(amounts).map(([meter, [amount, limit]]) => ({
+      meter: meter as Meter,
+      limit,
+      amount,
+    }));
+    return (await store.take("k", wanted, turnId)).taken;
+  };
+
+  it("leaves as much less for others, of tokens and of money, until the turn is over", async () => {
+    const key = open();
+    expect(await hold(key, "a", { tokens: [60, 100], cost: [0.6, 1] })).toBe(true);
+    expect(await hold(key, "b", { tokens: [41, 100] })).toBe(false);
+    expect(await hold(key, "b", { cost: [0.41, 1] })).toBe(false);
+    expect(await hold(key, "b", { tokens: [40, 100], cost: [0.4, 1] })).toBe(true);
+    expect(await hold(key, "c", { tokens: [1, 100] })).toBe(false);
+    await key.store.release("k", "a");
+    expect(await hold(key, "c", { tokens: [60, 100], cost: [0.6, 1] })).toBe(true);
+  });
+
+  it("refuses nobody who is alone, nor who uses nothing, nor who passes a limit that is not its", async () => {
+    const key = open();
+    expect(await hold(key, "a", { cost: [50, 1] })).toBe(true);
+    expect(await hold(key, "b", { cost: [0, 1] })).toBe(true);
+    expect(await hold(key, "c", { tokens: [50, 1] })).toBe(true);
+    expect(await hold(key, "d", { cost: [0.1, 1] })).toBe(false);
+  });
+
+  it("grows with its turn, and is nothing for one that holds nothing", async () => {
+    const key = open();
+    await hold(key, "a", { cost: [0.2, 1] });
+    await key.store.hold("k", "a", { cost: 0.7 });
+    await key.store.hold("k", "stranger", { cost: 5 });
+    expect(await hold(key, "b", { cost: [0.4, 1] })).toBe(false);
+    expect(await hold(key, "b", { cost: [0.3, 1] })).toBe(true);
+  });
+
+  it("is held no longer of a turn of which nobody heard for half a minute", async () => {
+    const key = open();
+    await hold(key, "dead", { cost: [1, 1] });
+    await key.store.hold("k", "dead", { cost: 1 });
+    key.clock.pass(29_000);
+    expect(await hold(key, "b", { cost: [0.1, 1] })).toBe(false);
+    await key.store.hold("k", "dead", { cost: 1 });
+    key.clock.pass(29_000);
+    expect(await hold(key, "b", { cost: [0.1, 1] })).toBe(false);
+    key.clock.pass(1001);
+    expect(await hold(key, "b", { cost: [0.1, 1] })).toBe(true);
   });
 });
 

@@ -58,7 +58,7 @@ function openProcess(start: string, waitingRecords: Platform["waitingRecords"] =
   const store = openDatabaseLimits(scope, openMemoryLimits(scope.platform));
   const ask = async (meter: Meter, limit: number) => {
     const amount = meter === "requests" ? 1 : 0;
-    const { taken } = await store.take(key, [{ meter, limit, amount }]);
+    const { taken } = await store.take(key, [{ meter, limit, amount }], "turn");
     await Promise.all(behind.splice(0));
     return taken;
   };
