@@ -130,10 +130,16 @@ export const ROWS: Row[] = [
     because: "streams, sockets, timers and fetch are the runtime's; in-process is Node with PGlite",
   },
   {
-    files: ["cut-answers", "hosts", "leaving-between-tries", "prototype-names", "upstream-headers"],
+    files: ["cut-answers", "leaving-between-tries", "loop-properties", "mcp-drift-checks"],
+    fast: [],
+    slow: ["in-process", "workerd"],
+    because: "a runtime's, or many random cases: each takes ten seconds and more on every target",
+  },
+  {
+    files: ["hosts", "prototype-names", "upstream-headers"],
     fast: ["in-process"],
     slow: ["workerd"],
-    because: "a runtime's, and in-process is Node's own server: some take half a minute on workerd",
+    because: "a runtime's, and in-process is Node's own server: some take long on workerd",
   },
   {
     files: ["budget-held", "limits-at-once"],
@@ -154,10 +160,10 @@ export const ROWS: Row[] = [
     because: "workerd may not hold up a producer: its runtime kills one that waits",
   },
   {
-    files: ["loop-properties", "responses-properties", "mcp-drift-checks", "mcp-remote"],
+    files: ["responses-properties", "mcp-remote"],
     fast: ["in-process"],
     slow: ["workerd"],
-    because: "as above, and half a minute each on workerd",
+    because: "as above, and many cases on workerd",
   },
   {
     files: [
@@ -193,6 +199,8 @@ export const SLOW_FILES: Record<string, string> = {
   "test/sidecar/latency.test.ts": "measures, which takes a quiet machine",
   "test/sidecar/real-servers.test.ts": "servers of others, in Python too",
   "test/e2e/accessibility.test.ts": "looks at every page in two colours, for half a minute",
+  "test/e2e/conversations.test.ts": "a browser that looks at everything that is on record",
+  "test/e2e/session.test.ts": "a browser that waits for a sign-in that is slow on purpose",
   "test/e2e/mcp-conversations.test.ts": "a browser beside MCP servers that are processes",
   "test/e2e/mcp-servers.test.ts": "a browser beside MCP servers that are processes",
   "test/e2e/mcp-snippets.test.ts": "a browser beside MCP clients of others",
