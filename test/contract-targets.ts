@@ -119,6 +119,7 @@ export const ROWS: Row[] = [
       "mcp-remote-addresses",
       "odd-upstreams",
       "paths",
+      "responses-over-chat",
       "responses-tools",
       "round-times",
       "tool-concurrency",
@@ -168,7 +169,6 @@ export const ROWS: Row[] = [
   {
     files: [
       "admin-openapi",
-      "chat-over-responses",
       "mcp-stdio",
       "later-rounds",
       "milder-forms",

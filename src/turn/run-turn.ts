@@ -58,7 +58,7 @@ async function settle(
   { answer }: RunningTurn,
   end: LoopEnd,
 ): Promise<MergedTurn> {
-  const merged = answer.merge(end);
+  const merged = await answer.merge(end);
   turn.produced(merged.message, { round: end.rounds.length, hidden: false });
   turn.looped({ finishReason: merged.finishReason, stopReason: end.stopReason });
   const itemsOf = (items: HistoryItem[]) => translation.toClient(items);

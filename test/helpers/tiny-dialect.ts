@@ -192,14 +192,17 @@ class TinyRequest implements DialectRequest {
     return new Set(tools.map(({ name }) => name));
   }
 
+  withText(text: string): DialectRequest {
+    return new TinyRequest(text, JSON.parse(text) as Json);
+  }
   hasAnswers(): boolean {
     return false;
   }
   hash() {
     return hashHistory("", []);
   }
-  restored(): DialectRequest {
-    return this;
+  restore(): string {
+    return this.text;
   }
   mediaSent(): ReadonlySet<never> {
     return new Set();

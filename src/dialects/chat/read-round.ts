@@ -8,6 +8,7 @@ import {
 } from "../../openai/collect-chat-chunks.ts";
 import { readErrorMember, readErrorWords } from "../../openai/error-words.ts";
 import { isObject, parseWithinBounds, type JsonObject } from "../../openai/json.ts";
+import { saidTexts } from "../../openai/said-texts.ts";
 import {
   errorOf,
   errorOfWords,
@@ -31,24 +32,9 @@ interface ChunkSink extends Pick<RoundReading, "maxBytes" | "onEvent"> {
 /** Whether JSON is a chat completion. */
 export const isCompletion = (json: JsonObject): boolean => readChatCompletion(json) !== null;
 
-/** The fields of a delta that a client of another dialect can be given. */
-const TEXTS = {
-  content: "content",
-  refusal: "refusal",
-  reasoning_content: "reasoning",
-  reasoning: "reasoning",
-} as const;
-
-/** What a chunk says, for whichever client. Some servers send the reasoning under two names. */
+/** What a chunk says, for whichever client. */
 function eventsOfPart(part: CollectedPart): RoundEvent[] {
-  const events: RoundEvent[] = [];
-  const told = new Set<string>();
-  for (const [name, field] of Object.entries(TEXTS)) {
-    const text = part.delta[name];
-    if (typeof text !== "string" || text === "" || told.has(field)) continue;
-    told.add(field);
-    events.push({ type: "text", field, text });
-  }
+  const events: RoundEvent[] = saidTexts(part.delta).map((said) => ({ type: "text", ...said }));
   if (part.calls.length > 0) events.push({ type: "calls", calls: part.calls });
   if (events.length === 0) events.push({ type: "other" });
   const [first, ...others] = events;

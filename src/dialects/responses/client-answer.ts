@@ -12,6 +12,7 @@ import type {
   RoundEvent,
 } from "../dialect.ts";
 import { ClientOutput } from "./client-output.ts";
+import { ForeignRounds } from "./foreign-rounds.ts";
 import type { ItemEvent } from "./open-item.ts";
 import { isOwnItem, newResponseId } from "./own-items.ts";
 import { recordedAnswer, type ResponsesRound } from "./responses-round.ts";
@@ -23,8 +24,10 @@ import { EventWriter } from "./write-events.ts";
 export interface MergedResponse extends MergedTurn {
   /** As the client gets it. */
   response: JsonObject;
-  /** Ids of the rounds, as upstream knows them. */
+  /** Ids of the rounds, as upstream knows them: none where it speaks another dialect. */
   upstreamIds: string[];
+  /** What the model said in all rounds, under the ids that the client was given. */
+  said: HistoryItem[];
 }
 
 /** Members that are one per turn: the first round's, as a stream has to have them. */
@@ -41,11 +44,14 @@ const USAGE = [
   "output_tokens_details",
   "total_tokens",
 ];
-/** What details say where upstream does not. */
-const DETAILS: JsonObject = {
-  input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
-  output_tokens_details: { reasoning_tokens: 0 },
-};
+/** What details say where upstream does not, and what chat completions call them. */
+const DETAILS: [name: string, other: string, usual: JsonObject][] = [
+  ["input_tokens_details", "prompt_tokens_details", { cached_tokens: 0, cache_write_tokens: 0 }],
+  ["output_tokens_details", "completion_tokens_details", { reasoning_tokens: 0 }],
+];
+
+/** What clients are told that upstream did not count: some read no answer without a usage. */
+const UNCOUNTED: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
 
 /** A sum of usage by its names in the Responses API. */
 function spelledUsage(usage: Usage | null): JsonObject | null {
@@ -54,8 +60,11 @@ function spelledUsage(usage: Usage | null): JsonObject | null {
   const named: JsonObject = { input_tokens: input, output_tokens: output, ...usage };
   const own = USAGE.filter((name) => Object.hasOwn(named, name)).map((name) => [name, named[name]]);
   const members = Object.fromEntries(own) as JsonObject;
-  for (const [name, usual] of Object.entries(DETAILS))
-    members[name] = { ...(usual as JsonObject), ...(members[name] as JsonObject | undefined) };
+  for (const [name, other, usual] of DETAILS) {
+    const given = [members[name], usage[other]].find(isObject) ?? {};
+    const counts = Object.entries(given).filter(([, count]) => count !== null);
+    members[name] = { ...usual, ...Object.fromEntries(counts) };
+  }
   return members;
 }
 
@@ -67,13 +76,19 @@ export class ResponsesAnswer implements ClientAnswer {
   readonly #mask: AnswerParts["mask"];
   readonly #output: ClientOutput;
   readonly #writer: EventWriter;
+  /** Null where upstream speaks Responses too. */
+  readonly #foreign: ForeignRounds | null;
+  /** Whether a foreign round's items have their ends: they come before any result of it. */
+  readonly #ended = new Map<number, Promise<void>>();
   /** Of calls whose items are not there yet: a whole answer has its items when it ends. */
   readonly #results: { result: CallResult; round: number }[] = [];
   /** What is the first round's, and one per turn. */
   #first: JsonObject | null = null;
 
-  constructor(request: ResponsesRequest, parts: AnswerParts) {
+  constructor(request: ResponsesRequest, parts: AnswerParts, own: string) {
     this.#request = request;
+    const isForeign = parts.upstream !== own;
+    this.#foreign = isForeign ? new ForeignRounds(request.repeated["tools"]) : null;
     this.#mask = (said) => parts.mask(said);
     this.#output = new ClientOutput({
       responseId: this.#id,
@@ -91,22 +106,30 @@ export class ResponsesAnswer implements ClientAnswer {
   }
 
   async take(event: RoundEvent, round: number): Promise<void> {
-    if (event.raw !== undefined) await this.#writer.take(event.raw as ItemEvent, round);
+    if (this.#foreign === null) {
+      if (event.raw !== undefined) await this.#writer.take(event.raw as ItemEvent, round);
+    } else if (this.#request.stream) await this.#write(this.#foreign.add(event, round), round);
   }
 
   async takeResult(result: CallResult, round: number): Promise<void> {
-    if (this.#request.stream) await this.#writer.takeResult(result, round);
-    else this.#results.push({ result, round });
+    if (!this.#request.stream) {
+      this.#results.push({ result, round });
+      return;
+    }
+    await this.#endItems(round, null);
+    await this.#writer.takeResult(result, round);
   }
 
-  merge({ rounds, clientCalls, isMixed }: LoopEnd): MergedResponse {
-    const own = rounds as ResponsesRound[];
+  async merge({ rounds, clientCalls, isMixed }: LoopEnd): Promise<MergedResponse> {
+    if (this.#request.stream) await this.#endRounds(rounds);
+    const own = this.#own(rounds);
     const last = own.at(-1);
     if (last === undefined) throw new Error("A turn has at least one round");
     if (!this.#request.stream) this.#collect(own, isMixed);
     const usage = own.reduce<Usage | null>((sum, round) => addUsage(sum, round.usage), null);
     const status = textOrNull(last.response["status"]) ?? "completed";
-    const members = { ...last.response, usage: spelledUsage(usage) };
+    const counted = usage ?? (this.#foreign === null ? null : UNCOUNTED);
+    const members = { ...last.response, usage: spelledUsage(counted) };
     this.#first ??= own[0]?.response ?? {};
     const response = this.#writer.withOutput(this.#response(status, members));
     const usual = clientCalls.length > 0 ? "tool_calls" : "stop";
@@ -124,14 +147,15 @@ export class ResponsesAnswer implements ClientAnswer {
       finishReason: isWithheld ? "stop" : (last.finishReason ?? usual),
       usage,
       response,
-      upstreamIds: own.map((round) => textOrNull(round.response["id"]) ?? ""),
+      upstreamIds: own.map(({ response: { id } }) => textOrNull(id)).filter((id) => id !== null),
+      said: own.flatMap(({ items }) => items),
       ...(failure === null ? {} : { failure }),
     };
   }
 
   mergeBrokenOff(rounds: Round[], soFar: Round | null): HistoryItem {
     const all = soFar === null ? rounds : [...rounds, soFar];
-    const items = all.flatMap((round) => (round as ResponsesRound).output);
+    const items = this.#own(all).flatMap((round) => round.output);
     return recordedAnswer(items.filter((item) => !this.#output.isOwn(item)));
   }
 
@@ -149,6 +173,30 @@ export class ResponsesAnswer implements ClientAnswer {
 
   whole(merged: MergedTurn): JsonObject {
     return (merged as MergedResponse).response;
+  }
+
+  #own(rounds: Round[]): ResponsesRound[] {
+    const foreign = this.#foreign;
+    if (foreign === null) return rounds as ResponsesRound[];
+    return rounds.map((round, index) => foreign.round(index + 1, round));
+  }
+
+  async #write(events: ItemEvent[], round: number): Promise<void> {
+    for (const event of events) await this.#writer.take(event, round);
+  }
+
+  /** Results come at the same time: each waits until the items of its round have ended. */
+  #endItems(number: number, round: Round | null): Promise<void> {
+    const events = () => this.#foreign?.end(number, round) ?? [];
+    const ending = this.#ended.get(number) ?? this.#write(events(), number);
+    this.#ended.set(number, ending);
+    return ending;
+  }
+
+  /** What a client has of the rounds before it is told that they have ended. */
+  async #endRounds(rounds: Round[]): Promise<void> {
+    for (const [index, round] of rounds.entries()) await this.#endItems(index + 1, round);
+    await this.#writer.release();
   }
 
   /** The client's response, without its items. @param upstream what a round says of it */

@@ -18,15 +18,6 @@ const ENDS: Record<string, string> = {
   "response.cancelled": "cancelled",
 };
 
-/** Calls that a client of another dialect can be given, by the types of their items. */
-const CALL_TYPES = new Map<unknown, string>([
-  ["function_call", "function"],
-  ["custom_tool_call", "custom"],
-]);
-
-/** Whether an item is such a call. */
-export const isToldCall = ({ type }: JsonObject): boolean => CALL_TYPES.has(type);
-
 /** Whether an event of this name is the last one of a round. */
 export const endsRound = (type: unknown): boolean =>
   typeof type === "string" && Object.hasOwn(ENDS, type);
@@ -101,14 +92,12 @@ export class EventCollector {
   /** The calls so far. */
   calls(): CallProgress[] {
     return this.#items
-      .filter(({ type }) => CALL_TYPES.has(type))
+      .filter(({ type }) => type === "function_call")
       .map((item) => ({
-        id: item.callId,
+        id: textOf(item.item()["call_id"]),
         name: item.name,
         pieces: item.pieces,
         settled: !this.#isNameless(item),
-        type: CALL_TYPES.get(item.type) ?? "",
-        ...(item.ended === undefined ? {} : { ended: item.ended }),
       }));
   }
 

@@ -106,7 +106,6 @@ export class ResponsesDialectRequest implements DialectRequest {
     return this.#request.previousResponseId;
   }
 
-  /** The same request with another text, which says the same beside its history. */
   withText(text: string): DialectRequest {
     return new ResponsesDialectRequest({ ...this.#request, text });
   }
@@ -120,8 +119,8 @@ export class ResponsesDialectRequest implements DialectRequest {
     return hashHistory(this.endUser, []);
   }
 
-  restored(): DialectRequest {
-    return this;
+  restore(): string {
+    return this.text;
   }
 
   mediaSent(): ReadonlySet<ToolMedia["kind"]> {
@@ -139,7 +138,7 @@ export class ResponsesDialectRequest implements DialectRequest {
   }
 
   openAnswer(parts: AnswerParts): ClientAnswer {
-    return new ResponsesAnswer(this.#request, parts);
+    return new ResponsesAnswer(this.#request, parts, this.dialect.name);
   }
 }
 

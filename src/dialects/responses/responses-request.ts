@@ -41,14 +41,20 @@ const BESIDE_TOOLS = ["text", "reasoning", "tools", "tool_choice", "prompt", "to
 
 /** What a response says of its request, where upstream says nothing of it. */
 const REPEATED: Record<string, unknown> = {
+  background: false,
   instructions: null,
   max_output_tokens: null,
+  max_tool_calls: null,
   metadata: {},
   parallel_tool_calls: true,
+  reasoning: { effort: null, summary: null },
+  store: true,
   temperature: 1,
+  text: { format: { type: "text" } },
   tool_choice: "auto",
   tools: [],
   top_p: 1,
+  truncation: "disabled",
 };
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null;

@@ -61,7 +61,7 @@ export class EventWriter {
     }
     if (round !== this.#round) {
       this.#round = round;
-      await this.#release();
+      await this.release();
     }
     if (this.#options.wantsJson) return this.#hold(event, round);
     await this.#forward(event, round);
@@ -71,7 +71,7 @@ export class EventWriter {
   async takeResult(result: CallResult, round: number): Promise<void> {
     if (!this.#hasBegun) return;
     // Whatever of the round is held, the call was announced before.
-    await this.#release();
+    await this.release();
     const shown = this.#options.output.result(result, round);
     if (shown !== undefined) await this.#writeOwnEnd(shown);
   }
@@ -79,7 +79,7 @@ export class EventWriter {
   /** The end of the stream. */
   async end(response: JsonObject): Promise<void> {
     if (!this.#hasBegun) await this.#begin(response);
-    await this.#release();
+    await this.release();
     for (const shown of this.#options.output.endLeft()) await this.#writeOwnEnd(shown);
     const type = END_EVENTS.get(String(response["status"])) ?? "response.completed";
     await this.#write({ type, response: this.withOutput(response) });
@@ -118,7 +118,7 @@ export class EventWriter {
     const item = event["item"] as JsonObject | undefined;
     if (item !== undefined && output.isOwn(item) && this.#dropped !== round) {
       this.#dropped = round;
-      await this.#release();
+      await this.release();
     }
     const isText = item?.["type"] === "message";
     if (isText && this.#dropped !== round && !isLastRound()) this.#isHolding = true;
@@ -127,7 +127,7 @@ export class EventWriter {
   }
 
   /** Writes what was held, without the texts of a round that has called a server tool. */
-  async #release(): Promise<void> {
+  async release(): Promise<void> {
     this.#isHolding = false;
     for (const { event, round } of this.#held.splice(0)) await this.#forward(event, round);
   }
