@@ -20,6 +20,7 @@ import { endpointOf, withNormalPath } from "./routes/normalise-path.ts";
 import { nothingHere } from "./routes/nothing-here.ts";
 import { passthrough } from "./routes/passthrough.ts";
 import { responses } from "./routes/responses.ts";
+import { responsesSocket } from "./routes/responses-socket.ts";
 import {
   cancelResponse,
   listInputItems,
@@ -52,6 +53,10 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   app.use("/v1/*", allowAnyOrigin, refuseUpgrade);
   app.post("/v1/chat/completions", chatCompletions);
   app.post("/v1/responses", responses);
+  app.get(
+    "/v1/responses",
+    responsesSocket((request, scope) => app.fetch(request, scope)),
+  );
   app.get("/v1/responses/:id", showResponse);
   app.delete("/v1/responses/:id", removeResponse);
   app.post("/v1/responses/:id/cancel", cancelResponse);

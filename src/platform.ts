@@ -243,6 +243,43 @@ export interface Platform {
   memory: Memory;
 }
 
+/** A client's WebSocket whose handshake is done. */
+export interface ClientSocket {
+  /**
+   * The next message, a text or bytes, or null when the connection has ended. One is asked for at a
+   * time; where the runtime can, nobody reads on before.
+   */
+  receive(): Promise<string | Uint8Array | null>;
+  /**
+   * Sends a text. Resolves when the client has taken enough for more to be sent. Does nothing once
+   * the client is gone.
+   */
+  send(text: string): Promise<void> | void;
+  /** Closes it behind what was sent. @param code RFC 6455, 7.4.1 @param reason 123 bytes at most */
+  close(code: number, reason: string): void;
+  /** Fires when the connection has ended, whoever ended it. */
+  gone: AbortSignal;
+}
+
+/** How a request becomes a WebSocket. */
+export interface SocketHandshake {
+  /** The sub-protocol that was chosen of those that the client offers; null: none. */
+  protocol: string | null;
+  /** Headers of the response beside those of the handshake. */
+  headers: Record<string, string>;
+  /** A larger message closes the connection with 1009. In bytes. */
+  maxMessageBytes: number;
+  /** Is called when the handshake is done; the runtime is kept alive until it has settled. */
+  serve(socket: ClientSocket): Promise<void>;
+}
+
+/**
+ * Takes a request's connection over.
+ * @returns what the route has to answer with
+ * @throws ApiError 400 where the handshake is none
+ */
+export type AcceptSocket = (handshake: SocketHandshake) => Response;
+
 /** One client connection's side of a request: what Hono's `c.env` holds. */
 export interface RequestScope {
   platform: Platform;
@@ -257,6 +294,8 @@ export interface RequestScope {
    * the response's body does that.
    */
   breakOff: (() => void) | null;
+  /** Null where the request's connection cannot become a WebSocket. */
+  acceptSocket: AcceptSocket | null;
   /** Fires when the server takes no more requests: an answer without an end must come to one. */
   ending: AbortSignal;
   /** The client's network address, for throttling. */

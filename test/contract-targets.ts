@@ -120,6 +120,7 @@ export const ROWS: Row[] = [
       "odd-upstreams",
       "paths",
       "responses-over-chat",
+      "responses-socket",
       "responses-tools",
       "round-times",
       "tool-concurrency",

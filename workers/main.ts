@@ -7,6 +7,7 @@ import { ApiError } from "../src/openai/api-error.ts";
 import { keepInShapeNowAndThen } from "./keep-record-in-shape.ts";
 import { withToldLength } from "./told-length.ts";
 import { createWorkerPlatform } from "./platform.ts";
+import { socketDoor } from "./socket-door.ts";
 import type { WorkerEnvironment } from "./read-environment.ts";
 import { writeQueued } from "./records/queue-way.ts";
 import { wakeSpools } from "./records/spool-way.ts";
@@ -56,6 +57,7 @@ export default {
       requestId: uuidv7(),
       clientGone: clientGone(request),
       breakOff: null,
+      acceptSocket: socketDoor(request, context),
       // Isolates are ended by the runtime, and tell nobody.
       ending: new AbortController().signal,
       clientAddress: clientAddressOf(

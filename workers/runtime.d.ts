@@ -128,3 +128,27 @@ declare module "node:crypto" {
   }
   export function createHash(algorithm: "sha256"): Hash;
 }
+
+/** One end of a WebSocket: https://developers.cloudflare.com/workers/runtime-apis/websockets/ */
+interface WorkerWebSocket {
+  accept(): void;
+  send(text: string): void;
+  close(code: number, reason: string): void;
+  addEventListener(
+    type: "message",
+    listener: (event: { data: string | ArrayBuffer }) => void,
+  ): void;
+  addEventListener(type: "close", listener: (event: { code: number }) => void): void;
+  addEventListener(type: "error", listener: () => void): void;
+}
+
+/** Two ends that are connected. */
+declare class WebSocketPair {
+  0: WorkerWebSocket;
+  1: WorkerWebSocket;
+}
+
+/** What a response may have there beside what the Fetch API knows. */
+interface WorkerResponseInit extends ResponseInit {
+  webSocket: WorkerWebSocket;
+}

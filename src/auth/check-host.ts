@@ -1,6 +1,7 @@
 import { isAllowedHost } from "../config/allowed-hosts.ts";
 import type { Config } from "../config/read-config.ts";
 import { ApiError } from "../openai/api-error.ts";
+import { showsKeyAsProtocol } from "./socket-credential.ts";
 
 /** A name or an address, with or without a port. Nothing of a URL beside: no user, no path. */
 const HOST = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
@@ -59,7 +60,7 @@ export function requireAllowedHost({ ownHosts }: Hosts, request: Request): void 
 function isProgram({ method, headers }: Request): boolean {
   if (headers.get("x-proxy-tool-events") === "1") return false;
   const isPreflight = method === "OPTIONS" && headers.has("access-control-request-method");
-  return isPreflight || headers.has("authorization");
+  return isPreflight || headers.has("authorization") || showsKeyAsProtocol(headers);
 }
 
 /**

@@ -46,7 +46,8 @@ function proxyAsker({ scope, request, serveInside }: McpRequest): AskProxy {
       headers: { ...Object.fromEntries(handedOn), ...about, ...headers },
       body: bytes,
     });
-    return serveInside(inside, { ...scope, clientGone: signal, breakOff: null, endpoint: "/mcp" });
+    const own = { clientGone: signal, breakOff: null, acceptSocket: null, endpoint: "/mcp" };
+    return serveInside(inside, { ...scope, ...own });
   };
 }
 

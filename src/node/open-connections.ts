@@ -31,6 +31,8 @@ interface Unused {
 export interface OpenConnections {
   /** The last response on a connection; undefined before its first request. */
   responseOn(socket: Socket): ServerResponse | undefined;
+  /** A connection is one of HTTP no more: whoever has it now ends it. */
+  upgraded(socket: Socket): void;
   /**
    * Takes no new connections; resolves when the last one has ended. Those that are unused are
    * closed after a while, all that are left after the limit.
@@ -64,6 +66,7 @@ export function followConnections(server: Server): OpenConnections {
   const sockets = new Set<Socket>();
   const responses = new WeakMap<Socket, ServerResponse>();
   const unused = new Map<Socket, Unused>();
+  const upgraded = new WeakSet<Socket>();
   const forget = (socket: Socket) => {
     sockets.delete(socket);
     unused.delete(socket);
@@ -83,7 +86,7 @@ export function followConnections(server: Server): OpenConnections {
   const lookAt = (socket: Socket, now: number): void => {
     const { bytesRead } = socket;
     const seen = unused.get(socket);
-    if (isAnswering(socket)) unused.delete(socket);
+    if (isAnswering(socket) || upgraded.has(socket)) unused.delete(socket);
     else if (seen?.bytesRead !== bytesRead) unused.set(socket, { since: now, bytesRead });
     else if (now - seen.since >= UNUSED_MS) socket.destroySoon();
   };
@@ -93,6 +96,10 @@ export function followConnections(server: Server): OpenConnections {
   };
   return {
     responseOn: (socket) => responses.get(socket),
+    upgraded: (socket) => {
+      responses.delete(socket);
+      upgraded.add(socket);
+    },
     drain: async (limitMs) => {
       // Who is told that a connection ends opens another one: not before that would be refused.
       await untilCalm();
@@ -103,7 +110,11 @@ export function followConnections(server: Server): OpenConnections {
       state.draining = true;
       for (const socket of sockets) endAfterResponse(responses.get(socket));
       const timer = setInterval(sweep, SWEEP_MS);
-      const limit = setTimeout(() => server.closeAllConnections(), limitMs);
+      // Those that were upgraded are no connections of the HTTP server any more.
+      const breakAllOff = () => {
+        for (const socket of sockets) socket.destroy();
+      };
+      const limit = setTimeout(breakAllOff, limitMs);
       await ended;
       clearInterval(timer);
       clearTimeout(limit);

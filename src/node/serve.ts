@@ -17,6 +17,7 @@ import { answerRefused, refuseBytes, refuseRequest } from "./refuse-request.ts";
 import { followConnections, type OpenConnections } from "./open-connections.ts";
 import { headLimit, limitBodies } from "./request-limit.ts";
 import { servePage } from "./serve-page.ts";
+import { mayBecomeSocket, openSocketDoor } from "./socket-door.ts";
 
 /** A server that listens. */
 export interface RunningServer {
@@ -114,6 +115,7 @@ export function startServer(platform: Platform): Promise<RunningServer> {
       requestId,
       clientGone: clientGone(outgoing),
       breakOff: () => breakOff(outgoing),
+      acceptSocket: door.acceptSocket(incoming),
       ending: ending.signal,
       clientAddress: addressOf(incoming),
       waitUntil: background.waitUntil,
@@ -128,7 +130,11 @@ export function startServer(platform: Platform): Promise<RunningServer> {
     errorHandler: (error) => answerRefused(refusalOf(error), logger),
   });
   const server = createServer(
-    { ...headLimit(requestTimeoutMs), keepAliveTimeout: 65_000 },
+    {
+      ...headLimit(requestTimeoutMs),
+      keepAliveTimeout: 65_000,
+      shouldUpgradeCallback: mayBecomeSocket,
+    },
     (incoming, outgoing) => {
       try {
         normaliseIncoming(incoming);
@@ -139,6 +145,8 @@ export function startServer(platform: Platform): Promise<RunningServer> {
     },
   );
   const connections = followConnections(server);
+  const { maxUnreadBytes } = platform;
+  const door = openSocketDoor(server, { ...background, connections, maxUnreadBytes });
   refuseUnreadable(server, connections, logger);
   answerHalfClosed(server, connections);
   continueWhenRead(server);

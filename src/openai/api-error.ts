@@ -6,6 +6,17 @@
 const ERRORS = {
   bad_request: { status: 400, type: "invalid_request_error", code: "bad_request" },
   invalid_value: { status: 400, type: "invalid_request_error", code: "invalid_value" },
+  invalid_stream_id: { status: 400, type: "invalid_request_error", code: "invalid_stream_id" },
+  websocket_stream_limit: {
+    status: 400,
+    type: "invalid_request_error",
+    code: "websocket_stream_limit_reached",
+  },
+  websocket_connection_limit: {
+    status: 400,
+    type: "invalid_request_error",
+    code: "websocket_connection_limit_reached",
+  },
   missing_api_key: { status: 401, type: "invalid_request_error", code: "missing_api_key" },
   invalid_api_key: { status: 401, type: "invalid_request_error", code: "invalid_api_key" },
   expired_api_key: { status: 401, type: "invalid_request_error", code: "expired_api_key" },

@@ -1,16 +1,27 @@
 import type { MiddlewareHandler } from "hono";
 import { ApiError } from "../openai/api-error.ts";
 import type { RequestScope } from "../platform.ts";
+import { isSocketRequest, upgradeRequired } from "../responses-socket/handshake.ts";
+
+/** The one path that has a WebSocket mode. */
+const SERVED = "/v1/responses";
 
 /**
- * There is no relay for WebSockets: whoever wants one hears so at once, before upstream could take
- * the request for a plain GET. Other upgrades may be ignored, and are (HTTP/2 of some clients).
+ * A WebSocket that is not served is refused at once, before upstream could take the request for a
+ * plain GET. Other upgrades may be ignored, and are (HTTP/2 of some clients).
  */
 export const refuseUpgrade: MiddlewareHandler<{ Bindings: RequestScope }> = (context, next) => {
-  const protocols = context.req.raw.headers.get("upgrade");
+  const { raw: request, path } = context.req;
+  const protocols = request.headers.get("upgrade");
   if (protocols === null || !/\bwebsocket\b/i.test(protocols)) return next();
-  throw new ApiError(
-    "upgrade_required",
-    "This proxy relays no WebSockets. Send the request over plain HTTP, as POST with stream: true.",
+  if (path !== SERVED)
+    throw new ApiError(
+      "upgrade_required",
+      `WebSockets are served at ${SERVED} alone. Send the request over plain HTTP.`,
+    );
+  if (isSocketRequest(request) && context.env.acceptSocket !== null) return next();
+  throw upgradeRequired(
+    "This is no handshake of a WebSocket: send a GET with connection: Upgrade and " +
+      "upgrade: websocket, or the request over plain HTTP, as POST.",
   );
 };

@@ -9,6 +9,7 @@ import { Readable, type Writable } from "node:stream";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { keyWithAdd } from "../helpers/chat-turn.ts";
 import { proxy } from "../helpers/proxy.ts";
+import { openSocket } from "../helpers/socket-client.ts";
 import { chunk, startUpstream, toolCall, usageChunk, type Answer } from "../helpers/upstream.ts";
 
 const MB = 1024 * 1024;
@@ -106,6 +107,31 @@ describe("a client that does not read a big answer", () => {
     expect(await stalledAt(() => sending.to?.socket)).toBeLessThan(BETWEEN);
     expect(await lengthOf(response)).toBeGreaterThanOrEqual(ALL);
   });
+});
+
+it("a connection that is not read holds up upstream, too", async () => {
+  const sending: { to?: ServerResponse } = {};
+  const delta = { type: "response.output_text.delta", delta: "word ".repeat(4000) };
+  const { key } = await proxy.createKey({
+    openaiBaseUrl: (
+      await startUpstream((_request, response) => {
+        sending.to = response.writeHead(200, { "content-type": "text/event-stream" });
+        const last = eventOf({ type: "response.completed", response: { id: "resp_1" } });
+        writeAll(response, Buffer.from(eventOf(delta)), last);
+      })
+    ).url,
+  });
+  const client = await openSocket(key);
+  let length = 0;
+  client.ws.on("message", (data: Buffer) => {
+    length += data.byteLength;
+  });
+  client.ws.pause();
+  client.create({ input: "go" });
+  expect(await stalledAt(() => sending.to?.socket)).toBeLessThan(BETWEEN);
+  client.ws.resume();
+  await client.answer();
+  expect(length).toBeGreaterThanOrEqual(ALL * 0.9);
 });
 
 describe("an upstream that does not read a big upload", () => {

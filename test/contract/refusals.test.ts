@@ -46,7 +46,6 @@ describe("a base URL without /v1", () => {
 
 describe("a WebSocket", () => {
   it.each([
-    ["/v1/responses", {}],
     ["/v1/realtime?model=gpt-realtime", {}],
     ["/v1//realtime/", {}],
     ["/v1/chat/completions", {}],

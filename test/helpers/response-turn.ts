@@ -122,8 +122,7 @@ function readPiece(event: Json, { pieces, item }: Told): void {
 const ENDS = ["response.completed", "response.incomplete", "response.failed"];
 
 /** Checks what must hold of any finished stream, and gives the response that it ends with. */
-function readResponseStream(text: string): SeenResponse {
-  const events = eventsOf(text);
+export function readResponseEvents(events: Json[]): SeenResponse {
   for (const event of events) expect(eventFaults(event), JSON.stringify(event)).toEqual([]);
   const numbers = events.map((event) => event["sequence_number"]);
   expect(numbers).toEqual(events.map((_event, index) => index));
@@ -165,7 +164,9 @@ export async function askResponse(
   const isStream = body["stream"] === true;
   const type = isStream ? /^text\/event-stream/ : /^application\/json/;
   expect(answer.headers.get("content-type")).toMatch(type);
-  const response = isStream ? readResponseStream(text) : (JSON.parse(text) as SeenResponse);
+  const response = isStream
+    ? readResponseEvents(eventsOf(text))
+    : (JSON.parse(text) as SeenResponse);
   return checkResponse(response);
 }
 

@@ -113,8 +113,19 @@ const ROOMS: Record<string, Room> = {
       "src/store",
     ],
   },
+  "src/responses-socket": {
+    imports: [
+      "src/openai",
+      "src/platform.ts",
+      "src/auth",
+      "src/dialects",
+      "src/stream",
+      "src/store",
+    ],
+  },
   "src/routes": {
     imports: [
+      "src/responses-socket",
       "src/config",
       "src/secrets",
       "src/openai",
@@ -170,6 +181,7 @@ const PACKAGES: Record<string, string[]> = {
   hono: ["src/app.ts", "src/routes", "src/node", "workers", "mcp-sidecar"],
   "drizzle-orm": ["src/store", "src/node", "workers", "drizzle"],
   postgres: ["src/node", "workers"],
+  ws: ["src/node"],
   "@modelcontextprotocol/server": ["src/mcp-router"],
   "@modelcontextprotocol/client": ["src/tools"],
   // The older SDK stays out of the Worker: the sidecar's servers are what it is for.

@@ -151,6 +151,7 @@ async function run(client: Dialect, spoken: Dialect, request: Json, script: Said
       requestId: turn.id,
       clientGone: never,
       breakOff: null,
+      acceptSocket: null,
       waitUntil: (one: Promise<unknown>) => waits.push(one),
     },
     request: new Request(`http://proxy.test/v1${client.path}`, { method: "POST" }),
