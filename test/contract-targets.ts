@@ -170,6 +170,7 @@ export const ROWS: Row[] = [
   {
     files: [
       "admin-openapi",
+      "chat-over-responses",
       "mcp-stdio",
       "later-rounds",
       "milder-forms",

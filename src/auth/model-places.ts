@@ -43,10 +43,16 @@ export interface Endpoint {
 const MODEL = { model: "always" } as const;
 /** Without a model of its own an image tool has upstream's default. */
 const IMAGE_TOOL = { ofType: "image_generation" } as const;
+/** The last three are not in the document; where a server reads a model there, it is judged. */
 const RESPONSE_TOOLS = {
   "tools[].model": IMAGE_TOOL,
   "input[].tools[].model": IMAGE_TOOL,
+  "tools[].tools[].model": IMAGE_TOOL,
+  "tool_choice.model": "never",
+  "context_management[].model": "never",
 } as const;
+/** As of a response's tools: no tool of an assistant takes a model today. */
+const ASSISTANT_TOOLS = { "tools[].model": IMAGE_TOOL } as const;
 const STORED_ITEMS = { "items[].tools[].model": IMAGE_TOOL } as const;
 const TRANSCRIPTION = "audio.input.transcription.model";
 /** A session of type `transcription` has its model at the transcription alone. */
@@ -59,9 +65,13 @@ const OF_AN_ASSISTANT = "it would be that of the assistant";
 
 /** Endpoints of which requests name models, or use models that are named elsewhere. */
 export const MODEL_PLACES: readonly Endpoint[] = [
-  { path: "/assistants", body: MODEL },
+  { path: "/assistants", body: { ...MODEL, ...ASSISTANT_TOOLS } },
   // Changes the assistant, and runs nothing.
-  { path: "/assistants/{id}", body: { model: "never" }, mayNameNone: true },
+  {
+    path: "/assistants/{id}",
+    body: { model: "never", ...ASSISTANT_TOOLS },
+    mayNameNone: true,
+  },
   { path: "/audio/speech", body: MODEL },
   { path: "/audio/transcriptions", body: MODEL },
   { path: "/audio/translations", body: MODEL },
@@ -110,8 +120,16 @@ export const MODEL_PLACES: readonly Endpoint[] = [
   },
   { path: "/responses/compact", body: { ...MODEL, ...RESPONSE_TOOLS } },
   { path: "/responses/input_tokens", body: { ...MODEL, ...RESPONSE_TOOLS } },
-  { path: "/threads/runs", body: MODEL, otherwise: OF_AN_ASSISTANT },
-  { path: "/threads/{id}/runs", body: MODEL, otherwise: OF_AN_ASSISTANT },
+  {
+    path: "/threads/runs",
+    body: { ...MODEL, ...ASSISTANT_TOOLS },
+    otherwise: OF_AN_ASSISTANT,
+  },
+  {
+    path: "/threads/{id}/runs",
+    body: { ...MODEL, ...ASSISTANT_TOOLS },
+    otherwise: OF_AN_ASSISTANT,
+  },
   { path: "/videos", body: MODEL },
 
   { path: "/models/{model...}", methods: ["GET", "DELETE"] },

@@ -41,6 +41,19 @@ export interface CallProgress {
   pieces: readonly string[];
   /** Whether id and name are final. Until then nobody knows whose call it is. */
   settled: boolean;
+  /** What is called; absent: a function. */
+  type?: string;
+  /** Where upstream says that nothing of it follows: whether something of it is missing. */
+  ended?: "whole" | "cut";
+}
+
+/** What upstream says of an answer beside what is in it. A member may come later than others. */
+export interface AnswerFacts {
+  /** As upstream names it. */
+  model?: string;
+  /** In seconds since 1970. */
+  createdAt?: number;
+  serviceTier?: string;
 }
 
 /**
@@ -51,9 +64,20 @@ export interface CallProgress {
  * members, and what has none there is lost to it.
  */
 export type RoundEvent = { raw?: unknown } & (
-  | { type: "text"; field: "content" | "refusal" | "reasoning"; text: string }
+  | {
+      type: "text";
+      field: "content" | "refusal" | "reasoning";
+      text: string;
+      /** Which of several texts of the field it belongs to. Absent: there is one. */
+      part?: string;
+      /** Log probabilities of its tokens, as chat completions spell them. */
+      logprobs?: JsonObject[];
+    }
   /** All calls of the round so far, in the model's order. */
   | { type: "calls"; calls: readonly CallProgress[] }
+  | { type: "facts"; facts: AnswerFacts }
+  /** What a text refers to, as a message of chat completions has it. */
+  | { type: "annotations"; annotations: JsonObject[] }
   /** Something that only its own dialect knows. */
   | { type: "other" }
 );
@@ -66,6 +90,8 @@ export interface Round {
   usage: Usage | null;
   /** The model as upstream names it, or null where it does not. */
   model: string | null;
+  /** Upstream's error object, where the answer is one that its dialect calls failed. */
+  failure?: JsonObject;
   /** What the model said, as upstream's dialect takes it back in a later round. */
   items: HistoryItem[];
   /** The same as one message of chat completions: for the record. */
@@ -214,18 +240,16 @@ export interface DialectRequest {
   /** What of it may decide whether upstream takes tools beside it, as one text. */
   readonly traits: string;
 
-  /** The same request with another text, which says the same beside its history. */
-  withText(text: string): DialectRequest;
   /** Whether there is an answer in the history, so that something may be hidden in it. */
   hasAnswers(): boolean;
   /** The places of its history at which earlier turns may have ended. */
   hash(): Promise<History>;
   /**
-   * Its text with hidden items in the place of the answers that the client saw; everything else
-   * stays as spelled.
+   * The same request with hidden items in the place of the answers that the client saw; everything
+   * else stays as spelled.
    * @param hidden JSON text of an array of items, by the index of the answer in whose place they go
    */
-  restore(hidden: ReadonlyMap<number, string>): string;
+  restored(hidden: ReadonlyMap<number, string>): DialectRequest;
   /** Which kinds of media the client itself sends. */
   mediaSent(): ReadonlySet<ToolMedia["kind"]>;
 

@@ -1,4 +1,5 @@
 /** The table of translations between dialects: a row for each pair whose ends differ. */
+import { chatToResponses } from "./between/chat-to-responses.ts";
 import { responsesToChat } from "./between/responses-to-chat.ts";
 import type { Dialect, DialectRequest, HistoryItem, Translation } from "./dialect.ts";
 
@@ -20,7 +21,7 @@ const SAME: TurnTranslation = {
 };
 
 /** A row for each pair. One that is not here is nobody's to choose. */
-const TRANSLATIONS: Translation[] = [responsesToChat];
+const TRANSLATIONS: Translation[] = [chatToResponses, responsesToChat];
 
 const rowOf = (client: Dialect, upstream: Dialect, table: Translation[]): Translation | undefined =>
   table.find(({ from, to }) => from === client.name && to === upstream.name);

@@ -37,8 +37,8 @@ export interface LoopParts {
   tell(results: CallResult[]): HistoryItem[];
   /** Hears of each call's result the moment it is known. */
   onResult(result: CallResult, round: number): void | Promise<void>;
-  /** Hears of each item that the client will not see. */
-  onHidden(item: HistoryItem, round: number): Promise<void>;
+  /** Hears of what the client will not see of a round. */
+  onHidden(items: HistoryItem[], round: number): Promise<void>;
   /** Which limit of the key is used up ("the API key's …"), or null. Asked before calls are run. */
   limitReached(): Promise<string | null>;
   maxRounds: number;
@@ -176,7 +176,7 @@ async function runRounds(parts: LoopParts, budget: Budget): Promise<LoopEnd> {
     const running = serverCalls.map((call) => ({ ...call, round, signal: budget.over }));
     const results = await runCalls(running, parts, budget);
     const unseen = [...answer.items, ...parts.tell(results)];
-    for (const item of unseen) await parts.onHidden(item, round);
+    await parts.onHidden(unseen, round);
     hidden.push(...unseen);
     if (clientCalls.length > 0) return { ...end, isMixed: true };
   }

@@ -112,6 +112,10 @@ export function setMembers(text: string, changes: Record<string, string | undefi
   return `{${[...members.values()].map(({ key, value }) => `${key}:${value}`).join(",")}}`;
 }
 
+/** The texts of all members' values as they were spelled, by name. */
+export const memberTexts = (text: string): Map<string, string> =>
+  new Map(readMembers(text).map(({ name, value }) => [name, value]));
+
 /** The text of one member's value as it was spelled, or undefined. */
 export function memberText(text: string, name: string): string | undefined {
   const plain = JSON.stringify(name);

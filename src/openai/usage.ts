@@ -101,6 +101,21 @@ export function readUsage(value: unknown): Usage | null {
   };
 }
 
+/** Members of a usage that chat completions have. */
+const CHAT_MEMBERS = [
+  "prompt_tokens",
+  "completion_tokens",
+  "total_tokens",
+  "prompt_tokens_details",
+  "completion_tokens_details",
+];
+
+/** A usage without other dialects' names for the same. */
+export function chatUsage(usage: Usage): Usage {
+  const own = CHAT_MEMBERS.filter((name) => Object.hasOwn(usage, name));
+  return Object.fromEntries(own.map((name) => [name, usage[name]])) as Usage;
+}
+
 /** The usage of a chat completion or a chunk of one: its own, Groq's, or that of its choice 0. */
 export function usageOfCompletion(completion: JsonObject): Usage | null {
   const { usage, x_groq: groq, choices } = completion;

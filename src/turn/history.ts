@@ -1,5 +1,6 @@
 import type { AuthenticatedKey } from "../auth/authenticate.ts";
 import type {
+  Dialect,
   DialectRequest,
   History,
   HistoryItem,
@@ -10,6 +11,7 @@ import { maskOf } from "../secrets/known-secrets.ts";
 import { memorySlot } from "../memory.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
+import { objectsOf, parseJson } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
 import { findHiddenRounds, keepHiddenRounds, sweepHiddenRounds } from "../store/hidden-rounds.ts";
@@ -189,6 +191,10 @@ function rememberNothing({ scope, key }: HistoryParts, lookups: string[]): void 
   rememberRounds(platform, key.id, { lookups, items: null, isAlone: true, forMs });
 }
 
+/** Items that were put back, for the record. @param hidden JSON text of an array of items */
+const recordedItems = (dialect: Dialect, hidden: string): string =>
+  JSON.stringify(objectsOf(parseJson(hidden)).flatMap((item) => dialect.recorded(item)));
+
 /** Puts what the client did not see of earlier rounds back into its history. */
 export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
   const { scope, key, request, upstream } = parts;
@@ -204,24 +210,23 @@ export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
     dialect.withoutMedia(items),
   ];
   const words = new Map([...hidden].map(wordsAt));
-  const requestWith = (items: Map<number, string>) => request.withText(request.restore(items));
   const isUnreasoned = (items: string) => dialect.withoutReasoning(items) === items;
   const lessOf = (items: string, without: RestoredParts): string => {
     const shown = without.media ? dialect.withoutMedia(items) : items;
     return without.reasoning ? dialect.withoutReasoning(shown) : shown;
   };
   return {
-    request: hidden.size === 0 ? request : requestWith(hidden),
+    request: request.restored(hidden),
     restoredParts: {
       media: [...hidden].some(([index, items]) => words.get(index) !== items),
       reasoning: [...hidden.values()].some((items) => !isUnreasoned(items)),
     },
     requestWithout: (parts) =>
-      requestWith(new Map([...hidden].map(([index, items]) => [index, lessOf(items, parts)]))),
+      request.restored(new Map([...hidden].map(([index, items]) => [index, lessOf(items, parts)]))),
     media,
     known,
     sent: history,
-    restored: [...words.values()],
+    restored: [...words.values()].map((items) => recordedItems(dialect, items)),
     keep: async (end, { message: answer }) => {
       const unseen = dialect.hiddenOf(end);
       if (end.clientCalls.length === 0 && (unseen === null || !key.toolMemory)) return;

@@ -129,8 +129,8 @@ export function openRunning(
       run,
       onResult: (result, round) => answer.takeResult(result, round),
       tell: spoken.openResults((kind) => history.media.takes(kind)),
-      onHidden: async (item, round) => {
-        for (const message of toClient([item]).flatMap(asked.dialect.recorded))
+      onHidden: async (items, round) => {
+        for (const message of toClient(items).flatMap(asked.dialect.recorded))
           turn.produced(await withoutMedia(message), { round, hidden: true });
       },
       limitReached: () => limits.reached(turn.record),

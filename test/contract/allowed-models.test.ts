@@ -132,6 +132,41 @@ const REFUSED: [string, SpelledRequest, string][] = [
     '"tools[].model"',
   ],
   [
+    "an image tool with another model, in a namespace",
+    posted("/responses", {
+      model: "cheap",
+      tools: [{ type: "namespace", name: "n", tools: [{ ...IMAGE_TOOL, model: "dear" }] }],
+    }),
+    '"dear"',
+  ],
+  [
+    "a choice of tool with another model",
+    posted("/responses", { model: "cheap", tool_choice: { ...IMAGE_TOOL, model: "dear" } }),
+    '"dear"',
+  ],
+  [
+    "a compaction by another model",
+    posted("/responses", {
+      model: "cheap",
+      context_management: [{ type: "compaction", model: "dear" }],
+    }),
+    '"dear"',
+  ],
+  [
+    "an assistant's tool with another model",
+    posted("/assistants", { model: "cheap", tools: [{ type: "function", model: "dear" }] }),
+    '"dear"',
+  ],
+  [
+    "a run's tool with another model",
+    posted("/threads/runs", {
+      assistant_id: "asst_1",
+      model: "cheap",
+      tools: [{ type: "function", model: "dear" }],
+    }),
+    '"dear"',
+  ],
+  [
     "a fine-tuning job graded by another model",
     posted("/fine_tuning/jobs", {
       model: "cheap",
@@ -185,6 +220,16 @@ const PASSED: [string, SpelledRequest][] = [
     "an image tool with an allowed model",
     posted("/responses", { model: "cheap", tools: [{ ...IMAGE_TOOL, model: "owner/cheap" }] }),
   ],
+  [
+    "tools and a choice of them without a model",
+    posted("/responses", {
+      model: "cheap",
+      tools: [{ type: "namespace", name: "n", tools: [{ type: "function", name: "f" }] }],
+      tool_choice: { type: "function", name: "f" },
+      context_management: [{ type: "compaction" }],
+    }),
+  ],
+  ["a choice of tools by a word", posted("/responses", { model: "cheap", tool_choice: "auto" })],
   [
     "a client secret",
     posted("/realtime/client_secrets", { session: { ...REALTIME, audio: heard("cheap") } }),

@@ -192,17 +192,14 @@ class TinyRequest implements DialectRequest {
     return new Set(tools.map(({ name }) => name));
   }
 
-  withText(text: string): DialectRequest {
-    return new TinyRequest(text, JSON.parse(text) as Json);
-  }
   hasAnswers(): boolean {
     return false;
   }
   hash() {
     return hashHistory("", []);
   }
-  restore(): string {
-    return this.text;
+  restored(): DialectRequest {
+    return this;
   }
   mediaSent(): ReadonlySet<never> {
     return new Set();

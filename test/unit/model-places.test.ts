@@ -13,7 +13,13 @@ const published = readPlaces(readFileSync(FIXTURE, "utf8"));
 /** What the table has beyond the document, and why. */
 const BEYOND: Record<string, string> = {
   "POST /realtime/sessions model": "taken, and left out of the document",
-  "POST /responses/compact tools[].model": "refused if it were there, as for a response",
+};
+/** The same of places, at whichever operation: nothing reads a model there, or not yet. */
+const BEYOND_PLACES: Record<string, string> = {
+  "tools[].model": "an image tool's in a response; no tool of an assistant has one",
+  "tools[].tools[].model": "a namespace might hold an image tool",
+  "tool_choice.model": "a choice might be taken for the tool",
+  "context_management[].model": "a compaction might be done by another model",
 };
 
 const exampleOf = (path: string) =>
@@ -79,7 +85,10 @@ describe("the table of where models are named", () => {
       const found = published[operation] ?? [];
       return !found.some((one) => one === place || (place !== start && one.startsWith(start)));
     });
-    expect(unpublished.map((one) => one.join(" "))).toEqual(Object.keys(BEYOND));
+    const beyond = unpublished.filter(([, place]) => BEYOND_PLACES[place] === undefined);
+    expect(beyond.map((one) => one.join(" "))).toEqual(Object.keys(BEYOND));
+    const used = new Set(unpublished.map(([, place]) => place));
+    expect(Object.keys(BEYOND_PLACES).filter((place) => !used.has(place))).toEqual([]);
   });
 
   it("is held against the document that OPENAI_OPENAPI names, or against its places as checked in", async () => {

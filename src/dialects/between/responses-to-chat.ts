@@ -4,7 +4,7 @@ import { isObject, parseJson, type JsonObject } from "../../openai/json.ts";
 import { setMembers } from "../../openai/json-object-text.ts";
 import type { DialectRequest, Translation } from "../dialect.ts";
 import { areTextInstructions, messagesOfInput } from "./input-to-messages.ts";
-import { itemsOfMessages } from "./messages-to-items.ts";
+import { itemsOfMessages } from "./rounds-to-items.ts";
 import { appliedRows, CHANGED_MEMBERS, SAME_MEMBERS, vainIncludes } from "./applied-members.ts";
 import { spelledTools } from "./tools-to-chat.ts";
 

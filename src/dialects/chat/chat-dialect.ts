@@ -20,8 +20,15 @@ import { keptMedia, restoredMedia, showsMedia, wordsOnly } from "./hidden-media.
 import { isCompletion, readStreamedRound, readWholeRound } from "./read-round.ts";
 import { roundBody } from "./round-body.ts";
 import { hasReasoning, unreasoned } from "./hidden-reasoning.ts";
+import { recordedMessage } from "./kept-items.ts";
 import { createMediaShow } from "./show-media.ts";
-import { hiddenOf, spliceHidden } from "./splice-hidden.ts";
+import {
+  hiddenOf,
+  sentMessages,
+  spliceHidden,
+  withMessages,
+  type SplicedMessage,
+} from "./splice-hidden.ts";
 import { KEEP_ALIVE } from "./write-chat-chunks.ts";
 
 /** Why the loop leaves a request alone: each row is a promise of the behaviour page. */
@@ -39,13 +46,16 @@ const isAnswer = (message: unknown): boolean =>
   isObject(message) && message["role"] === "assistant";
 
 /** A request of chat completions. */
-class ChatDialectRequest implements DialectRequest {
+export class ChatDialectRequest implements DialectRequest {
   readonly dialect = chatDialect;
   readonly leaveAlone: string | null;
   readonly #request: ChatRequest;
+  /** Its messages, where hidden ones were put back. */
+  readonly #spliced: SplicedMessage[] | null;
 
-  constructor(request: ChatRequest) {
+  constructor(request: ChatRequest, spliced: SplicedMessage[] | null = null) {
     this.#request = request;
+    this.#spliced = spliced;
     this.leaveAlone = reasonToLeaveAlone(request);
   }
 
@@ -80,8 +90,9 @@ class ChatDialectRequest implements DialectRequest {
     return this.#request.clientTools;
   }
 
-  withText(text: string): DialectRequest {
-    return new ChatDialectRequest({ ...this.#request, text });
+  /** Its messages as the model must see them: the client's, and hidden ones as they were kept. */
+  get messages(): SplicedMessage[] {
+    return this.#spliced ?? sentMessages(this.text, this.history);
   }
 
   hasAnswers(): boolean {
@@ -93,8 +104,13 @@ class ChatDialectRequest implements DialectRequest {
     return hashHistory(this.endUser, this.history);
   }
 
-  restore(hidden: ReadonlyMap<number, string>): string {
-    return hidden.size === 0 ? this.text : spliceHidden(this.text, this.history, hidden);
+  restored(hidden: ReadonlyMap<number, string>): DialectRequest {
+    if (hidden.size === 0) return this;
+    const spliced = spliceHidden(this.text, this.history, hidden);
+    return new ChatDialectRequest(
+      { ...this.#request, text: withMessages(this.text, spliced) },
+      spliced,
+    );
   }
 
   mediaSent(): ReadonlySet<ToolMedia["kind"]> {
@@ -139,5 +155,5 @@ export const chatDialect: Dialect = {
   withoutMedia: wordsOnly,
   hasReasoning,
   withoutReasoning: unreasoned,
-  recorded: (message) => [message],
+  recorded: recordedMessage,
 };

@@ -1,6 +1,7 @@
 import type { ChatRequest } from "../../openai/chat-request.ts";
 import type { CollectedPart } from "../../openai/collect-chat-chunks.ts";
 import type { JsonObject } from "../../openai/json.ts";
+import { UpstreamRefusal, UpstreamStreamError } from "../../openai/upstream-error.ts";
 import type {
   AnswerParts,
   ClientAnswer,
@@ -33,7 +34,8 @@ export class ChatAnswer implements ClientAnswer {
   constructor(request: ChatRequest, parts: AnswerParts, own: string) {
     this.#request = request;
     this.#parts = parts;
-    this.#foreign = parts.upstream === own ? null : new ForeignRounds(request.model ?? "");
+    const { model, wantsJson } = request;
+    this.#foreign = parts.upstream === own ? null : new ForeignRounds(model ?? "", wantsJson);
     this.#writer = createChunkWriter({
       write: (bytes) => parts.write(bytes),
       model: request.model ?? "",
@@ -57,7 +59,10 @@ export class ChatAnswer implements ClientAnswer {
   /** Clients of chat completions see nothing of server calls. */
   takeResult(): void {}
 
+  /** @throws UpstreamStreamError, UpstreamRefusal where a foreign round is a failure */
   merge(end: LoopEnd): MergedChat {
+    const failure = end.rounds.at(-1)?.failure;
+    if (this.#foreign !== null && failure !== undefined) throw this.#failureOf(failure);
     const ended = this.#ended(end);
     this.#rounds = ended.rounds;
     return mergeRounds(ended, this.#request.wantsJson);
@@ -81,6 +86,15 @@ export class ChatAnswer implements ClientAnswer {
 
   whole(merged: MergedTurn): JsonObject {
     return wholeCompletion(this.#rounds, merged as MergedChat);
+  }
+
+  /** What a client has of a failure that came in an answer: before its answer has begun, a 502. */
+  #failureOf(error: JsonObject): Error {
+    if (this.#request.stream) return new UpstreamStreamError(error);
+    const body = { error };
+    const headers = { "content-type": "application/json" };
+    const bytes = new TextEncoder().encode(JSON.stringify(body));
+    return new UpstreamRefusal({ status: 502, headers, body: bytes }, body);
   }
 
   #ended({ rounds, clientCalls }: LoopEnd): EndedRounds {

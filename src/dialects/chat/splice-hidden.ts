@@ -5,13 +5,18 @@
 import { isObject, objectsOf, parseJson, type JsonObject } from "../../openai/json.ts";
 import { memberText, readElements, setMembers } from "../../openai/json-object-text.ts";
 import { showsMedia } from "./hidden-media.ts";
+import { keptItemsOf, withoutKeptItems } from "./kept-items.ts";
 import type { LoopEnd } from "../dialect.ts";
 
-/** A message of the request: parsed, and as it was spelled. */
-interface SentMessage {
+/** A message of a history as the model must see it. */
+export interface SplicedMessage {
+  /** As the client spelled it; null where it is a hidden one. */
+  text: string | null;
+  /** The hidden one, as it was kept, or the client's, as parsed. */
   message: unknown;
-  text: string;
 }
+
+const isResult = (message: unknown): boolean => isObject(message) && message["role"] === "tool";
 
 const callIdOf = (message: unknown) => (isObject(message) ? message["tool_call_id"] : undefined);
 
@@ -19,22 +24,23 @@ const callIdOf = (message: unknown) => (isObject(message) ? message["tool_call_i
  * What the model is told of a call for which its application brought no result: a call without one
  * is refused by upstreams.
  */
-function missingResult(callId: unknown): string {
-  return JSON.stringify({
+function missingResult(callId: unknown): JsonObject {
+  return {
     role: "tool",
     tool_call_id: callId,
     content: "Error: the application returned no result for this call.",
-  });
+  };
 }
 
 /**
  * The messages that a client did not see of a turn, in the order in which the model must see them:
  * hidden rounds, the last answer as the model gave it, and the results of its server calls. Null
- * where the client saw everything.
+ * where the client saw everything, and a message can say it.
  */
 export function hiddenOf({ rounds, hidden, isMixed }: LoopEnd): JsonObject[] | null {
   const last = rounds.at(-1);
-  if (last === undefined || hidden.length === 0) return null;
+  const isSeen = hidden.length === 0 && !last?.items.some((item) => keptItemsOf(item) !== null);
+  if (last === undefined || isSeen) return null;
   return isMixed ? hidden : [...hidden, ...last.items];
 }
 
@@ -42,35 +48,48 @@ export function hiddenOf({ rounds, hidden, isMixed }: LoopEnd): JsonObject[] | n
  * The results of one answer's calls, in the order of the calls; then what the client sent beyond
  * them.
  */
-function resultsInOrder(calls: JsonObject[], kept: JsonObject[], sent: SentMessage[]): string[] {
+function resultsInOrder(
+  calls: JsonObject[],
+  kept: JsonObject[],
+  sent: SplicedMessage[],
+): SplicedMessage[] {
   const unused = [...sent];
-  const ordered = calls.map(({ id }) => {
+  const ordered = calls.map(({ id }): SplicedMessage => {
     const own = kept.find((result) => callIdOf(result) === id);
-    if (own !== undefined) return JSON.stringify(own);
+    if (own !== undefined) return hiddenMessage(own);
     const index = unused.findIndex(({ message }) => callIdOf(message) === id);
-    return index === -1 ? missingResult(id) : (unused.splice(index, 1)[0]?.text ?? "");
+    const [found] = index === -1 ? [] : unused.splice(index, 1);
+    return found ?? hiddenMessage(missingResult(id));
   });
-  return [...ordered, ...unused.map(({ text }) => text)];
+  return [...ordered, ...unused];
 }
+
+const hiddenMessage = (message: JsonObject): SplicedMessage => ({ text: null, message });
 
 /**
  * @param hidden JSON text of the messages of {@link hiddenOf}
  * @param sent the results that follow in the request
  */
-function restore(hidden: string, sent: SentMessage[]): string[] {
+function restore(hidden: string, sent: SplicedMessage[]): SplicedMessage[] {
   const messages = objectsOf(parseJson(hidden));
   const answer = messages.findLastIndex(({ role }) => role === "assistant");
-  const before = messages.slice(0, answer + 1).map((message) => JSON.stringify(message));
+  const before = messages.slice(0, answer + 1).map(hiddenMessage);
   const calls = objectsOf(messages[answer]?.["tool_calls"]);
   const after = messages.slice(answer + 1);
   // All results come first: between them nothing may stand.
-  const shown = after.filter(showsMedia).map((message) => JSON.stringify(message));
+  const shown = after.filter(showsMedia).map(hiddenMessage);
   return [...before, ...resultsInOrder(calls, after, sent), ...shown];
 }
 
+/** A request's messages: parsed, and as they were spelled. */
+export function sentMessages(body: string, messages: unknown[]): SplicedMessage[] {
+  const list = memberText(body, "messages");
+  if (list?.startsWith("[") !== true) return [];
+  return readElements(list).map((text, index) => ({ text, message: messages[index] }));
+}
+
 /**
- * A request's body with hidden messages in the place of the answers that the client saw. Everything
- * else stays as spelled.
+ * A request's messages with hidden ones in the place of the answers that the client saw.
  * @param messages the body's messages, as parsed
  * @param hidden JSON text of an array of messages, by the index of the answer in whose place they
  * go
@@ -79,25 +98,28 @@ export function spliceHidden(
   body: string,
   messages: unknown[],
   hidden: ReadonlyMap<number, string>,
-): string {
-  const sent = readElements(memberText(body, "messages") ?? "[]").map((text, index) => ({
-    text,
-    message: messages[index],
-  }));
-  const spliced: string[] = [];
+): SplicedMessage[] {
+  const sent = sentMessages(body, messages);
+  const spliced: SplicedMessage[] = [];
   for (let index = 0; index < sent.length; index++) {
+    const one = sent[index];
     const kept = hidden.get(index);
     if (kept === undefined) {
-      spliced.push(sent[index]?.text ?? "");
+      if (one !== undefined) spliced.push(one);
       continue;
     }
-    const results = sent.slice(index + 1);
-    const end = results.findIndex(
-      ({ message }) => !isObject(message) || message["role"] !== "tool",
-    );
-    const own = end === -1 ? results : results.slice(0, end);
+    let end = index + 1;
+    while (end < sent.length && isResult(sent[end]?.message)) end++;
+    const own = sent.slice(index + 1, end);
     spliced.push(...restore(kept, own));
     index += own.length;
   }
-  return setMembers(body, { messages: `[${spliced.join(",")}]` });
+  return spliced;
 }
+
+const spelled = ({ text, message }: SplicedMessage): string =>
+  text ?? JSON.stringify(isObject(message) ? withoutKeptItems(message) : message);
+
+/** A body with these messages; everything else stays as spelled. */
+export const withMessages = (body: string, spliced: SplicedMessage[]): string =>
+  setMembers(body, { messages: `[${spliced.map(spelled).join(",")}]` });

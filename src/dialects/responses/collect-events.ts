@@ -18,6 +18,15 @@ const ENDS: Record<string, string> = {
   "response.cancelled": "cancelled",
 };
 
+/** Calls that a client of another dialect can be given, by the types of their items. */
+const CALL_TYPES = new Map<unknown, string>([
+  ["function_call", "function"],
+  ["custom_tool_call", "custom"],
+]);
+
+/** Whether an item is such a call. */
+export const isToldCall = ({ type }: JsonObject): boolean => CALL_TYPES.has(type);
+
 /** Whether an event of this name is the last one of a round. */
 export const endsRound = (type: unknown): boolean =>
   typeof type === "string" && Object.hasOwn(ENDS, type);
@@ -92,12 +101,14 @@ export class EventCollector {
   /** The calls so far. */
   calls(): CallProgress[] {
     return this.#items
-      .filter(({ type }) => type === "function_call")
+      .filter(({ type }) => CALL_TYPES.has(type))
       .map((item) => ({
-        id: textOf(item.item()["call_id"]),
+        id: item.callId,
         name: item.name,
         pieces: item.pieces,
         settled: !this.#isNameless(item),
+        type: CALL_TYPES.get(item.type) ?? "",
+        ...(item.ended === undefined ? {} : { ended: item.ended }),
       }));
   }
 

@@ -32,6 +32,12 @@ interface OpenPart {
   isDone: boolean;
 }
 
+/** What events of a text have beside it, with what upstream says of that. */
+const besideText = (kind: PartKind, said: JsonObject | null): JsonObject =>
+  Object.fromEntries(
+    Object.entries(kind.beside).map(([name, usual]) => [name, said?.[name] ?? usual]),
+  );
+
 /** An item with an id and a place of its own, whatever upstream said of them. */
 export class OpenItem {
   /** From 0, in the order in which the round's items came. */
@@ -65,6 +71,15 @@ export class OpenItem {
   }
   get isDone(): boolean {
     return this.#isDone;
+  }
+  /** The id of a call. */
+  get callId(): string {
+    return textOf(this.#item["call_id"]) || this.id;
+  }
+  /** How a call ended, where it has. */
+  get ended(): "whole" | "cut" | undefined {
+    if (this.#isDone) return this.#item["status"] === "incomplete" ? "cut" : "whole";
+    return this.#hasArguments ? "whole" : undefined;
   }
   /** The arguments as they came. */
   get pieces(): readonly string[] {
@@ -196,7 +211,8 @@ export class OpenItem {
     return [...events, ...this.#finishPart(open, part)];
   }
 
-  #finishText(part: OpenPart, text: string, event: ItemEvent | null): ItemEvent[] {
+  /** @param event the one that says it, or what a whole part has beside its text */
+  #finishText(part: OpenPart, text: string, event: JsonObject | null): ItemEvent[] {
     if (part.hasText) return [];
     const { kind } = part;
     const before = textOf(part.part[kind.text]) + part.pieces.join("");
@@ -204,7 +220,8 @@ export class OpenItem {
     const missing = whole.slice(before.length);
     part.hasText = true;
     if (missing !== "") part.pieces.push(missing);
-    const delta = { type: kind.delta, ...kind.beside, delta: missing };
+    const beside = before === "" ? besideText(kind, event) : kind.beside;
+    const delta = { type: kind.delta, ...beside, delta: missing };
     const done = { ...kind.beside, ...event, type: kind.done, [kind.text]: whole };
     return [...(missing === "" ? [] : [this.#placed(part, delta)]), this.#placed(part, done)];
   }
@@ -212,7 +229,7 @@ export class OpenItem {
   #finishPart(part: OpenPart, whole: JsonObject): ItemEvent[] {
     if (part.isDone) return [];
     const { kind } = part;
-    const events = this.#finishText(part, textOf(whole[kind.text]), null);
+    const events = this.#finishText(part, textOf(whole[kind.text]), besideText(kind, whole));
     part.isDone = true;
     const text = textOf(part.part[kind.text]) + part.pieces.join("");
     part.part = { ...whole, [kind.text]: text };

@@ -9,26 +9,16 @@ import {
   UpstreamStreamError,
 } from "../../openai/upstream-error.ts";
 import { eventsOrJson, invalidAnswer, type OpenAnswer } from "../../stream/open-answer.ts";
-import type { RoundEvent, RoundReading } from "../dialect.ts";
+import type { RoundReading } from "../dialect.ts";
 import { readEventStream, readPayload, type StreamPayload } from "../read-event-stream.ts";
 import { EventCollector, endsRound } from "./collect-events.ts";
-import { PART_KINDS } from "./event-parts.ts";
 import type { ItemEvent } from "./open-item.ts";
 import type { ResponsesRound } from "./responses-round.ts";
+import { factsOf, roundEvents } from "./round-events.ts";
 
 /** Whether JSON is a response. */
 export const isResponse = (json: JsonObject): boolean =>
   json["object"] === "response" || Array.isArray(json["output"]);
-
-/** What an event says, for whichever client. */
-function roundEvent(event: ItemEvent, collector: EventCollector): RoundEvent {
-  const part = PART_KINDS.find(({ delta }) => delta === event.type);
-  if (part !== undefined)
-    return { type: "text", field: part.field, text: String(event["delta"]), raw: event };
-  const isCall = event.type.startsWith("response.function_call_arguments.");
-  if (isCall) return { type: "calls", calls: collector.calls(), raw: event };
-  return { type: "other", raw: event };
-}
 
 /** Where the events of a round go. */
 interface EventSink extends Pick<RoundReading, "maxBytes" | "onEvent"> {
@@ -38,9 +28,16 @@ interface EventSink extends Pick<RoundReading, "maxBytes" | "onEvent"> {
 async function tell(events: ItemEvent[], { onEvent, collector }: EventSink): Promise<void> {
   if (onEvent === null) return;
   for (const event of events) {
-    const taken = onEvent(roundEvent(event, collector));
-    if (taken) await taken;
+    for (const told of roundEvents(event, collector)) {
+      const taken = onEvent(told);
+      if (taken) await taken;
+    }
   }
+}
+
+/** What is known of an answer when it has ended. */
+async function tellEnd({ onEvent, collector }: EventSink): Promise<void> {
+  await onEvent?.({ type: "facts", facts: factsOf(collector.round().response) });
 }
 
 /** An error in a stream, in whichever of its shapes; null where the event is none. */
@@ -80,6 +77,7 @@ async function readEvents(events: ReadableStream<Uint8Array>, sink: EventSink): 
   if (!collector.hasEnded && (end === "body" || collector.isOpen))
     throw new ApiError("upstream_invalid", CUT);
   await tell(collector.end(), sink);
+  await tellEnd(sink);
 }
 
 /** An error that came with status 200, inside a stream that nobody asked for. */
@@ -119,6 +117,7 @@ export async function readRound(
       throw new UpstreamStreamError(errorOf(json) ?? {});
     }
     await tell(collector.addWhole(json), sink);
+    await tellEnd(sink);
     return collector.round();
   }
   try {

@@ -106,6 +106,7 @@ export class ResponsesDialectRequest implements DialectRequest {
     return this.#request.previousResponseId;
   }
 
+  /** The same request with another text, which says the same beside its history. */
   withText(text: string): DialectRequest {
     return new ResponsesDialectRequest({ ...this.#request, text });
   }
@@ -119,8 +120,8 @@ export class ResponsesDialectRequest implements DialectRequest {
     return hashHistory(this.endUser, []);
   }
 
-  restore(): string {
-    return this.text;
+  restored(): DialectRequest {
+    return this;
   }
 
   mediaSent(): ReadonlySet<ToolMedia["kind"]> {

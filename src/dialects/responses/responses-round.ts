@@ -1,5 +1,5 @@
 /** A round of the Responses API. */
-import { isObject, objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
+import { isObject, objectsOf, textOf, textOrNull, type JsonObject } from "../../openai/json.ts";
 import { messagesOfItems } from "../../openai/response-items.ts";
 import { readUsage } from "../../openai/usage.ts";
 import type { Round, ToolCall } from "../dialect.ts";
@@ -89,6 +89,13 @@ export function recordedAnswer(output: JsonObject[]): JsonObject {
   };
 }
 
+/** The error object of a response that failed. */
+function failureOf({ error }: JsonObject): JsonObject {
+  const { message, code } = isObject(error) ? error : {};
+  const said = textOf(message) || "The response failed.";
+  return { message: said, type: "upstream_error", param: null, code: textOrNull(code) };
+}
+
 /** A response as a round of the loop. @param output its items, as they are collected */
 export function responsesRound(output: JsonObject[], response: JsonObject): ResponsesRound {
   const { output: _output, ...members } = response;
@@ -103,5 +110,6 @@ export function responsesRound(output: JsonObject[], response: JsonObject): Resp
     message: recordedAnswer(output),
     output,
     response: members,
+    ...(isFailed ? { failure: failureOf(response) } : {}),
   };
 }
