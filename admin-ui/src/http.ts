@@ -250,8 +250,8 @@ export async function* followConversations(
     if (event === "conversation") yield JSON.parse(data) as Shape.Conversation;
 }
 
-/** A chat completion that is being streamed. */
-export interface ChatStream {
+/** An answer that is being streamed. */
+export interface AnswerStream {
   /** The record's ids: of the conversation, and of this turn. */
   conversationId: string | null;
   turnId: string | null;
@@ -263,20 +263,16 @@ async function* chunksOf(response: Response): AsyncGenerator {
     if (data !== "[DONE]") yield JSON.parse(data) as unknown;
 }
 
-/** Asks as an application would, with its key. @throws HttpError */
-export async function streamChat(
+/** Asks as an application would, with its key. @param asked below `/v1` @throws HttpError */
+export async function streamAnswer(
   key: string,
-  body: object,
+  asked: { path: string; body: object },
   signal: AbortSignal,
-): Promise<ChatStream> {
-  const { headers, body: text } = jsonBody({
-    ...body,
-    stream: true,
-    stream_options: { include_usage: true },
-  });
+): Promise<AnswerStream> {
+  const { headers, body: text } = jsonBody({ ...asked.body, stream: true });
   // With the operator's cookie the stream tells of each tool as it runs.
   const asking = { ...headers, authorization: `Bearer ${key}`, "x-proxy-tool-events": "1" };
-  const response = await send("/v1/chat/completions", {
+  const response = await send(`/v1${asked.path}`, {
     method: "POST",
     headers: asking,
     body: text,

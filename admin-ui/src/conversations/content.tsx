@@ -1,7 +1,8 @@
+import { Globe } from "lucide-react";
 import { useState } from "react";
-import { formatBytes, formatJson } from "../format.ts";
+import { firstLine, formatBytes, formatJson } from "../format.ts";
 import { Markdown } from "../parts/markdown.tsx";
-import { isObject, type Members } from "./read-record.ts";
+import { isObject, textOf, type Members } from "./read-record.ts";
 
 /** Longer texts are folded: a system prompt must not push the conversation off the screen. */
 const FOLDED_FROM = 1500;
@@ -73,11 +74,38 @@ function ImagePart({ url }: { url: string }) {
   );
 }
 
+/** `web_search_call` and the like: tools of upstream's own, and MCP servers that it called. */
+const CALL = /^(?<tool>\w+)_call$/;
+
+/** What upstream did by itself, folded. */
+function UpstreamCall({ tool, part }: { tool: string; part: Members }) {
+  const { status, name, action } = part;
+  const query = isObject(action) ? textOf(action["query"]) : textOf(name);
+  return (
+    <details className="tool-card done" aria-label={`Call of ${tool}`}>
+      <summary>
+        <Globe className="state-icon" aria-hidden="true" />
+        <code className="tool-name">{tool}</code>
+        <code className="preview">{firstLine(query)}</code>
+        <span className="hint">run by upstream</span>
+        {typeof status === "string" && status !== "completed" && (
+          <span className="hint">{status}</span>
+        )}
+      </summary>
+      <div className="tool-body">
+        <LongText look="code" text={formatJson(part)} />
+      </div>
+    </details>
+  );
+}
+
 function ContentPart({ part, look }: { part: Members; look: Look }) {
   const text = part["text"] ?? part["refusal"];
   if (typeof text === "string") return <LongText text={text} look={look} />;
+  const tool = CALL.exec(textOf(part["type"]))?.groups?.["tool"];
   const stored = storedIn(part);
   if (stored !== null) return <StoredBytes stored={stored} />;
+  if (tool !== undefined) return <UpstreamCall tool={tool} part={part} />;
   const image = part["image_url"];
   const url = isObject(image) ? image["url"] : image;
   return typeof url === "string" ? (

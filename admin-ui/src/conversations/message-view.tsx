@@ -1,4 +1,4 @@
-import { Brain, EyeOff } from "lucide-react";
+import { Brain, Eye, EyeOff } from "lucide-react";
 import type { Message, ToolExecution } from "../api-shapes.ts";
 import { countOf } from "../format.ts";
 import { own } from "../own.ts";
@@ -14,8 +14,18 @@ const NAMES: Record<string, string> = {
   tool: "Tool result of the client",
 };
 
-/** Says that the client never saw something. */
-export function HiddenMark() {
+/** What a client sees of a round whose tools the proxy ran. */
+export function HiddenMark({ isResponse }: { isResponse: boolean }) {
+  if (isResponse)
+    return (
+      <span
+        className="hidden-mark"
+        title="The proxy ran the tools inside the turn: its client sees each as an mcp_call item"
+      >
+        <Eye aria-hidden="true" />
+        run by the proxy
+      </span>
+    );
   return (
     <span
       className="hidden-mark"

@@ -9,7 +9,8 @@ export type Members = Record<string, unknown>;
 export const isObject = (value: unknown): value is Members =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+/** A text, or an empty one in the place of anything else. */
+export const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
 
 /** A call as the model wrote it. */
 export interface ToolCall {

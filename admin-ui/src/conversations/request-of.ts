@@ -3,7 +3,7 @@
  * that it said.
  */
 import type { ConversationDetail, Message } from "../api-shapes.ts";
-import { isObject } from "./read-record.ts";
+import { isObject, readToolCalls } from "./read-record.ts";
 
 /** A message as chat completions take it. */
 export interface RequestMessage {
@@ -61,22 +61,53 @@ function visibleMessages(detail: ConversationDetail): RequestMessage[] {
   return joinRounds(all.filter(({ hidden }) => !hidden));
 }
 
-/** The request that led to the last answer. */
-export function requestOf(detail: ConversationDetail): {
+/** What was asked last. */
+interface LastRequest {
+  /** Below `/v1`: that of Responses, or of chat completions. */
+  endpoint: "/responses" | "/chat/completions";
   model: string;
   messages: RequestMessage[];
-} {
+}
+
+/** The request that led to the last answer. */
+export function requestOf(detail: ConversationDetail): LastRequest {
   const messages = visibleMessages(detail);
   const end = messages.findLastIndex(({ role }) => role !== "assistant");
-  return { model: detail.model ?? "", messages: messages.slice(0, end + 1) };
+  const isResponse = detail.turns.at(-1)?.endpoint === "/v1/responses";
+  return {
+    endpoint: isResponse ? "/responses" : "/chat/completions",
+    model: detail.model ?? "",
+    messages: messages.slice(0, end + 1),
+  };
 }
+
+/** A message as items of the Responses API: its text, and each of its calls. */
+function messageItems(message: RequestMessage): object[] {
+  const { role, content } = message;
+  const { tool_calls: toolCalls, tool_call_id: callId } = message;
+  if (role === "tool") return [{ type: "function_call_output", call_id: callId, output: content }];
+  const calls = readToolCalls(toolCalls).map(({ id, name, arguments: text }) => ({
+    type: "function_call",
+    call_id: id,
+    name,
+    arguments: text,
+  }));
+  const isSaid = content !== null && content !== undefined && content !== "";
+  return [...(isSaid ? [{ role, content }] : []), ...calls];
+}
+
+/** Messages as the input of a response. */
+export const itemsOf = (messages: RequestMessage[]): object[] => messages.flatMap(messageItems);
 
 const quoted = (text: string) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
 /** The same as a command for a shell, with the key to be filled in. */
 export function asCurl(detail: ConversationDetail): string {
-  return `curl ${location.origin}/v1/chat/completions \\
+  const { endpoint, model, messages } = requestOf(detail);
+  const body =
+    endpoint === "/responses" ? { model, input: itemsOf(messages) } : { model, messages };
+  return `curl ${location.origin}/v1${endpoint} \\
   -H "Authorization: Bearer $PROXY_API_KEY" \\
   -H "Content-Type: application/json" \\
-  -d ${quoted(JSON.stringify(requestOf(detail), null, 2))}`;
+  -d ${quoted(JSON.stringify(body, null, 2))}`;
 }

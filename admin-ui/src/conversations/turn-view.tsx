@@ -49,7 +49,7 @@ function RoundView({ step, turn }: { step: RoundStep; turn: TurnSteps["turn"] })
     >
       <header className="round-header">
         <h3>Round {number}</h3>
-        {isHidden && <HiddenMark />}
+        {isHidden && <HiddenMark isResponse={turn.endpoint === "/v1/responses"} />}
         {round !== null && <RoundFigures round={round} />}
         {round !== null && round.status !== "completed" && <StatusBadge status={round.status} />}
       </header>

@@ -1,5 +1,5 @@
-/** An answer as it comes in. */
-import { isObject, type Members } from "../conversations/read-record.ts";
+/** An answer as it comes in, in whichever dialect. */
+import { textOf, type Members } from "../conversations/read-record.ts";
 
 /** A call of a tool that the proxy runs. */
 export interface ToolRun {
@@ -44,14 +44,6 @@ export const emptyAnswer = (): Answer => ({
   turnId: null,
 });
 
-const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
-const countOf = (value: unknown): number => (typeof value === "number" ? value : 0);
-
-function deltaOf(chunk: Members): Members {
-  const [choice] = Array.isArray(chunk["choices"]) ? (chunk["choices"] as unknown[]) : [];
-  return isObject(choice) && isObject(choice["delta"]) ? choice["delta"] : {};
-}
-
 const STATES = ["running", "completed", "failed"] as const;
 
 function toolRunOf(event: Members): ToolRun {
@@ -72,27 +64,36 @@ function withTool(tools: ToolRun[], run: ToolRun): ToolRun[] {
     : [...tools, run];
 }
 
-/** An answer with one more chunk of its stream. */
-export function withChunk(answer: Answer, chunk: unknown): Answer {
-  if (!isObject(chunk)) return answer;
-  if (chunk["type"] === "proxy.tool_execution")
-    return { ...answer, tools: withTool(answer.tools, toolRunOf(chunk)) };
-  const { error, usage } = chunk;
-  if (isObject(error)) return { ...answer, state: "failed", error: textOf(error["message"]) };
-  const delta = deltaOf(chunk);
-  const text = textOf(delta["content"]) + textOf(delta["refusal"]);
-  const reasoning = textOf(delta["reasoning_content"]) || textOf(delta["reasoning"]);
+/** What one piece of a stream adds to an answer. */
+export interface Piece {
+  text?: string;
+  reasoning?: string;
+  tokens?: Answer["tokens"];
+  error?: string;
+}
+
+/** An answer with one more piece of its stream. */
+export function withPiece(answer: Answer, piece: Piece): Answer {
+  const { text = "", reasoning = "", tokens, error } = piece;
   const isFirst = answer.firstMs === null && text + reasoning !== "";
   return {
     ...answer,
     text: answer.text + text,
     reasoning: answer.reasoning + reasoning,
     firstMs: isFirst ? Date.now() - answer.startedAt : answer.firstMs,
-    tokens: isObject(usage)
-      ? { prompt: countOf(usage["prompt_tokens"]), completion: countOf(usage["completion_tokens"]) }
-      : answer.tokens,
+    tokens: tokens ?? answer.tokens,
+    ...(error === undefined ? {} : { state: "failed", error }),
   };
 }
+
+/** The event by which the proxy tells of a tool that it runs, in every dialect. */
+export const TOOL_EVENT = "proxy.tool_execution";
+
+/** An answer of which a tool runs, or has ended. */
+export const withToolEvent = (answer: Answer, event: Members): Answer => ({
+  ...answer,
+  tools: withTool(answer.tools, toolRunOf(event)),
+});
 
 /** An answer to which nothing more comes. */
 export function ended(answer: Answer, state: Answer["state"], error: string | null = null): Answer {

@@ -3,8 +3,10 @@ import type { ApiKey } from "../api-shapes.ts";
 import { countOf } from "../format.ts";
 import { readAllKeys, readAllTools } from "../http.ts";
 import { TextArea, TextField } from "../parts/field.tsx";
+import { Segments } from "../parts/segments.tsx";
 import { Link } from "../router.tsx";
 import { useLoaded } from "../use-resource.ts";
+import { DIALECT_CHOICES } from "./dialects.ts";
 import type { Asking } from "./use-chat.ts";
 
 /** Which of the stored keys a pasted one is: they are stored without it, but for its ends. */
@@ -75,6 +77,12 @@ export function AskingForm({
         onChange={(event) => change({ key: event.target.value.trim() })}
       />
       <KnownKey pasted={asking.key} />
+      <Segments
+        label="API"
+        choices={DIALECT_CHOICES}
+        value={asking.dialect}
+        onChange={(dialect) => change({ dialect })}
+      />
       <TextField
         label="Model"
         className="code"

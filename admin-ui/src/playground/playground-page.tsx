@@ -8,6 +8,7 @@ import { Page } from "../parts/page.tsx";
 import type { Place } from "../router.tsx";
 import { useResource } from "../use-resource.ts";
 import { AskingForm } from "./asking-form.tsx";
+import { DIALECTS, type DialectName } from "./dialects.ts";
 import { EntryView } from "./entry-view.tsx";
 import { handedKey, handKey } from "./handed-key.ts";
 import { useChat, type Asking, type Chat } from "./use-chat.ts";
@@ -15,6 +16,7 @@ import { useChat, type Asking, type Chat } from "./use-chat.ts";
 const USUAL_MODEL = "gpt-4.1-mini";
 
 interface Start {
+  dialect: DialectName;
   model: string | null;
   system: string;
   messages: RequestMessage[];
@@ -22,14 +24,14 @@ interface Start {
   text: string;
 }
 
-const NEW: Start = { model: null, system: "", messages: [], text: "" };
+const NEW: Start = { dialect: "chat", model: null, system: "", messages: [], text: "" };
 
 /**
  * A conversation of the record as a chat that can be gone on with: its last question is there to be
  * asked again.
  */
 function startFrom(detail: ConversationDetail): Start {
-  const { model, messages } = requestOf(detail);
+  const { endpoint, model, messages } = requestOf(detail);
   const [first, ...rest] = messages;
   const isTold =
     first !== undefined &&
@@ -39,6 +41,7 @@ function startFrom(detail: ConversationDetail): Start {
   const last = said.at(-1);
   const isAsked = last?.role === "user" && typeof last.content === "string";
   return {
+    dialect: endpoint === DIALECTS.responses.path ? "responses" : "chat",
     model,
     system: isTold ? String(first.content) : "",
     messages: isAsked ? said.slice(0, -1) : said,
@@ -121,6 +124,7 @@ function Playground({ start }: { start: Start }) {
   const usual = settings.data?.config["MODEL"];
   const [asking, setAsking] = useState({
     key: handedKey(),
+    dialect: start.dialect,
     model: start.model,
     system: start.system,
   });

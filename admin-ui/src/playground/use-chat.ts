@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "react";
 import type { RequestMessage } from "../conversations/request-of.ts";
-import { streamChat } from "../http.ts";
-import { emptyAnswer, ended, withChunk, type Answer } from "./answer.ts";
+import { streamAnswer } from "../http.ts";
+import { emptyAnswer, ended, type Answer } from "./answer.ts";
+import { DIALECTS, type DialectName } from "./dialects.ts";
 
 /** What was said: by the operator, or by the model now or before. */
 export interface Entry {
@@ -16,6 +17,7 @@ export interface Asking {
   key: string;
   model: string;
   system: string;
+  dialect: DialectName;
 }
 
 /** A chat, and what can be done with it. */
@@ -33,27 +35,23 @@ const entryOf = (message: RequestMessage): Entry => ({
   answer: null,
 });
 
-function requestBody({ model, system }: Asking, entries: Entry[]): object {
-  const instructions = system.trim() === "" ? [] : [{ role: "system", content: system }];
-  const said = entries
+/** What was said before, without answers of which nothing came. */
+const saidIn = (entries: Entry[]): RequestMessage[] =>
+  entries
     .filter(({ answer }) => answer === null || answer.text !== "")
     .map(({ message, answer }) =>
       answer === null ? message : { role: "assistant", content: answer.text },
     );
-  return { model, messages: [...instructions, ...said] };
-}
 
 async function receive(
   asking: Asking,
   entries: Entry[],
   { signal, change }: { signal: AbortSignal; change: (next: (answer: Answer) => Answer) => void },
 ) {
+  const { path, bodyOf, withChunk } = DIALECTS[asking.dialect];
   try {
-    const { conversationId, turnId, chunks } = await streamChat(
-      asking.key,
-      requestBody(asking, entries),
-      signal,
-    );
+    const asked = { path, body: bodyOf({ ...asking, said: saidIn(entries) }) };
+    const { conversationId, turnId, chunks } = await streamAnswer(asking.key, asked, signal);
     change((answer) => ({ ...answer, conversationId, turnId }));
     for await (const chunk of chunks) change((answer) => withChunk(answer, chunk));
     change((answer) => ended(answer, "done"));
