@@ -38,6 +38,12 @@ export const ROWS: Row[] = [
     because: "an SDK reads the same bytes wherever they come from: one target is enough",
   },
   {
+    files: ["chat-over-responses-properties"],
+    fast: ["in-process"],
+    slow: [],
+    because: "the core alone: text in, text out; and half a minute on workerd",
+  },
+  {
     files: ["client-langchain", "mcp-langchain", "mcp-inspector", "mcp-python", "mcp-conformance"],
     fast: [],
     slow: ["node-postgres"],

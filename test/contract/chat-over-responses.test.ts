@@ -1,7 +1,7 @@
 /** A client of chat completions whose rounds an upstream answers in the Responses API. */
 import { describe, expect, it } from "vitest";
+import { requestFaults } from "../helpers/both-dialects.ts";
 import { keyWithAdd, streamed, whole, type AddingKey } from "../helpers/chat-turn.ts";
-import { specFaults } from "../helpers/openai-spec.ts";
 import { sentBody, sentInput } from "../helpers/response-turn.ts";
 import { functionCall, message, reasoning, says } from "../helpers/responses-upstream.ts";
 import type { Answer, ScriptedUpstream } from "../helpers/upstream.ts";
@@ -17,7 +17,7 @@ function checkSent({ requests }: ScriptedUpstream): void {
   for (const request of requests) {
     expect(request.url).toBe("/v1/responses");
     const body = request.json();
-    expect(specFaults("CreateResponse", body), JSON.stringify(body)).toEqual([]);
+    expect(requestFaults(body), JSON.stringify(body)).toEqual([]);
   }
 }
 

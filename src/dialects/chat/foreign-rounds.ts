@@ -3,7 +3,7 @@ import type { JsonObject } from "../../openai/json.ts";
 import type { CollectedPart } from "../../openai/collect-chat-chunks.ts";
 import { separatorAfter } from "../../openai/join-texts.ts";
 import { EMPTY_PART } from "../../openai/read-chunk.ts";
-import { callOf, type TrackedCall } from "../../openai/track-calls.ts";
+import { spellCall, type TrackedCall } from "../../openai/track-calls.ts";
 import { chatUsage } from "../../openai/usage.ts";
 import type { AnswerFacts, CallProgress, Round, RoundEvent, ToolCall } from "../dialect.ts";
 import { chatRound, type ChatRound } from "./chat-round.ts";
@@ -60,10 +60,6 @@ function trackedCall({ id, name, pieces, settled, type = "function", ended }: Ca
     settled: settled && (!isEmpty || ended !== undefined),
   };
 }
-
-/** A call's text when its round has ended. */
-const argumentsOf = ({ arguments: text, isCut }: ToolCall, type: string): string =>
-  isBlank(text) && !isCut && type === "function" ? "{}" : text;
 
 /** Collects the events of foreign rounds, and gives each as a chunk. */
 export class ForeignRounds {
@@ -158,17 +154,10 @@ function track(known: TrackedCall[], calls: readonly CallProgress[]): void {
     known[index] = Object.assign(known[index] ?? {}, trackedCall(call));
 }
 
-/** A call as a message has it. */
-function spelledCall(call: ToolCall, known: TrackedCall[]): JsonObject {
-  const { type = "function", name = call.name } = known.find(({ id }) => id === call.id) ?? {};
-  const { id } = call;
-  return callOf({
-    id,
-    type,
-    name,
-    text: argumentsOf(call, type),
-    pieces: [],
-    others: [],
-    settled: true,
-  });
+/** A call as a message has it: with the text that a stream gave. */
+function spelledCall({ id, name, arguments: args }: ToolCall, known: TrackedCall[]): JsonObject {
+  const told = known.find((call) => call.id === id);
+  const call = told ?? { type: "function", name, pieces: [args], others: [] };
+  const { type, others } = call;
+  return spellCall({ id, type }, { type, others }, { name: call.name, text: call.pieces.join("") });
 }

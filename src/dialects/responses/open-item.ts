@@ -78,8 +78,8 @@ export class OpenItem {
   }
   /** How a call ended, where it has. */
   get ended(): "whole" | "cut" | undefined {
-    if (this.#isDone) return this.#item["status"] === "incomplete" ? "cut" : "whole";
-    return this.#hasArguments ? "whole" : undefined;
+    if (!this.#isDone) return undefined;
+    return this.#item["status"] === "incomplete" ? "cut" : "whole";
   }
   /** The arguments as they came. */
   get pieces(): readonly string[] {
