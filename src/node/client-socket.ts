@@ -1,11 +1,20 @@
 /** A client's WebSocket as the core knows one. */
 import type { WebSocket } from "ws";
 import type { ClientSocket } from "../platform.ts";
+import { textOf } from "../stream/bytes-text.ts";
 
 /** So often a client is asked whether it is there: what is between cuts quiet connections. */
 const PING_MS = 15_000;
 
-type Message = string | Uint8Array;
+/** As it came. */
+interface Message {
+  bytes: Buffer;
+  isText: boolean;
+}
+
+/** A message as it is served. A large one is decoded in pieces, between which others go. */
+const served = ({ bytes, isText }: Message): Promise<string> | Uint8Array =>
+  isText ? textOf(bytes) : bytes;
 
 /** @param maxUnreadBytes see `Platform` */
 export function clientSocket(ws: WebSocket, maxUnreadBytes: number): ClientSocket {
@@ -17,8 +26,8 @@ export function clientSocket(ws: WebSocket, maxUnreadBytes: number): ClientSocke
     waiting = null;
     taker?.(message);
   };
-  ws.on("message", (data: Buffer, isBinary) => {
-    const message = isBinary ? data : data.toString();
+  ws.on("message", (bytes: Buffer, isBinary) => {
+    const message = { bytes, isText: !isBinary };
     if (waiting !== null) return hand(message);
     inbox.push(message);
     ws.pause();
@@ -35,12 +44,13 @@ export function clientSocket(ws: WebSocket, maxUnreadBytes: number): ClientSocke
     gone: gone.signal,
     receive: async () => {
       const next = inbox.shift();
-      if (next !== undefined) return next;
+      if (next !== undefined) return served(next);
       if (gone.signal.aborted) return null;
-      return new Promise((resolve) => {
+      const message = await new Promise<Message | null>((resolve) => {
         waiting = resolve;
         ws.resume();
       });
+      return message === null ? null : served(message);
     },
     send: (text) => {
       const sent = Promise.withResolvers<void>();

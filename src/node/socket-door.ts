@@ -18,6 +18,9 @@ const SERVED = /^\/v1\/responses(?:\?|$)/;
 /** RFC 6455, 4.1: 16 bytes in base64. */
 const KEY = /^[+/\dA-Za-z]{22}==$/;
 
+/** How long a client may take to read what is left, and to close: then the connection is cut. */
+const CLOSE_TIMEOUT_MS = 10_000;
+
 /** What the adapter takes for the word that an answer was sent by other means. */
 const ALREADY_SENT = { "x-hono-already-sent": "true" };
 
@@ -57,12 +60,15 @@ function acceptIn({ incoming, outgoing, socket, head }: Upgrade, parts: DoorPart
       });
     outgoing.detachSocket(socket);
     parts.connections.upgraded(socket);
-    const server = new WebSocketServer({
+    // Its types do not have the last one (8.18).
+    const options = {
       noServer: true,
       clientTracking: false,
       maxPayload: maxMessageBytes,
       handleProtocols: () => protocol ?? false,
-    });
+      closeTimeout: CLOSE_TIMEOUT_MS,
+    };
+    const server = new WebSocketServer(options);
     server.on("headers", (lines) => {
       for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
     });

@@ -18,9 +18,9 @@ export interface Asker {
   gone: AbortSignal;
 }
 
-/** What was about the handshake, or about one request alone. */
+/** What was about the handshake, or about one request alone, and what shows the operator more. */
 const OF_THE_HANDSHAKE =
-  /^(?:connection|upgrade|sec-websocket-.*|content-.*|accept|accept-encoding|idempotency-key)$/;
+  /^(?:connection|upgrade|sec-websocket-.*|content-.*|accept|accept-encoding|idempotency-key|cookie|x-proxy-tool-events)$/;
 
 /** What switches the mode on: upstream is asked without it. */
 const MODE = /^responses_websockets\b/;

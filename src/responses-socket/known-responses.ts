@@ -3,6 +3,7 @@
  * (`store: false`). Nothing of it outlives the connection.
  */
 import { inputText } from "../dialects/responses/round-body.ts";
+import { memorySlot, type Memory } from "../memory.ts";
 import { parseJson } from "../openai/json.ts";
 import { memberText, readElements, setMembers } from "../openai/json-object-text.ts";
 import type { CreateEvent } from "./client-event.ts";
@@ -17,8 +18,8 @@ export interface KnownResponse {
   items: string[];
 }
 
-const sizeOf = ({ items }: KnownResponse): number =>
-  items.reduce((size, item) => size + item.length, 0);
+const lengthOf = (known: KnownResponse | null | undefined): number =>
+  known?.items.reduce((length, item) => length + item.length, 0) ?? 0;
 
 /** Without its sealed words nobody but who keeps it knows what was reasoned. */
 function isUnknownElsewhere(item: string): boolean {
@@ -49,15 +50,24 @@ export function leftBy({ id, output }: EndedResponse, sent: string): KnownRespon
   };
 }
 
-/** The latest response of each lane. */
+/** What all connections know, in characters. */
+const MAX_LENGTH = 32 * 1024 * 1024;
+
+/** Who knows something, the one that learnt last at the end. */
+interface Knowing {
+  connections: Set<KnownResponses>;
+  length: number;
+}
+
+const knowing = memorySlot((): Knowing => ({ connections: new Set(), length: 0 }));
+
+/** The latest response of each lane of a connection. */
 export class KnownResponses {
-  readonly #maxLength: number;
-  /** By lane, the oldest first. */
+  readonly #all: Knowing;
   readonly #latest = new Map<string | null, KnownResponse>();
 
-  /** @param maxLength of all items, in characters: the oldest are forgotten */
-  constructor(maxLength: number) {
-    this.#maxLength = maxLength;
+  constructor(memory: Memory) {
+    this.#all = knowing.of(memory);
   }
 
   find(id: string | null): KnownResponse | null {
@@ -66,14 +76,27 @@ export class KnownResponses {
 
   /** @param known null: the lane's latest response is kept elsewhere */
   note(streamId: string | null, known: KnownResponse | null): void {
-    this.#latest.delete(streamId);
-    if (known === null) return;
-    this.#latest.set(streamId, known);
-    let length = [...this.#latest.values()].reduce((sum, one) => sum + sizeOf(one), 0);
-    for (const [lane, oldest] of this.#latest) {
-      if (length <= this.#maxLength) return;
-      this.#latest.delete(lane);
-      length -= sizeOf(oldest);
+    const { connections } = this.#all;
+    this.#replace(streamId, known);
+    connections.delete(this);
+    connections.add(this);
+    // Whoever is forgotten is told that there is no such response, and sends what it has.
+    for (const oldest of connections) {
+      if (this.#all.length <= MAX_LENGTH) return;
+      oldest.forget();
     }
+  }
+
+  /** Forgets all. */
+  forget(): void {
+    for (const lane of this.#latest.keys()) this.#replace(lane, null);
+    this.#all.connections.delete(this);
+  }
+
+  #replace(streamId: string | null, known: KnownResponse | null): void {
+    const before = this.#latest.get(streamId);
+    this.#all.length += lengthOf(known) - lengthOf(before);
+    if (known === null) this.#latest.delete(streamId);
+    else this.#latest.set(streamId, known);
   }
 }

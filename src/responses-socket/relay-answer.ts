@@ -77,7 +77,10 @@ function errorOf(data: string, streamId: string | null): string {
   const isTyped = typeof error["type"] === "string" && error["type"] !== "error";
   const type = isTyped ? textOf(error["type"]) : "server_error";
   const status = (Object.hasOwn(STATUSES, type) ? STATUSES[type] : undefined) ?? 500;
-  return errorEvent({ status, error: { type, code, message, param }, streamId });
+  const number = isObject(event) ? event["sequence_number"] : undefined;
+  const sequence = typeof number === "number" ? { sequence: number } : {};
+  const told = { type, code, message, param };
+  return errorEvent({ status, error: told, streamId, ...sequence });
 }
 
 /** The response that an event ends with. */

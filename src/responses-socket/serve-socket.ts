@@ -20,6 +20,9 @@ const MAX_AGE_MS = 3_600_000;
 /** RFC 6455, 7.4.1. */
 const CLOSE = { goingAway: 1001, unsupported: 1003, policy: 1008 };
 
+/** What a close frame can say, in characters of ASCII. */
+const MAX_REASON = 123;
+
 /** Whose connection it is. */
 export interface SocketParts {
   scope: RequestScope;
@@ -33,6 +36,7 @@ export interface SocketParts {
 /** Why a connection takes no more events. */
 interface Ending {
   error: ApiError;
+  code: number;
   /** Whether a client that waits for nothing is told so, before the connection closes. */
   isTold: boolean;
 }
@@ -42,12 +46,20 @@ const tooOld = (): Ending => ({
     "websocket_connection_limit",
     "This connection is 60 minutes old, which is the most. Open another one to go on.",
   ),
+  code: CLOSE.goingAway,
   // As OpenAI does.
   isTold: true,
 });
 
 const draining = (): Ending => ({
   error: new ApiError("shutting_down", "This server is ending. Open another connection to go on."),
+  code: CLOSE.goingAway,
+  isTold: false,
+});
+
+const notText = (): Ending => ({
+  error: new ApiError("bad_request", "Send events as text."),
+  code: CLOSE.unsupported,
   isTold: false,
 });
 
@@ -66,13 +78,12 @@ class Connection {
     this.#socket = socket;
     this.#asker = { ...parts, gone: socket.gone };
     this.#lanes = new Lanes(maxBodyBytes);
-    this.#known = new KnownResponses(maxBodyBytes);
+    this.#known = new KnownResponses(parts.scope.platform.memory);
   }
 
   /** Serves one message. Resolves when the next one may be read. */
   async take(message: string | Uint8Array): Promise<void> {
-    if (typeof message !== "string")
-      return this.#socket.close(CLOSE.unsupported, "Send events as text.");
+    if (typeof message !== "string") return this.end(notText());
     const event = await readClientEvent(message).catch((error: unknown) => this.#told(error));
     const refusal = event instanceof ApiError ? ownErrorEvent(event, null) : this.#serve(event);
     if (refusal !== null) await this.#socket.send(refusal);
@@ -89,9 +100,10 @@ class Connection {
     }
   }
 
-  /** Resolves when all that runs has ended. */
-  settled(): Promise<void> {
-    return this.#lanes.settled();
+  /** Resolves when all that runs has ended; nothing of it is known any more. */
+  async ended(): Promise<void> {
+    await this.#lanes.settled();
+    this.#known.forget();
   }
 
   /** Takes no more events, and closes when what runs has ended. */
@@ -102,9 +114,9 @@ class Connection {
 
   #closeWhenIdle(): void {
     if (this.#ending === null || !this.#lanes.isIdle) return;
-    const { error, isTold } = this.#ending;
+    const { error, code, isTold } = this.#ending;
     if (isTold) void this.#socket.send(ownErrorEvent(error, null));
-    this.#socket.close(CLOSE.goingAway, error.message);
+    this.#socket.close(code, error.message.slice(0, MAX_REASON));
   }
 
   #add(event: CreateEvent): void {
@@ -129,7 +141,8 @@ class Connection {
   async #failed({ streamId }: CreateEvent, error: unknown): Promise<void> {
     const told = this.#told(error);
     await this.#socket.send(ownErrorEvent(told, streamId));
-    if (told.status === 401) this.#socket.close(CLOSE.policy, "This API key works no more.");
+    // The key works no more.
+    if (told.status === 401) this.end({ error: told, code: CLOSE.policy, isTold: false });
   }
 
   async #answer(event: CreateEvent): Promise<void> {
@@ -192,7 +205,7 @@ export async function serveSocket(
     if (message === null) break;
     await connection.take(message);
   }
-  await connection.settled();
+  await connection.ended();
   clearTimeout(timer);
   ending.removeEventListener("abort", drain);
 }

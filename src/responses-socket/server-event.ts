@@ -9,21 +9,22 @@ interface ToldError {
   status: number;
   error: JsonObject;
   streamId: string | null;
+  /** In a stream that has begun. */
+  sequence?: number;
   /** Of the answer, where it has some that say when to try again, or whose it was. */
   headers?: Record<string, string>;
 }
 
-const STREAM = (streamId: string | null): JsonObject =>
-  streamId === null ? {} : { stream_id: streamId };
-
 /**
  * An error as WebSocket mode has it, and as streams do: clients look for either.
  */
-export function errorEvent({ status, error, streamId, headers }: ToldError): string {
+export function errorEvent(told: ToldError): string {
+  const { status, error, streamId, sequence = 0, headers } = told;
   const { code = null, message = "", param = null } = error;
-  const told = headers === undefined ? {} : { headers };
-  const members = { code, message, param, sequence_number: 0, error };
-  return JSON.stringify({ type: "error", status, ...STREAM(streamId), ...members, ...told });
+  const beside = headers === undefined ? {} : { headers };
+  const lane = streamId === null ? {} : { stream_id: streamId };
+  const members = { code, message, param, sequence_number: sequence, error };
+  return JSON.stringify({ type: "error", status, ...lane, ...members, ...beside });
 }
 
 /** An error of ours. */

@@ -26,7 +26,8 @@ import type {
   ResponseInput,
   ResponseInputItem,
 } from "openai/resources/responses/responses";
-import { describe, expect, it } from "vitest";
+import { ResponsesWS } from "openai/resources/responses/ws";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { proxy } from "../helpers/proxy.ts";
 import { keyWithAdder, sentInput, type AdderKey } from "../helpers/response-turn.ts";
@@ -78,6 +79,46 @@ const openaiLoop = (
     }
   };
 };
+
+/** Whether they are streamed, and over a WebSocket. */
+const AGENTS = [
+  [true, false],
+  [false, false],
+  [true, true],
+  [false, true],
+] as const;
+
+/** The loop of OpenAI's guide to WebSocket mode, where nobody keeps responses. */
+function socketLoop(key: string, run: () => string): Ask {
+  const ws = new ResponsesWS(sdk(key));
+  onTestFinished(() => ws.close());
+  const events = ws.stream();
+  const ended = async (): Promise<OpenAIResponse> => {
+    for (;;) {
+      const { value: event } = await events.next();
+      if (event.type === "error") throw event.error;
+      const isEnd = event.type === "message" && event.message.type === "response.completed";
+      if (isEnd) return event.message.response;
+    }
+  };
+  let previous: string | null = null;
+  return async (question) => {
+    let input: ResponseInput = [{ role: "user", content: question }];
+    for (;;) {
+      const asked = { model: "gpt-test", store: false, tools: [OPENAI_TOOL], input };
+      ws.send({ type: "response.create", ...asked, previous_response_id: previous });
+      const response = await ended();
+      previous = response.id;
+      const calls = response.output.filter((item) => item.type === "function_call");
+      const said = response.output.flatMap((item) => (item.type === "message" ? item.content : []));
+      if (calls.length === 0)
+        return said.map((part) => (part.type === "output_text" ? part.text : "")).join("");
+      input = calls.map(({ call_id }) => {
+        return { type: "function_call_output", call_id, output: run() };
+      });
+    }
+  };
+}
 
 const CLIENTS: Client[] = [
   {
@@ -177,10 +218,16 @@ const CLIENTS: Client[] = [
       };
     },
   })),
-  ...[true, false].map((stream): Client => ({
-    name: `@openai/agents, stream ${stream}`,
+  {
+    name: "openai: ResponsesWS, store false",
+    open: socketLoop,
+  },
+  ...AGENTS.map(([stream, useResponsesWebSocket]): Client => ({
+    name: `@openai/agents, stream ${stream}, WebSocket ${useResponsesWebSocket}`,
     open: (key, run) => {
-      const modelProvider = new OpenAIProvider({ openAIClient: sdk(key), useResponses: true });
+      const openAIClient = sdk(key);
+      const how = { useResponses: true, useResponsesWebSocket };
+      const modelProvider = new OpenAIProvider({ openAIClient, ...how });
       const runner = new Runner({ modelProvider, tracingDisabled: true });
       const agent = new Agent({
         name: "tester",

@@ -220,6 +220,23 @@ describe("going on from a response that nobody keeps", () => {
   });
 });
 
+it("an answer that is no stream is the response's end all the same", async () => {
+  const { key } = await plainKey((request, response) => {
+    const { stream: _stream, ...body } = request.json();
+    return says([message("Whole.")])({ ...request, json: () => body }, response);
+  });
+  const client = await openSocket(key);
+  client.create({ input: "hi", store: false, stream_id: "a" });
+  const [event, ...more] = await client.answer();
+  expect(more).toEqual([]);
+  expect(eventFaults(event ?? {})).toEqual([]);
+  expect(event).toMatchObject({
+    type: "response.completed",
+    stream_id: "a",
+    response: { output: [{ content: [{ text: "Whole." }] }] },
+  });
+});
+
 describe("lanes", () => {
   it("run side by side, and each event says which it is of", async () => {
     const late = Promise.withResolvers<void>();
@@ -337,14 +354,18 @@ describe("a response that fails", () => {
   });
 });
 
-it("a client that leaves has its response cancelled", async () => {
-  const { key, upstream } = await plainKey(goesOn);
-  const client = await openSocket(key);
-  client.create({ input: "hi" });
-  await expect.poll(() => upstream.requests.length).toBe(1);
-  client.ws.terminate();
-  await upstream.requests[0]?.aborted;
-});
+it.each(["terminate", "close"] as const)(
+  "a client that leaves has its response cancelled: %s",
+  async (leave) => {
+    const { key, upstream } = await plainKey(goesOn);
+    const client = await openSocket(key);
+    client.create({ input: "hi" });
+    await expect.poll(() => upstream.requests.length).toBe(1);
+    client.ws[leave]();
+    await upstream.requests[0]?.aborted;
+    await client.closed;
+  },
+);
 
 it("a key that works no more has its connection closed", async () => {
   const made = await plainKey(says([message("Hello.")]));

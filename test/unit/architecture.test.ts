@@ -116,6 +116,7 @@ const ROOMS: Record<string, Room> = {
   "src/responses-socket": {
     imports: [
       "src/openai",
+      "src/memory.ts",
       "src/platform.ts",
       "src/auth",
       "src/dialects",
