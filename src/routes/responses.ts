@@ -60,6 +60,7 @@ async function run(parts: TurnRequest, wanted: DialectReason | null): Promise<Re
     ...parts,
     request: asked,
     upstream: upstream.baseUrl,
+    isForeign: wanted !== null,
   });
   const choice = chooseDialect(history.request, wanted);
   const { notes } = choice;

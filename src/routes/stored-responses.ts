@@ -1,5 +1,6 @@
 import { inputItems, pageOf, type ListQuery } from "../dialects/responses/input-items.ts";
 import { isOwnResponseId } from "../dialects/responses/own-items.ts";
+import { responsesDialect } from "../dialects/responses/responses-dialect.ts";
 import { ApiError } from "../openai/api-error.ts";
 import {
   deleteResponse,
@@ -8,6 +9,7 @@ import {
 } from "../store/kept-responses.ts";
 import { writeResponse } from "../turn/write-response.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
+import { foreignDialect, settingOf } from "../upstream/choose-dialect.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
 import { passOn } from "./passthrough.ts";
@@ -28,10 +30,15 @@ const ofResponse = (serve: Serve) =>
   inTurn(async (parts) => {
     const { context, scope, key, limits, turn } = parts;
     const id = context.req.param("id") ?? "";
-    if (!isOwnResponseId(id)) return passOn(parts);
+    const { config, database } = scope.platform;
+    const setting = settingOf(config, key);
+    const isOwn = isOwnResponseId(id);
+    // An upstream of another dialect has none.
+    const isElsewhere = !isOwn && foreignDialect({ client: responsesDialect, setting }) === null;
+    if (isElsewhere) return passOn(parts);
     await limits.check();
     await limits.take();
-    const chain = await findResponseChain(scope.platform.database, key.id, id);
+    const chain = isOwn ? await findResponseChain(database, key.id, id) : [];
     if (!isChain(chain))
       throw new ApiError("not_found", `Response with id '${id}' not found.`, { param: "id" });
     const text = await serve(parts, chain);

@@ -40,6 +40,8 @@ import {
 import {
   idsOf,
   isReference,
+  saidUnderIds,
+  seenItems,
   unseenItems,
   withSeen,
   type Entry,
@@ -49,6 +51,8 @@ import {
 /** What a history is opened with. */
 interface ResponseHistoryParts extends HistoryParts {
   request: ResponsesDialectRequest;
+  /** Whether upstream speaks another dialect: then it has nothing of what was before. */
+  isForeign: boolean;
 }
 
 /** Whether what the clients of a key saw may be kept. */
@@ -98,7 +102,7 @@ function isUnchanged(item: unknown, kept: JsonObject[]): boolean {
 
 /** Which responses are put back in the place of what is left of them in the input. */
 function restorable(
-  { key }: ResponseHistoryParts,
+  { key, isForeign }: ResponseHistoryParts,
   entries: Entry[],
   owners: Owners,
 ): Map<string, string> {
@@ -111,6 +115,7 @@ function restorable(
     const { responseId, items } = owner;
     // Without memory only the turn that is going on has hidden rounds: its client is back.
     if (key.toolMemory || index > turnStart) found.set(responseId, items);
+    else if (isForeign) found.set(responseId, seenItems(items));
     if (!isUnchanged(item, objectsOf(parseJson(items)))) changed.add(responseId);
   }
   for (const id of changed) found.delete(id);
@@ -156,14 +161,19 @@ function missingOutputs(entries: Entry[], owners: Owners): Piece[] {
   return [...pieces, ...entries.map(({ text }) => ({ sent: text }))];
 }
 
-const piecesText = (pieces: Piece[], change: (kept: string) => string): string => {
+const same = (kept: string): string => kept;
+
+/** @param changeSent what becomes of what the client sent, an array of one item */
+const piecesText = (
+  pieces: Piece[],
+  change: (kept: string) => string,
+  changeSent: (sent: string) => string = same,
+): string => {
   const elements = pieces.flatMap((piece) =>
-    "sent" in piece ? [piece.sent] : readElements(change(piece.kept)),
+    readElements("sent" in piece ? changeSent(`[${piece.sent}]`) : change(piece.kept)),
   );
   return `[${elements.join(",")}]`;
 };
-
-const same = (kept: string): string => kept;
 
 /** Where in its client's history a response ended. */
 const placeOf = (responseId: string): string => `response:${responseId}`;
@@ -252,7 +262,7 @@ function withPrevious(request: ResponsesDialectRequest, previous: string | undef
  * can tell
  */
 export async function openResponseHistory(parts: ResponseHistoryParts): Promise<ResponseHistory> {
-  const { scope, request, upstream, turn } = parts;
+  const { scope, request, upstream, turn, isForeign } = parts;
   const { dialect, model, traits } = request;
   const known = knownForms(scope.platform.memory, { upstream, model, traits });
   const media = openMediaSupport(known, { model, sent: request.mediaSent() });
@@ -276,11 +286,12 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
   const texts = pieces.flatMap((piece) => ("kept" in piece ? [piece.kept] : []));
   const anchored = chain[anchor] === undefined ? undefined : JSON.stringify(chain[anchor].id);
   const plain = withPrevious(request, anchored);
-  const requestWith = (change: (kept: string) => string) => {
-    const input = piecesText(pieces, change);
-    const isSame = texts.length === 0;
+  const requestWith = (change: (kept: string) => string, changeSent = same) => {
+    const input = piecesText(pieces, change, changeSent);
+    const isSame = texts.length === 0 && changeSent === same;
     return request.withText(isSame ? plain : setMembers(plain, { input }));
   };
+  const hasReasoning = (text: string) => dialect.withoutReasoning(text) !== text;
   const places = placesOf(request, entries, owners);
   const expiresAt = () => Date.now() + scope.platform.config.hiddenRoundsHours * HOUR_MS;
   // Known when the answer is.
@@ -290,13 +301,17 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
     request: requestWith(shown),
     restoredParts: {
       media: takesImages && texts.some((text) => dialect.withoutMedia(text) !== text),
-      reasoning: texts.some((text) => dialect.withoutReasoning(text) !== text),
+      // Over another dialect the client's own goes in a form that the proxy gave it.
+      reasoning: texts.some(hasReasoning) || (isForeign && hasReasoning(`[${spelled.join(",")}]`)),
     },
-    requestWithout: (without: RestoredParts) =>
-      requestWith((text) => {
+    requestWithout: (without: RestoredParts) => {
+      const changeSent = without.reasoning && isForeign ? dialect.withoutReasoning : same;
+      const change = (text: string) => {
         const words = without.media ? dialect.withoutMedia(text) : shown(text);
         return without.reasoning ? dialect.withoutReasoning(words) : words;
-      }),
+      };
+      return requestWith(change, changeSent);
+    },
     media,
     known,
     sent: { places, turnStart: -1, lookupAfter: () => place },
@@ -312,7 +327,7 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
       });
     },
     keep: async (end: LoopEnd, merged: MergedTurn) => {
-      const { response, upstreamIds } = merged as MergedResponse;
+      const { response, upstreamIds, said } = merged as MergedResponse;
       const id = textOf(response["id"]);
       place = placeOf(id);
       turn.placed({ places, place });
@@ -323,7 +338,8 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
         return;
       }
       const isTaken = (item: HistoryItem) => !media.isRefused || !dialect.showsMedia(item);
-      const items = dialect.keptItems(modelItems(end).filter(isTaken));
+      const ofTurn = saidUnderIds(modelItems(end), said);
+      const items = dialect.keptItems(ofTurn.filter(isTaken));
       const row = { id, hasHidden, itemIds: comingBack(response), expiresAt: expiresAt() };
       if (!request.isStored || !keepsContent(parts.key)) {
         const unseen = hasHidden ? unseenItems(items) : [];
@@ -331,6 +347,7 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
       }
       await keep(parts, {
         ...row,
+        hasHidden: hasHidden || isForeign,
         previousId: request.previousResponseId,
         isStored: true,
         upstreamIds,

@@ -28,6 +28,33 @@ export const isReference = ({ type }: JsonObject): boolean => type === "item_ref
 const isReasoning = (item: unknown): item is JsonObject =>
   isObject(item) && item["type"] === "reasoning";
 
+const isAnswered = (items: HistoryItem[]) => {
+  const outputs = items.filter(({ type }) => type === "function_call_output");
+  const answered = new Set(outputs.map((item) => item["call_id"]));
+  return ({ type, call_id: callId }: HistoryItem): boolean =>
+    (type === "function_call" || type === "function_call_output") && answered.has(callId);
+};
+
+/** Kept items without calls of server tools and their outputs. @param kept JSON text of items */
+export function seenItems(kept: string): string {
+  const items = objectsOf(parseJson(kept));
+  const isUnseen = isAnswered(items);
+  return JSON.stringify(items.filter((item) => !isUnseen(item)));
+}
+
+/**
+ * A turn's items with what the model said under the ids that its client was given: upstreams of
+ * another dialect give none.
+ * @param said in all rounds
+ */
+export function saidUnderIds(items: HistoryItem[], said: HistoryItem[]): HistoryItem[] {
+  const isSaid = ({ type, role = "assistant" }: HistoryItem) =>
+    role === "assistant" && type !== "function_call_output";
+  if (items.filter(isSaid).length !== said.length) return items;
+  const left = [...said];
+  return items.map((item) => (isSaid(item) ? (left.shift() ?? item) : item));
+}
+
 /** What was reasoned, as far as the client was not told of it. */
 function untold({ content: _content, ...item }: HistoryItem): HistoryItem {
   return { ...item, summary: [] };
@@ -37,14 +64,11 @@ function untold({ content: _content, ...item }: HistoryItem): HistoryItem {
  * The items of a turn without what its client saw: calls of server tools and their outputs stay.
  */
 export function unseenItems(items: HistoryItem[]): HistoryItem[] {
-  const outputs = items.filter(({ type }) => type === "function_call_output");
-  const answered = new Set(outputs.map((item) => item["call_id"]));
+  const isUnseen = isAnswered(items);
   return items.map((item) => {
-    const { type, role = "assistant", id, call_id: callId } = item;
+    const { role = "assistant", id, call_id: callId } = item;
     if (isReasoning(item)) return untold(item);
-    if (role !== "assistant") return item;
-    const isCall = type === "function_call" || type === "function_call_output";
-    if (isCall && answered.has(callId)) return item;
+    if (role !== "assistant" || isUnseen(item)) return item;
     return { type: "item_reference", id, ...(callId === undefined ? {} : { call_id: callId }) };
   });
 }

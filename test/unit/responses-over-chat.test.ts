@@ -22,7 +22,17 @@ const sent = (body: Json): Json =>
   JSON.parse(responsesToChat.request(requestOf({ input: "Hi", ...body }))) as Json;
 
 const messages = (input: unknown, more: Json = {}) => sent({ input, ...more })["messages"];
-const refusal = (body: Json) => responsesToChat.refuses(requestOf({ input: "Hi", ...body }));
+
+/** Why a request cannot be asked so, or null. */
+function refusal(body: Json): string | null {
+  try {
+    sent(body);
+    return null;
+  } catch (error) {
+    return String(error);
+  }
+}
+
 const notes = (body: Json) => responsesToChat.dropped(requestOf({ input: "Hi", ...body }));
 
 describe("The table of members", () => {
@@ -117,7 +127,8 @@ describe("Members", () => {
     [{ prompt: { id: "pmpt_1" } }, "prompt is set"],
     [{ tool_choice: { type: "web_search_preview" } }, "web_search_preview"],
     [{ tools: [{ type: "file_search" }], tool_choice: "required" }, "file_search"],
-    [{ input: [{ type: "item_reference", id: "msg_1" }] }, "msg_1"],
+    [{ input: [{ type: "item_reference", id: "msg_1" }] }, "Item with id 'msg_1' not found"],
+    [{ previous_response_id: "resp_1" }, "previous response"],
     [{ input: [{ type: "compaction", encrypted_content: "x" }] }, "compaction"],
     [
       { input: [{ role: "user", content: [{ type: "input_image", file_id: "file_1" }] }] },
@@ -125,7 +136,6 @@ describe("Members", () => {
     ],
   ])("without a counterpart are refused by name: %j", (body, name) => {
     expect(refusal(body)).toContain(name);
-    expect(() => responsesToChat.request(requestOf({ input: "Hi", ...body }))).toThrow(name);
   });
 
   it("that change little are left out, and on record", () => {

@@ -2,7 +2,7 @@
  * Items of Responses as messages of chat completions: what a model said at one time is one message
  * of the assistant, and the results of its calls follow it in their order.
  */
-import { isObject, objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
+import { objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
 import { isOwnItem, ownItemSentBack } from "../responses/own-items.ts";
 import { customArguments, plainName, type PlainTool } from "../responses/plain-tools.ts";
 import { joinedTexts, plainestContent, spelledParts } from "./content-parts.ts";
@@ -15,6 +15,8 @@ export interface SpelledInput {
   dropped: Set<string>;
   /** Why the input has no counterpart, or null. */
   refused: string | null;
+  /** The id of an item that is referred to, and is not there; or null. */
+  missing: string | null;
 }
 
 /** What the assistant says while it is put together. */
@@ -56,6 +58,7 @@ class InputReader {
   readonly messages: JsonObject[] = [];
   readonly dropped = new Set<string>();
   refused: string | null = null;
+  missing: string | null = null;
   readonly #tools: PlainTool[];
   readonly #outputs: Map<unknown, JsonObject>;
   #saying: Saying | null = null;
@@ -73,7 +76,7 @@ class InputReader {
     const type = textOf(given) || "message";
     const sealed = Object.hasOwn(SEALED, type) ? SEALED[type] : undefined;
     if (sealed !== undefined) this.refused ??= sealed;
-    else if (type === "item_reference") this.#refer(item);
+    else if (type === "item_reference") this.missing ??= textOf(item["id"]);
     else if (type === "message") this.#message(item, textOf(role));
     else if (type === "reasoning") this.#reason(item);
     else if (isOwnItem(item) || type === "mcp_call") this.#ran(item);
@@ -102,10 +105,6 @@ class InputReader {
       ...(calls.length === 0 ? {} : { tool_calls: spelled }),
     });
     this.#results(calls);
-  }
-
-  #refer({ id }: JsonObject): void {
-    this.refused ??= `input has an item_reference to '${textOf(id)}', which is not kept here`;
   }
 
   #say(): Saying {
@@ -207,10 +206,6 @@ export function messagesOfInput(
   const reader = new InputReader(items, tools);
   for (const item of items) reader.take(item);
   reader.flush();
-  const { messages, dropped, refused } = reader;
-  return { messages, dropped, refused };
+  const { messages, dropped, refused, missing } = reader;
+  return { messages, dropped, refused, missing };
 }
-
-/** Instructions may be given as items, which only a stored prompt has. */
-export const areTextInstructions = (instructions: unknown): boolean =>
-  !isObject(instructions) && !Array.isArray(instructions);
