@@ -178,6 +178,8 @@ export const ROWS: Row[] = [
     files: [
       "admin-openapi",
       "chat-over-responses",
+      "chat-over-responses-answers",
+      "chat-over-responses-memory",
       "mcp-stdio",
       "later-rounds",
       "milder-forms",

@@ -65,6 +65,12 @@ const CANNOT = /support|requires?|not (?:allowed|available|enabled|implemented)/
 /** The request was too long with the tools: another one may not be. */
 const TOO_LONG = /context.{0,3}length|context.{0,3}window|\btokens?\b|too_large|too large/i;
 
+/**
+ * OpenAI, of reasoning that another model or organization sealed: "The encrypted content gAAA… could
+ * not be verified."
+ */
+const NOT_OPENED = /invalid_encrypted_content|encrypted content .{0,200}could not be/is;
+
 const says = ({ words }: UpstreamRefusal, pattern: RegExp): boolean => pattern.test(words);
 
 /** OpenAI takes 128 tools, and says so: "Expected an array with maximum length 128". */
@@ -107,7 +113,9 @@ export const MILDER_FORMS: MilderForm[] = [
     applies: ({ hasReasoning }) => hasReasoning,
     isNamed: (refusal) =>
       NOT_UNDERSTOOD.has(refusal.response.status) &&
-      says(refusal, /reasoning_(?:content|details)/i),
+      (says(refusal, /reasoning_(?:content|details)/i) || says(refusal, NOT_OPENED)),
+    // Another history may be one that upstream can open.
+    lasts: (refusal) => !says(refusal, NOT_OPENED),
   },
   {
     // OpenAI, of models that do not reason: "Encrypted content is not supported with this model."

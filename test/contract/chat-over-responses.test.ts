@@ -1,26 +1,9 @@
 /** A client of chat completions whose rounds an upstream answers in the Responses API. */
 import { describe, expect, it } from "vitest";
-import { requestFaults } from "../helpers/both-dialects.ts";
-import { keyWithAdd, streamed, whole, type AddingKey } from "../helpers/chat-turn.ts";
+import { checkSent, overResponses } from "../helpers/chat-over-responses.ts";
+import { streamed, whole } from "../helpers/chat-turn.ts";
 import { sentBody, sentInput } from "../helpers/response-turn.ts";
 import { functionCall, message, reasoning, says } from "../helpers/responses-upstream.ts";
-import type { Answer, ScriptedUpstream } from "../helpers/upstream.ts";
-
-type Json = Record<string, unknown>;
-
-/** A key with a tool that adds, whose upstream is asked in the Responses API. */
-const overResponses = (script: (add: string) => Answer[], fields: Json = {}): Promise<AddingKey> =>
-  keyWithAdd(script, {}, { upstreamDialect: "responses", ...fields });
-
-/** Fails where upstream was sent what its document does not take. */
-function checkSent({ requests }: ScriptedUpstream): void {
-  for (const request of requests) {
-    expect(request.url).toBe("/v1/responses");
-    const body = request.json();
-    expect(requestFaults(body), JSON.stringify(body)).toEqual([]);
-  }
-}
-
 const own = { type: "function", function: { name: "ask_user", parameters: { type: "object" } } };
 
 const WAYS = [

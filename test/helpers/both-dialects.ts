@@ -146,19 +146,24 @@ function responseIn(body: Json, round: SaidRound): Json {
   return responseOf(body, output, { ...cut, usage: responseUsage(round) });
 }
 
-/** The document wants ids for answers in parts, which the API does not. */
-const withId = (item: Json): Json =>
-  item["role"] === "assistant" && Array.isArray(item["content"])
+/**
+ * An item as the document can judge it: it wants ids for answers in parts, which the API does not,
+ * and calls a message in parts two things at once, but not a result in the same parts.
+ */
+function judged(item: Json): Json {
+  if (!Array.isArray(item["content"])) return item;
+  return item["role"] === "assistant"
     ? { type: "message", id: "msg_1", status: "completed", ...item }
-    : item;
+    : { type: "function_call_output", call_id: "c", output: item["content"] };
+}
 
 /**
  * Where a request is none that the Responses API takes, in words: by its document, and by its
  * rules for calls and reasoning.
  */
 export function requestFaults(body: Json): string[] {
-  const input = (body["input"] as Json[]).map(withId);
-  const faults = specFaults("CreateResponse", { ...body, input });
+  const input = body["input"] as Json[];
+  const faults = specFaults("CreateResponse", { ...body, input: input.map(judged) });
   const idsOf = (pattern: RegExp) =>
     input
       .filter(({ type }) => pattern.test(String(type)))

@@ -196,7 +196,8 @@ export function readWhole(
   expect(message["role"]).toBe("assistant");
   const calls = (message["tool_calls"] ?? []) as {
     id: string;
-    function: { name: string; arguments: string };
+    function?: { name: string; arguments: string };
+    custom?: { name: string; input: string };
   }[];
   return {
     completion,
@@ -204,10 +205,10 @@ export function readWhole(
     content: textOf(message["content"]),
     reasoning: textOf(message["reasoning_content"]),
     refusal: textOf(message["refusal"]),
-    calls: calls.map(({ id, function: { name, arguments: args } }) => ({
+    calls: calls.map(({ id, function: called, custom }) => ({
       id,
-      name,
-      arguments: args,
+      name: called?.name ?? custom?.name ?? "",
+      arguments: called?.arguments ?? custom?.input ?? "",
     })),
     finishReason: choice.finish_reason,
     usage: (completion["usage"] as Json | undefined) ?? null,
