@@ -12,18 +12,44 @@ export class Memory {
   }
 }
 
-/** What is remembered by name, oldest first: a map, or a set. */
-interface Remembered<Name> {
+/** What is there by name, oldest first: a map, or a set. */
+interface Ordered<Name> {
   readonly size: number;
   keys(): Iterable<Name>;
   delete(name: Name): boolean;
 }
 
 /** Takes out the oldest, so that no more than `most` stay. */
-export function forgetOldest<Name>(remembered: Remembered<Name>, most: number): void {
+export function forgetOldest<Name>(remembered: Ordered<Name>, most: number): void {
   for (const oldest of remembered.keys()) {
     if (remembered.size <= most) return;
     remembered.delete(oldest);
+  }
+}
+
+/** What is remembered by name for a while. Times are those of the monotonic clock. */
+export class Remembered<Value> {
+  readonly #values = new Map<string, { until: number; value: Value }>();
+  readonly #forMs: number;
+  readonly #most: number;
+
+  /** @param most how many at most: then the oldest is forgotten */
+  constructor({ forMs, most }: { forMs: number; most: number }) {
+    this.#forMs = forMs;
+    this.#most = most;
+  }
+
+  /** The value, or undefined where there is none, or none any more. */
+  get(name: string): Value | undefined {
+    const found = this.#values.get(name);
+    return found !== undefined && found.until > performance.now() ? found.value : undefined;
+  }
+
+  /** Remembers a value from now on. */
+  set(name: string, value: Value): void {
+    this.#values.delete(name);
+    this.#values.set(name, { until: performance.now() + this.#forMs, value });
+    forgetOldest(this.#values, this.#most);
   }
 }
 

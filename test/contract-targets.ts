@@ -180,6 +180,7 @@ export const ROWS: Row[] = [
       "chat-over-responses",
       "chat-over-responses-answers",
       "chat-over-responses-memory",
+      "dialect-choice",
       "mcp-stdio",
       "later-rounds",
       "milder-forms",

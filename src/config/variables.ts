@@ -56,7 +56,7 @@ export const VARIABLES = {
     default: "auto",
     about:
       "in which dialect upstream is asked, where a key says nothing else: `chat` completions, " +
-      "`responses`, or (`auto`) the client's own",
+      "`responses`, or (`auto`) the client's own, as long as upstream takes it",
   }),
   jwtSecret: variable({
     name: "JWT_SECRET",

@@ -8,7 +8,7 @@ import { NO_TOOLS, resolveTools } from "../tools/resolve-tools.ts";
 import { openHistory } from "../turn/history.ts";
 import { historyIn } from "../turn/join-conversation.ts";
 import { runTurn } from "../turn/run-turn.ts";
-import { chooseDialect, foreignDialect, settingOf } from "../upstream/choose-dialect.ts";
+import { chooseDialect, choosingOf, foreignDialect } from "../upstream/choose-dialect.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { watchesTools } from "./admin-session.ts";
 import { isSmall } from "./is-small.ts";
@@ -33,8 +33,8 @@ export const chatCompletions = inTurn(async (parts) => {
   const { all } = await checkModels(key, judgedRequest(request), body);
   const upstream = pickUpstream(config, key);
   for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
-  const wanted = foreignDialect({ client: chatDialect, setting: settingOf(config, key) });
-  const mayRun = key.tools.length > 0 || wanted !== null;
+  const usual = choosingOf(scope.platform, key, chatDialect);
+  const mayRun = key.tools.length > 0 || foreignDialect(usual) !== null;
   const asked = mayRun && text !== null ? await readChat(text) : null;
   await limits.take({ record: turn.record, request, upstream: upstream.baseUrl });
   const picked = request.headers.get("x-proxy-tools");
@@ -50,7 +50,8 @@ export const chatCompletions = inTurn(async (parts) => {
   if (asked === null) return relayRead(parts, { ...relayed, known: null });
   const opening = { ...parts, request: asked, upstream: upstream.baseUrl, waitedMs };
   const history = await openHistory(opening);
-  const choice = chooseDialect(history.request, wanted);
+  const choosing = { ...usual, offered: offer === null ? null : asked };
+  const choice = chooseDialect(choosing, () => history.request, foreignDialect(choosing));
   if (offer === null && choice.spoken === chatDialect)
     return relayRead(parts, { ...relayed, known: history, notes: choice.notes });
   return runTurn({

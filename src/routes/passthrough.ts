@@ -1,7 +1,7 @@
 import { checkModels, mustReadBody } from "../auth/check-model.ts";
 import { checkPriced } from "../limits/check-priced.ts";
 import { ApiError } from "../openai/api-error.ts";
-import type { UpstreamRequest } from "../platform.ts";
+import type { UpstreamRequest, UpstreamResponse } from "../platform.ts";
 import { keepsAnswerText, keepsRequestText } from "../record/endpoint-content.ts";
 import { openDigestTap } from "../stream/digest-tap.ts";
 import { openFormModelReader } from "../stream/form-model.ts";
@@ -34,8 +34,14 @@ function refuseBodyWithoutMeaning({ method, headers }: Request): void {
  */
 export const passthrough = inTurn(passOn);
 
-/** Passes a request on untouched, and its answer back. */
-export async function passOn(parts: TurnRequest): Promise<Response> {
+/** Looks at an answer, beside the body that was sent; see `look` of {@link RelayedTurn}. */
+type Look = (body: ReadBody, answer: UpstreamResponse) => Promise<UpstreamResponse | Response>;
+
+/**
+ * Passes a request on untouched, and its answer back.
+ * @param look where the body was read: what is passed on as it comes cannot be asked again
+ */
+export async function passOn(parts: TurnRequest, look?: Look): Promise<Response> {
   const { context, scope, request, key, limits, turn } = parts;
   refuseBodyWithoutMeaning(request);
   // Nothing large is read for a key that has used up its limits; what is small is on record with
@@ -57,6 +63,7 @@ export async function passOn(parts: TurnRequest): Promise<Response> {
     keepsText,
     endsWithReason: false,
     history: () => null,
+    ...(look === undefined || read === null ? {} : { look: (answer) => look(read, answer) }),
   });
 }
 

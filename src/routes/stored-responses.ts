@@ -9,7 +9,7 @@ import {
 } from "../store/kept-responses.ts";
 import { writeResponse } from "../turn/write-response.ts";
 import { callUpstream } from "../upstream/call-upstream.ts";
-import { foreignDialect, settingOf } from "../upstream/choose-dialect.ts";
+import { choosingOf, foreignDialect } from "../upstream/choose-dialect.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
 import { passOn } from "./passthrough.ts";
@@ -30,11 +30,11 @@ const ofResponse = (serve: Serve) =>
   inTurn(async (parts) => {
     const { context, scope, key, limits, turn } = parts;
     const id = context.req.param("id") ?? "";
-    const { config, database } = scope.platform;
-    const setting = settingOf(config, key);
+    const { database } = scope.platform;
+    const choosing = choosingOf(scope.platform, key, responsesDialect);
     const isOwn = isOwnResponseId(id);
     // An upstream of another dialect has none.
-    const isElsewhere = !isOwn && foreignDialect({ client: responsesDialect, setting }) === null;
+    const isElsewhere = !isOwn && foreignDialect(choosing) === null;
     if (isElsewhere) return passOn(parts);
     await limits.check();
     await limits.take();

@@ -160,6 +160,21 @@ const callsItselfEvents = (response: UpstreamResponse) =>
   (response.headers["content-type"] ?? "").toLowerCase().startsWith("text/event-stream");
 
 /**
+ * Reads an answer that has the status of an error.
+ * @param maxBytes of its body, where that is less than of any error
+ */
+export async function readRefusal(
+  response: UpstreamResponse,
+  maxBytes = MAX_ERROR_BYTES,
+): Promise<UpstreamRefusal> {
+  const bytes = await readWhole(bodyStream(response), Math.min(maxBytes, MAX_ERROR_BYTES));
+  const isCompressed = encodingsOf(response.headers["content-encoding"]).length > 0;
+  const words = isCompressed ? "" : new TextDecoder().decode(bytes.subarray(0, MAX_WORDS_BYTES));
+  const body = isCompressed ? null : parseWithinBounds(words.trim());
+  return new UpstreamRefusal({ ...response, body: bytes }, body, words);
+}
+
+/**
  * Waits until it is certain what an answer is. One that calls itself a stream is believed for now,
  * so that the client gets its status before the first token; {@link eventsOrJson} looks again.
  * @throws UpstreamRefusal where it has the status of an error; ApiError 502 where it is no answer
@@ -169,16 +184,7 @@ export async function openAnswer(
   response: UpstreamResponse,
   opening: CompressedOpening,
 ): Promise<OpenAnswer> {
-  if (!isSuccess(response)) {
-    const bytes = await readWhole(
-      bodyStream(response),
-      Math.min(opening.maxBytes, MAX_ERROR_BYTES),
-    );
-    const isCompressed = encodingsOf(response.headers["content-encoding"]).length > 0;
-    const words = isCompressed ? "" : new TextDecoder().decode(bytes.subarray(0, MAX_WORDS_BYTES));
-    const body = isCompressed ? null : parseWithinBounds(words.trim());
-    throw new UpstreamRefusal({ ...response, body: bytes }, body, words);
-  }
+  if (!isSuccess(response)) throw await readRefusal(response, opening.maxBytes);
   const stream = readableStream(response, opening.openDecoder);
   if (callsItselfEvents(response)) return { response, content: { events: stream } };
   return eventsOrJson(response, stream, opening);

@@ -4,6 +4,7 @@ import { ApiError } from "../openai/api-error.ts";
 import { UpstreamRefusal } from "../openai/upstream-error.ts";
 import type { OpenDecoder, UpstreamResponse } from "../platform.ts";
 import { openAnswer } from "../stream/open-answer.ts";
+import type { DialectChoice } from "../upstream/choose-dialect.ts";
 import type { KnownForms } from "./known-forms.ts";
 import type { RestoredParts } from "./history.ts";
 import type { MediaSupport } from "./media-support.ts";
@@ -32,19 +33,32 @@ export interface Asking {
   signal: AbortSignal;
   media: MediaSupport;
   known: KnownForms;
-  /** What the record of the first round says in any case, a sentence each. */
-  notes: string[];
+  /** The dialect in which upstream is asked. */
+  choice: Pick<DialectChoice, "notes" | "instead" | "answered">;
   /** Sends a round's body. */
   send(body: string): Promise<UpstreamResponse>;
   /** What was shown of a round's tools did not reach the model. */
   onMediaRefused(round: number): void;
 }
 
+/** The first round was refused in a way that another dialect mends. */
+export class OtherDialect extends Error {
+  readonly choice: DialectChoice;
+  constructor(choice: DialectChoice) {
+    super(`Upstream is to be asked over ${choice.spoken.name}`);
+    this.name = "OtherDialect";
+    this.choice = choice;
+  }
+}
+
 /** Asks for one round after another. */
 export interface Asker {
   /** Whether the round that was asked for last offers server tools. */
   readonly offersTools: boolean;
-  /** @param notes hears, a sentence each, of what was done so that upstream took the round */
+  /**
+   * @param notes hears, a sentence each, of what was done so that upstream took the round
+   * @throws OtherDialect where the first round is to be asked otherwise
+   */
   ask(state: LoopState, notes: string[]): Promise<OpenAnswer>;
 }
 
@@ -73,7 +87,7 @@ const shortWords = (refusal: UpstreamRefusal): string => refusal.message.slice(0
 
 /** Opens what asks upstream in one turn: what it learns in a round holds for the next ones. */
 export function openAsker(asking: Asking): Asker {
-  const { known, media, restoredParts } = asking;
+  const { choice, known, media, restoredParts } = asking;
   const { hasReasoning, showsMedia, isAnswer } = asking.request.dialect;
   const learned = firstForm(known);
   let form = learned;
@@ -147,17 +161,20 @@ export function openAsker(asking: Asking): Asker {
     ask: async (state, notes) => {
       const taken: Taken[] = [];
       if (state.round === 1) {
-        notes.push(...asking.notes);
+        notes.push(...choice.notes);
         noteLearned(state, notes);
       }
       for (;;) {
         try {
           const answer = await send(state);
           for (const one of taken) learn(state, one);
+          if (state.round === 1) choice.answered();
           offersTools = !state.toolsEnded && offeredCount(asking, state, form) > 0;
           return answer;
         } catch (error) {
           if (!(error instanceof UpstreamRefusal)) throw error;
+          const other = state.round === 1 ? choice.instead(error, notes) : null;
+          if (other !== null) throw new OtherDialect(other);
           soften(state, error, taken);
           const words = taken.at(-1)?.row.words ?? "";
           const { status } = error.response;

@@ -18,7 +18,7 @@ import { findHiddenRounds, keepHiddenRounds, sweepHiddenRounds } from "../store/
 import { sweepKeptResponses } from "../store/kept-responses.ts";
 import { withinLimit } from "../store/within-limit.ts";
 import { rememberedRounds, rememberRounds } from "./kept-rounds.ts";
-import { knownForms, type KnownForms } from "./known-forms.ts";
+import { knownForms } from "./known-forms.ts";
 import { openMediaSupport, type MediaSupport } from "./media-support.ts";
 import type { Turn } from "./turn.ts";
 
@@ -40,7 +40,8 @@ export interface ModelHistory {
   sent: History | null;
   /** Whether the model is shown images and sounds of tools. */
   media: MediaSupport;
-  known: KnownForms;
+  /** The same for an upstream that is asked in another dialect than the client's. */
+  foreign(): ModelHistory;
   /** JSON texts (arrays of items) of what was put back, without media: for the record. */
   restored: string[];
   /**
@@ -199,7 +200,8 @@ const recordedItems = (dialect: Dialect, hidden: string): string =>
 export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
   const { scope, key, request, upstream } = parts;
   const { dialect, model, traits } = request;
-  const known = knownForms(scope.platform.memory, { upstream, model, traits });
+  const asked = { upstream, dialect: dialect.name, model, traits };
+  const known = knownForms(scope.platform.memory, asked);
   const media = openMediaSupport(known, { model, sent: request.mediaSent() });
   const takes: MediaSupport["takes"] = (kind) => media.takes(kind);
   const history = request.hasAnswers() ? await hashOf(parts) : null;
@@ -215,7 +217,7 @@ export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
     const shown = without.media ? dialect.withoutMedia(items) : items;
     return without.reasoning ? dialect.withoutReasoning(shown) : shown;
   };
-  return {
+  const opened: ModelHistory = {
     request: request.restored(hidden),
     restoredParts: {
       media: [...hidden].some(([index, items]) => words.get(index) !== items),
@@ -224,8 +226,8 @@ export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
     requestWithout: (parts) =>
       request.restored(new Map([...hidden].map(([index, items]) => [index, lessOf(items, parts)]))),
     media,
-    known,
     sent: history,
+    foreign: () => opened,
     restored: [...words.values()].map((items) => recordedItems(dialect, items)),
     keep: async (end, { message: answer }) => {
       const unseen = dialect.hiddenOf(end);
@@ -243,4 +245,5 @@ export async function openHistory(parts: HistoryParts): Promise<ModelHistory> {
       await keepHidden(parts, { lookups, messages: mask.text(JSON.stringify(items)) });
     },
   };
+  return opened;
 }

@@ -1,6 +1,6 @@
 /** Which milder forms an upstream needed for a model: the next turns begin with them. */
 import type { RoundForm } from "../dialects/dialect.ts";
-import { memorySlot, type Memory } from "../memory.ts";
+import { memorySlot, Remembered, type Memory } from "../memory.ts";
 
 /** The members of {@link RoundForm}. */
 export type FormName = keyof RoundForm;
@@ -9,6 +9,8 @@ export type FormName = keyof RoundForm;
 export interface AskedModel {
   /** Base URL. */
   upstream: string;
+  /** In which it is asked: what one dialect has no words for, another may. */
+  dialect: string;
   model: string | null;
   /** What of the request may decide whether a form is needed; see `DialectRequest.traits`. */
   traits: string;
@@ -26,14 +28,15 @@ export interface KnownForms {
   remember(name: FormName, value?: number): void;
 }
 
-interface Known {
-  until: number;
-  value: number;
-}
+/** A number that belongs to a form; 0 where none does. */
+const slot = memorySlot(
+  () => new Remembered<number>({ forMs: REMEMBERED_MS, most: MAX_REMEMBERED }),
+);
 
-const slot = memorySlot(() => new Map<string, Known>());
-
-/** Forms that depend on nothing of a request but its model. */
+/**
+ * Forms that depend on nothing of a request but its model; whether that sees images does not depend
+ * on the dialect either.
+ */
 const OF_MODEL = new Set<FormName>([
   "withoutUsage",
   "withoutEncryptedReasoning",
@@ -41,28 +44,18 @@ const OF_MODEL = new Set<FormName>([
   "withoutMedia",
 ]);
 
-/** Opens what is known. Times are those of the monotonic clock. */
+/** Opens what is known. */
 export function knownForms(memory: Memory, asked: AskedModel): KnownForms {
   const known = slot.of(memory);
   const keyOf = (name: FormName): string => {
+    const { upstream, model } = asked;
+    const dialect = name === "withoutMedia" ? "" : asked.dialect;
     const traits = OF_MODEL.has(name) ? "" : asked.traits;
-    return JSON.stringify([name, asked.upstream, asked.model, traits]);
-  };
-  const find = (name: FormName): Known | null => {
-    const found = known.get(keyOf(name));
-    return found !== undefined && found.until > performance.now() ? found : null;
+    return JSON.stringify([name, upstream, dialect, model, traits]);
   };
   return {
-    has: (name) => find(name) !== null,
-    valueOf: (name) => find(name)?.value ?? 0,
-    remember: (name, value = 0) => {
-      const key = keyOf(name);
-      known.delete(key);
-      known.set(key, { until: performance.now() + REMEMBERED_MS, value });
-      for (const oldest of known.keys()) {
-        if (known.size <= MAX_REMEMBERED) break;
-        known.delete(oldest);
-      }
-    },
+    has: (name) => known.get(keyOf(name)) !== undefined,
+    valueOf: (name) => known.get(keyOf(name)) ?? 0,
+    remember: (name, value = 0) => known.set(keyOf(name), value),
   };
 }

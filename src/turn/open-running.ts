@@ -16,6 +16,7 @@ import type { DialectChoice } from "../upstream/choose-dialect.ts";
 import type { Upstream } from "../upstream/pick-upstream.ts";
 import { openAsker, type Asker } from "./ask-upstream.ts";
 import type { ModelHistory } from "./history.ts";
+import { knownForms } from "./known-forms.ts";
 import { roundRecorder, type RoundRecorder } from "./record-round.ts";
 import { runTool, runWatchedTool, TOOL_EVENT } from "./run-tool.ts";
 import type { Turn } from "./turn.ts";
@@ -84,8 +85,13 @@ export function openRunning(
     openDecoder: scope.platform.openDecoder,
     signal,
     media: history.media,
-    known: history.known,
-    notes: parts.notes,
+    known: knownForms(scope.platform.memory, {
+      upstream: upstream.baseUrl,
+      dialect: spoken.name,
+      model: asked.model,
+      traits: asked.traits,
+    }),
+    choice: parts,
     send: async (body) => {
       const isForeign = spoken.name !== asked.dialect.name;
       turn.roundBegan(upstream.baseUrl, isForeign ? spoken.name : null);

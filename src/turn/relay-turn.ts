@@ -39,6 +39,11 @@ export interface RelayedTurn {
   endsWithReason: boolean;
   /** What the record of its round says, a sentence each. */
   notes?: string[];
+  /**
+   * Looks at the answer before any of it is passed on.
+   * @returns what is passed on; or a response, where the request was asked again elsewhere
+   */
+  look?(answer: UpstreamResponse): Promise<UpstreamResponse | Response>;
   /** Hears of the id that upstream gave to what it answered. */
   onId?(id: string): Promise<void>;
   /** The history in which an earlier turn may have ended, or null. */
@@ -250,7 +255,8 @@ export async function relayTurn(parts: RelayedTurn): Promise<Response> {
   // Whatever becomes of it: the error of an answer names its conversation too.
   const [answered] = await Promise.allSettled([answering, joining]);
   if (answered.status === "rejected") throw answered.reason;
-  const response = answered.value;
+  const response = (await parts.look?.(answered.value)) ?? answered.value;
+  if (response instanceof Response) return response;
   if (response.status < 200 || response.status > 599)
     throw new ApiError("upstream_invalid", `The upstream API answered with ${response.status}.`);
   turn.answered(response.status);

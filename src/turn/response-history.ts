@@ -51,6 +51,17 @@ import {
 /** What a history is opened with. */
 interface ResponseHistoryParts extends HistoryParts {
   request: ResponsesDialectRequest;
+}
+
+/** What was read of what was before. */
+interface ReadHistory extends ResponseHistoryParts {
+  chain: ChainedResponse[];
+  /** The input's items as they are spelled, and as entries. */
+  spelled: string[];
+  entries: Entry[];
+  owners: Owners;
+  /** Where the turn is in its client's history: known when the answer is. */
+  ended: { place: string };
   /** Whether upstream speaks another dialect: then it has nothing of what was before. */
   isForeign: boolean;
 }
@@ -102,7 +113,7 @@ function isUnchanged(item: unknown, kept: JsonObject[]): boolean {
 
 /** Which responses are put back in the place of what is left of them in the input. */
 function restorable(
-  { key, isForeign }: ResponseHistoryParts,
+  { key, isForeign }: ReadHistory,
   entries: Entry[],
   owners: Owners,
 ): Map<string, string> {
@@ -125,7 +136,7 @@ function restorable(
 const isReasoning = (item: unknown): boolean => isObject(item) && item["type"] === "reasoning";
 
 /** The input with what the client did not see, and its items of ours as upstream takes them. */
-function restore(parts: ResponseHistoryParts, entries: Entry[], owners: Owners): Piece[] {
+function restore(parts: ReadHistory, entries: Entry[], owners: Owners): Piece[] {
   const kept = restorable(parts, entries, owners);
   const done = new Set<string>();
   const pieces: (Piece & { item?: unknown })[] = [];
@@ -225,6 +236,7 @@ async function keep(parts: ResponseHistoryParts, given: KeptResponse): Promise<v
 
 /** A response's history, which may be passed on as it is. */
 export interface ResponseHistory extends ModelHistory {
+  foreign(): ResponseHistory;
   /** Keeps the id of a response that upstream makes on its own: it can be gone on from. */
   keepPassedOn(id: string): Promise<void>;
 }
@@ -262,16 +274,24 @@ function withPrevious(request: ResponsesDialectRequest, previous: string | undef
  * can tell
  */
 export async function openResponseHistory(parts: ResponseHistoryParts): Promise<ResponseHistory> {
-  const { scope, request, upstream, turn, isForeign } = parts;
-  const { dialect, model, traits } = request;
-  const known = knownForms(scope.platform.memory, { upstream, model, traits });
-  const media = openMediaSupport(known, { model, sent: request.mediaSent() });
+  const { request } = parts;
   const chain = await readChain(parts);
   const spelled = readElements(inputText(request.text));
   const entries = spelled.map((text, index): Entry => ({ text, item: request.history[index] }));
   const owners = await readOwners(parts, entries);
   const before = new Set(chain.map(({ id }) => id));
   for (const [id, { responseId }] of owners) if (before.has(responseId)) owners.delete(id);
+  const ended = { place: placeOf("") };
+  return historyOf({ ...parts, chain, spelled, entries, owners, ended, isForeign: false });
+}
+
+function historyOf(parts: ReadHistory): ResponseHistory {
+  const { scope, request, upstream, turn, isForeign } = parts;
+  const { chain, spelled, entries, owners, ended } = parts;
+  const { dialect, model, traits } = request;
+  const asked = { upstream, dialect: dialect.name, model, traits };
+  const known = knownForms(scope.platform.memory, asked);
+  const media = openMediaSupport(known, { model, sent: request.mediaSent() });
   const own = request.hasConversation
     ? missingOutputs(entries, owners)
     : restore(parts, entries, owners);
@@ -294,10 +314,10 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
   const hasReasoning = (text: string) => dialect.withoutReasoning(text) !== text;
   const places = placesOf(request, entries, owners);
   const expiresAt = () => Date.now() + scope.platform.config.hiddenRoundsHours * HOUR_MS;
-  // Known when the answer is.
-  let place = placeOf("");
   turn.placed({ places, place: null });
-  return {
+  // It is asked for more than once, and its request is translated once.
+  let foreign: ResponseHistory | null = null;
+  const history: ResponseHistory = {
     request: requestWith(shown),
     restoredParts: {
       media: takesImages && texts.some((text) => dialect.withoutMedia(text) !== text),
@@ -313,9 +333,12 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
       return requestWith(change, changeSent);
     },
     media,
-    known,
-    sent: { places, turnStart: -1, lookupAfter: () => place },
+    sent: { places, turnStart: -1, lookupAfter: () => ended.place },
     restored: texts.map((text) => JSON.stringify(recorded(dialect.withoutMedia(text)))),
+    foreign: () => {
+      foreign ??= isForeign ? history : historyOf({ ...parts, isForeign: true });
+      return foreign;
+    },
     keepPassedOn: (id) => {
       turn.placed({ places, place: placeOf(id) });
       return keep(parts, {
@@ -329,8 +352,8 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
     keep: async (end: LoopEnd, merged: MergedTurn) => {
       const { response, upstreamIds, said } = merged as MergedResponse;
       const id = textOf(response["id"]);
-      place = placeOf(id);
-      turn.placed({ places, place });
+      ended.place = placeOf(id);
+      turn.placed({ places, place: ended.place });
       const hasHidden = end.hidden.length > 0;
       if (!request.isStored && !hasHidden) {
         const itemIds = comingBack(response);
@@ -358,6 +381,7 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
       });
     },
   };
+  return history;
 }
 
 /** What was put back, as the record has it. */

@@ -12,6 +12,7 @@ import { jsonBytes } from "../openai/write-in-slices.ts";
 import { maskOf } from "../secrets/known-secrets.ts";
 import { openClientStream, type ClientStream } from "../stream/client-stream.ts";
 import { withoutBodyHeaders } from "../upstream/headers.ts";
+import { OtherDialect } from "./ask-upstream.ts";
 import { joinConversation } from "./join-conversation.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { openRunning, type RunningTurn, type ToolTurn } from "./open-running.ts";
@@ -74,13 +75,48 @@ function endOf({ failure }: MergedTurn): TurnEnd {
   return { status: "failed", error: failure.message, errorCode: failure.code };
 }
 
-async function answerWhole(parts: ToolTurn, joining: Promise<void>): Promise<Response> {
-  const { scope, turn } = parts;
-  const running = openRunning(parts, scope.clientGone, null);
+/** A turn whose first answer is there. */
+interface BegunTurn {
+  /** As it is asked: in another dialect than it began in, where upstream refused that one. */
+  parts: ToolTurn;
+  running: RunningTurn;
+  first: AskedRound;
+}
+
+/** Opens a turn and asks for its first round, before the client is given anything. */
+async function begin(
+  asked: ToolTurn,
+  signal: AbortSignal,
+  client: ClientStream | null,
+): Promise<BegunTurn> {
+  const open = (turned: ToolTurn) => {
+    const isForeign = turned.spoken.name !== turned.asked.dialect.name;
+    const history = isForeign ? turned.history.foreign() : turned.history;
+    turned.turn.restored(history.restored);
+    const parts = { ...turned, history };
+    return { parts, running: openRunning(parts, signal, client) };
+  };
+  let begun = open(asked);
+  const first = await begun.running.recorder.first(async (notes) => {
+    for (;;) {
+      try {
+        return await begun.running.asker.ask(FIRST_ROUND, notes);
+      } catch (error) {
+        if (!(error instanceof OtherDialect)) throw error;
+        begun = open({ ...asked, ...error.choice });
+      }
+    }
+  });
+  return { ...begun, first };
+}
+
+async function answerWhole(asked: ToolTurn, joining: Promise<void>): Promise<Response> {
+  const { scope, turn } = asked;
+  const { parts, running, first } = await begin(asked, scope.clientGone, null);
   const end = await runToolLoop({
     ...running.loop,
     ask: async (state) => {
-      const round = await askRound(parts, running, state, null);
+      const round = await askRound(parts, running, state, state.round === 1 ? first : null);
       turn.firstToken();
       return round;
     },
@@ -133,12 +169,11 @@ async function runStream(
   }
 }
 
-async function answerStreamed(parts: ToolTurn, joining: Promise<void>): Promise<Response> {
-  const { scope, asked, turn } = parts;
+async function answerStreamed(begun: ToolTurn, joining: Promise<void>): Promise<Response> {
+  const { scope, asked, turn } = begun;
   const client = openClientStream(scope.platform.maxUnreadBytes);
   const signal = AbortSignal.any([scope.clientGone, client.gone]);
-  const running = openRunning(parts, signal, client);
-  const first = await running.recorder.first((notes) => running.asker.ask(FIRST_ROUND, notes));
+  const { parts, running, first } = await begin(begun, signal, client);
   await joining;
   scope.waitUntil(runStream(parts, running, client, first));
   const headers = {
@@ -153,7 +188,6 @@ export async function runTurn(parts: ToolTurn): Promise<Response> {
   const { asked, history, offer, turn } = parts;
   turn.requested({ text: asked.text, model: asked.model, streamed: asked.stream });
   turn.offered([...offer.serverTools.keys()], offer.shadowed);
-  turn.restored(history.restored);
   const sent = async () => history.sent ?? (asked.hasAnswers() ? await asked.hash() : null);
   const joining = joinConversation(parts, sent);
   try {

@@ -4,21 +4,36 @@ import { chatDialect } from "../dialects/chat/chat-dialect.ts";
 import type { Dialect, DialectRequest, Translation } from "../dialects/dialect.ts";
 import { responsesDialect } from "../dialects/responses/responses-dialect.ts";
 import { canTranslate, translationOf, type TurnTranslation } from "../dialects/translations.ts";
+import type { UpstreamRefusal } from "../openai/upstream-error.ts";
+import { isRefusalOfTools, takesNoTools } from "./chat-without-tools.ts";
+import type { Platform } from "../platform.ts";
+import { knownDialects, type KnownDialects } from "./known-dialects.ts";
+import { lacksResponses } from "./lacks-responses.ts";
+import { baseUrlOf } from "./pick-upstream.ts";
 
 /** What an operator sets: a dialect, or that the proxy is to choose. */
 type DialectSetting = Config["upstreamDialect"];
-
-/** The setting that holds for a key: its own, or the server's. */
-export const settingOf = (
-  config: Config,
-  key: { upstreamDialect: DialectSetting | null },
-): DialectSetting => key.upstreamDialect ?? config.upstreamDialect;
 
 /** What the choice depends on. */
 export interface Choosing {
   /** The client's dialect. */
   client: Dialect;
   setting: DialectSetting;
+  /** The request, where server tools are offered in it; else null. */
+  offered: DialectRequest | null;
+  /** What was learned of the upstream. */
+  known: KnownDialects;
+}
+
+/** What the choice depends on for a client whose request is not read yet, or offers no tools. */
+export function choosingOf(
+  { config, memory }: Pick<Platform, "config" | "memory">,
+  key: { upstreamDialect: DialectSetting | null; openaiBaseUrl: string | null },
+  client: Dialect,
+): Choosing {
+  const setting = key.upstreamDialect ?? config.upstreamDialect;
+  const known = knownDialects(memory, baseUrlOf(config, key));
+  return { client, setting, offered: null, known };
 }
 
 /** What was chosen. */
@@ -28,9 +43,17 @@ export interface DialectChoice {
   translation: TurnTranslation;
   /** What the record of the first round says of it, a sentence each. */
   notes: string[];
+  /**
+   * The choice that a refusal of the first round leads to; null: the refusal is about something
+   * else, or the request cannot be asked otherwise.
+   * @param notes hears, a sentence each, why it cannot
+   */
+  instead(refusal: UpstreamRefusal, notes: string[]): DialectChoice | null;
+  /** Upstream has answered: what its refusals taught holds for the next turns. */
+  answered(): void;
 }
 
-/** A reason for another dialect than the client's. */
+/** A reason for a dialect. */
 export interface DialectReason {
   to: Dialect;
   /** Ends a sentence that begins with "because". */
@@ -41,17 +64,66 @@ interface Row extends DialectReason {
   applies(choosing: Choosing): boolean;
 }
 
-/** The first that applies decides. */
+const AS_SET = "UPSTREAM_DIALECT or the key says so";
+const NO_RESPONSES = "upstream has no Responses API";
+const NO_TOOLS_IN_CHAT = "the model takes no function tools on chat completions";
+
+/** Whether tools of the proxy could go over Responses for a client of chat completions. */
+const mayLeaveChat = ({ client, offered, known }: Choosing): boolean =>
+  client === chatDialect && offered !== null && !known.lacksResponses();
+
+/** The first that applies decides; where none does, the client's own dialect is spoken. */
 const ROWS: Row[] = [
+  { to: chatDialect, because: AS_SET, applies: ({ setting }) => setting === "chat" },
+  { to: responsesDialect, because: AS_SET, applies: ({ setting }) => setting === "responses" },
   {
     to: chatDialect,
-    because: "UPSTREAM_DIALECT or the key says so",
-    applies: ({ setting }) => setting === "chat",
+    because: NO_RESPONSES,
+    applies: ({ known }) => known.lacksResponses(),
   },
   {
     to: responsesDialect,
-    because: "UPSTREAM_DIALECT or the key says so",
-    applies: ({ setting }) => setting === "responses",
+    because: NO_TOOLS_IN_CHAT,
+    applies: (choosing) => {
+      const { offered, known } = choosing;
+      if (offered === null || !mayLeaveChat(choosing)) return false;
+      return known.needsResponses(offered.model) || takesNoTools(offered);
+    },
+  },
+];
+
+/** A refusal that leads from one dialect to the other, where the proxy is to choose. */
+interface Lesson extends DialectReason {
+  from: Dialect;
+  applies(choosing: Choosing): boolean;
+  isNamed(refusal: UpstreamRefusal): boolean;
+  remember?(choosing: Choosing): void;
+}
+
+const LESSONS: Lesson[] = [
+  {
+    from: chatDialect,
+    to: responsesDialect,
+    because: NO_TOOLS_IN_CHAT,
+    applies: mayLeaveChat,
+    isNamed: isRefusalOfTools,
+    remember: ({ known, offered }) => known.rememberNeed(offered?.model ?? null),
+  },
+  {
+    from: responsesDialect,
+    to: chatDialect,
+    because: NO_RESPONSES,
+    applies: () => true,
+    isNamed: lacksResponses,
+    remember: ({ known }) => known.rememberLack(),
+  },
+  {
+    // Who refuses them over Responses, too, is asked for less as its client spells it.
+    from: responsesDialect,
+    to: chatDialect,
+    because: "the model takes no function tools over Responses either",
+    applies: ({ client }) => client === chatDialect,
+    isNamed: isRefusalOfTools,
   },
 ];
 
@@ -61,32 +133,84 @@ export function foreignDialect(choosing: Choosing): DialectReason | null {
   return row === undefined || row.to.name === choosing.client.name ? null : row;
 }
 
+/** A request for which a choice is made. */
+interface ChosenFor {
+  choosing: Choosing;
+  /** As the model is to see it over another dialect than the client's. */
+  request: () => DialectRequest;
+  table: Translation[] | undefined;
+  /** Dialects that a client of another one is not taken to any more. */
+  closed: Dialect[];
+  /** What is remembered when upstream has answered. */
+  learned: (() => void)[];
+}
+
+/** Why a request cannot be asked in a dialect; null where it can. */
+function refusedBy({ choosing, request, table }: ChosenFor, to: Dialect): string | null {
+  const { client } = choosing;
+  if (!canTranslate(client, to, table)) return "there is no translation";
+  return to === client ? null : translationOf(client, to, table).refuses(request());
+}
+
+/** The choice that a refusal of a dialect leads to. */
+function choiceAfter(
+  chosen: ChosenFor,
+  from: Dialect,
+  refusal: UpstreamRefusal,
+  notes: string[],
+): DialectChoice | null {
+  const { choosing, closed, learned } = chosen;
+  const lesson = LESSONS.find(
+    (row) => row.from === from && row.applies(choosing) && row.isNamed(refusal),
+  );
+  if (choosing.setting !== "auto" || lesson === undefined) return null;
+  const { to, because, remember } = lesson;
+  if (remember !== undefined) learned.push(() => remember(choosing));
+  if (closed.includes(to) && to !== choosing.client) return null;
+  const why = refusedBy(chosen, to);
+  if (why !== null) {
+    notes.push(`Not asked again over ${to.name}, although ${because}: ${why}`);
+    return null;
+  }
+  const words = `upstream refused with ${refusal.response.status}: ${refusal.message.slice(0, 300)}`;
+  const note = `Asked again over ${to.name}, because ${because}: ${words}`;
+  return choiceOf({ ...chosen, closed: [...closed, from] }, to, [note]);
+}
+
+function choiceOf(chosen: ChosenFor, spoken: Dialect, notes: string[]): DialectChoice {
+  const { choosing, request, table, learned } = chosen;
+  const translation = translationOf(choosing.client, spoken, table);
+  const dropped = spoken === choosing.client ? [] : translation.dropped(request());
+  return {
+    spoken,
+    translation,
+    notes: [...notes, ...dropped],
+    instead: (refusal, said) => choiceAfter(chosen, spoken, refusal, said),
+    answered: () => {
+      for (const learn of learned) learn();
+    },
+  };
+}
+
 /**
  * The dialect for a request: the one that is wanted, or the client's own where it cannot be said in
  * that one.
- * @param request as the model is to see it
+ * @param request gives it as the model is to see it over another dialect than the client's
  * @param wanted from {@link foreignDialect}
  * @param table of translations
  */
 export function chooseDialect(
-  request: DialectRequest,
+  choosing: Choosing,
+  request: () => DialectRequest,
   wanted: DialectReason | null,
   table?: Translation[],
 ): DialectChoice {
-  const client = request.dialect;
-  const kept = (notes: string[]): DialectChoice => ({
-    spoken: client,
-    translation: translationOf(client, client, table),
-    notes,
-  });
-  if (wanted === null) return kept([]);
+  const own = choosing.client;
+  const chosen: ChosenFor = { choosing, request, table, closed: [], learned: [] };
+  if (wanted === null) return choiceOf(chosen, own, []);
   const { to, because } = wanted;
-  const keptNote = (why: string) =>
-    `Asked over ${client.name}, and not over ${to.name} (because ${because}): ${why}`;
-  if (!canTranslate(client, to, table)) return kept([keptNote("there is no translation")]);
-  const translation = translationOf(client, to, table);
-  const refused = translation.refuses(request);
-  if (refused !== null) return kept([keptNote(refused)]);
-  const note = `Asked over ${to.name}, because ${because}`;
-  return { spoken: to, translation, notes: [note, ...translation.dropped(request)] };
+  const why = refusedBy(chosen, to);
+  if (why === null) return choiceOf(chosen, to, [`Asked over ${to.name}, because ${because}`]);
+  const note = `Asked over ${own.name}, and not over ${to.name} (because ${because}): ${why}`;
+  return choiceOf({ ...chosen, closed: [to] }, own, [note]);
 }

@@ -17,14 +17,21 @@ interface UpstreamOfKey {
   upstreamApiKey: string | null;
 }
 
+/** Where the requests of a key go, without a trailing slash. */
+export const baseUrlOf = (
+  config: Config,
+  { openaiBaseUrl }: Pick<UpstreamOfKey, "openaiBaseUrl">,
+): string => (openaiBaseUrl ?? config.openaiBaseUrl).replace(/\/+$/, "");
+
 /**
  * The row for a key. The configured credential is for the configured place: a key that names a base
  * URL of its own without a credential of its own sends none.
  */
-function rowOf(config: Config, { openaiBaseUrl, upstreamApiKey }: UpstreamOfKey): Upstream {
+function rowOf(config: Config, key: UpstreamOfKey): Upstream {
+  const { openaiBaseUrl, upstreamApiKey } = key;
   const configured = openaiBaseUrl === null ? config.openaiApiKey : null;
   return {
-    baseUrl: (openaiBaseUrl ?? config.openaiBaseUrl).replace(/\/+$/, ""),
+    baseUrl: baseUrlOf(config, key),
     apiKey: upstreamApiKey ?? configured,
     isOwnCredential: upstreamApiKey !== null,
   };

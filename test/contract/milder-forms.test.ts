@@ -206,7 +206,8 @@ async function keyAt(answer: Answer, tools = 1): Promise<PickyKey> {
   const made: { id: string; name: string }[] = [];
   for (let index = 0; index < tools; index++) made.push(await proxy.createTool(FIVE));
   const toolIds = made.map(({ id }) => id);
-  const { key } = await proxy.createKey({ toolIds, openaiBaseUrl: upstream.url });
+  const fields = { toolIds, openaiBaseUrl: upstream.url, upstreamDialect: "chat" };
+  const { key } = await proxy.createKey(fields);
   return { key, names: made.map(({ name }) => name), upstream };
 }
 

@@ -152,6 +152,10 @@ function checkResponse(response: SeenResponse): SeenResponse {
   return response;
 }
 
+/** A response's text, streamed or whole, of which every promise is checked. */
+export const readResponse = (text: string, isStream: boolean): SeenResponse =>
+  checkResponse(isStream ? readResponseEvents(eventsOf(text)) : (JSON.parse(text) as SeenResponse));
+
 /** A turn, streamed or whole as the body says. */
 export async function askResponse(
   key: Pick<AdderKey, "key">,
@@ -164,10 +168,7 @@ export async function askResponse(
   const isStream = body["stream"] === true;
   const type = isStream ? /^text\/event-stream/ : /^application\/json/;
   expect(answer.headers.get("content-type")).toMatch(type);
-  const response = isStream
-    ? readResponseEvents(eventsOf(text))
-    : (JSON.parse(text) as SeenResponse);
-  return checkResponse(response);
+  return readResponse(text, isStream);
 }
 
 /** The nth request that upstream was sent, from 0. */

@@ -79,7 +79,14 @@ const ROOMS: Record<string, Room> = {
     ],
   },
   "src/upstream": {
-    imports: ["src/dialects", "src/openai", "src/platform.ts", "src/secrets", "src/stream"],
+    imports: [
+      "src/dialects",
+      "src/memory.ts",
+      "src/openai",
+      "src/platform.ts",
+      "src/secrets",
+      "src/stream",
+    ],
     types: ["src/config"],
   },
   "src/turn": {

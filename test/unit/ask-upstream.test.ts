@@ -48,7 +48,7 @@ describe("the wait before a later round is tried again", () => {
 });
 
 describe("what is known of an upstream", () => {
-  const asked = { upstream: "https://a.example/v1", model: "m", traits: "" };
+  const asked = { upstream: "https://a.example/v1", dialect: "chat", model: "m", traits: "" };
 
   it("is forgotten after an hour: it may be another by then", () => {
     vi.useFakeTimers({ toFake: ["performance"] });
@@ -68,7 +68,13 @@ describe("what is known of an upstream", () => {
     const memory = new Memory();
     knownForms(memory, asked).remember("withoutTools");
     expect(knownForms(memory, asked).has("withoutTools")).toBe(true);
-    for (const other of [{ upstream: "https://b.example/v1" }, { model: "n" }, { model: null }])
+    const others = [
+      { upstream: "https://b.example/v1" },
+      { dialect: "responses" },
+      { model: "n" },
+      { model: null },
+    ];
+    for (const other of others)
       expect(knownForms(memory, { ...asked, ...other }).has("withoutTools")).toBe(false);
   });
 });

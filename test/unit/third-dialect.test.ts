@@ -100,23 +100,38 @@ function answerOf(speaker: Speaker, said: Said, isStream: boolean): UpstreamResp
 interface Ran {
   text: string;
   type: string | null;
+  headers: Headers;
   asked: { url: string; body: Json }[];
   record: TurnRecord;
   kept: { end: LoopEnd; answer: HistoryItem }[];
 }
 
+/** How upstream refuses the dialect that it is asked in first, and what the choice is then. */
+interface FirstRefused {
+  answer: UpstreamResponse;
+  instead: ToolTurn["instead"];
+  answered: ToolTurn["answered"];
+}
+
 /** Runs a turn whose rounds go as the script says. */
-async function run(client: Dialect, spoken: Dialect, request: Json, script: Said[]): Promise<Ran> {
+async function run(
+  client: Dialect,
+  spoken: Dialect,
+  request: Json,
+  script: Said[],
+  refused: FirstRefused | null = null,
+): Promise<Ran> {
   const asked: Ran["asked"] = [];
   const kept: Ran["kept"] = [];
   const records: TurnRecord[] = [];
-  const speaker = SPEAKERS[spoken.name];
-  if (speaker === undefined) throw new Error(`Nobody speaks ${spoken.name}`);
   const send = async ({ url, body }: UpstreamRequest): Promise<UpstreamResponse> => {
     const sent = JSON.parse(new TextDecoder().decode(body as Uint8Array)) as Json;
-    const said = script[asked.length];
+    const isRefused = refused !== null && asked.length === 0;
+    const said = script[asked.length - (refused === null ? 0 : 1)];
     asked.push({ url, body: sent });
-    if (said === undefined) throw new Error("The script has ended");
+    if (isRefused) return refused.answer;
+    const speaker = SPEAKERS[url.endsWith("/tiny") ? "tiny" : "chat"];
+    if (said === undefined || speaker === undefined) throw new Error("The script has ended");
     return answerOf(speaker, said, sent["stream"] === true);
   };
   const platform = {
@@ -160,12 +175,14 @@ async function run(client: Dialect, spoken: Dialect, request: Json, script: Said
     limits: { reached: async () => null },
     asked: read,
     history: {
+      foreign() {
+        return this;
+      },
       request: read,
       restoredParts: { media: false, reasoning: false },
       requestWithout: () => read,
       places: [],
       media: { takes: () => false, isRefused: false, refused: () => undefined },
-      known: { has: () => false, valueOf: () => 0, remember: () => undefined },
       restored: [],
       keep: async (end: LoopEnd, { message: answer }: MergedTurn) =>
         void kept.push({ end, answer }),
@@ -175,13 +192,16 @@ async function run(client: Dialect, spoken: Dialect, request: Json, script: Said
     spoken,
     translation: translationOf(client, spoken, TINY_TRANSLATIONS),
     notes: [],
+    instead: refused?.instead ?? (() => null),
+    answered: refused?.answered ?? (() => undefined),
     isWatched: false,
   } as unknown as ToolTurn);
   const text = await response.text();
   await Promise.all(waits);
   const [record] = records;
   if (record === undefined) throw new Error("The turn has not ended");
-  return { text, type: response.headers.get("content-type"), asked, record, kept };
+  const { headers } = response;
+  return { text, type: headers.get("content-type"), headers, asked, record, kept };
 }
 
 const QUESTION: Record<string, Json> = {
@@ -345,4 +365,43 @@ it("A pair that no row translates is nobody's to choose", () => {
   expect(() => translationOf(chatDialect, tinyDialect)).toThrow(
     "There is no translation from chat to tiny",
   );
+});
+
+describe.each([false, true])("An upstream that refuses a dialect, streamed: %s", (stream) => {
+  const request = { model: "m", stream, ...QUESTION["chat"] };
+  const body = encode(JSON.stringify({ error: { message: "Speak tiny." } }));
+  const answer = { status: 404, headers: { "content-type": "application/json" }, body };
+
+  it("is asked again in the other, in the same round", async () => {
+    let hasAnswered = false;
+    const answered = () => {
+      hasAnswered = true;
+    };
+    const translation = translationOf(chatDialect, tinyDialect, TINY_TRANSLATIONS);
+    const notes = ["Asked again."];
+    const instead = () => ({
+      spoken: tinyDialect,
+      translation,
+      notes,
+      instead: () => null,
+      answered,
+    });
+    const said = [
+      { text: "Adding.", calls: [calling] },
+      { text: "5", calls: [] },
+    ];
+    const refused = { answer, instead, answered: () => undefined };
+    const ran = await run(chatDialect, chatDialect, request, said, refused);
+    expect(readChat(ran.text, stream)).toMatchObject({ text: "Adding.\n\n5", end: "done" });
+    expect(hasAnswered).toBe(true);
+    expect(ran.asked.map(({ url }) => url.split("/v1")[1])).toEqual([
+      "/chat/completions",
+      "/tiny",
+      "/tiny",
+    ]);
+    expect(ran.headers.get("x-proxy-upstream-dialect")).toBe("tiny");
+    expect(ran.record).toMatchObject({ status: "completed", httpStatus: 200 });
+    expect(ran.record.rounds).toMatchObject([{ round: 1, notes }, { round: 2 }]);
+    expect(ran.kept[0]?.end.hidden).toMatchObject(hiddenIn(chatDialect, [calling]));
+  });
 });
