@@ -1,3 +1,4 @@
+import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import {
   convertToModelMessages,
@@ -8,6 +9,7 @@ import {
   streamText,
   tool,
   toUIMessageStream,
+  type LanguageModel,
   type ModelMessage,
   type StepResult,
   type ToolSet,
@@ -20,7 +22,7 @@ import {
   type ClientDriver,
   type ClientOptions,
 } from "../helpers/client-driver.ts";
-import { describeToolLoop } from "../helpers/client-promises.ts";
+import { describeToolLoop, overResponses } from "../helpers/client-promises.ts";
 import { sentMessages } from "../helpers/upstream.ts";
 
 const says = { stop: "stop", calls: "tool-calls" };
@@ -45,10 +47,17 @@ function answerOf(step: StepResult<ToolSet>): ClientAnswer {
   };
 }
 
-function settingsOf({ baseURL, apiKey, tools }: ClientOptions) {
-  const provider = createOpenAICompatible({ name: "proxy", baseURL, apiKey, includeUsage: true });
+type ModelOf = (options: ClientOptions) => LanguageModel;
+
+const compatible: ModelOf = ({ baseURL, apiKey }) =>
+  createOpenAICompatible({ name: "proxy", baseURL, apiKey, includeUsage: true })("gpt-test");
+
+const openai: ModelOf = ({ baseURL, apiKey }) => createOpenAI({ baseURL, apiKey }).chat("gpt-test");
+
+function settingsOf(options: ClientOptions, modelOf: ModelOf = compatible) {
+  const { tools } = options;
   return {
-    model: provider("gpt-test"),
+    model: modelOf(options),
     maxRetries: 0,
     stopWhen: isStepCount(9),
     onError: ({ error }: { error: unknown }): never => expect.fail(String(error)),
@@ -65,11 +74,11 @@ function settingsOf({ baseURL, apiKey, tools }: ClientOptions) {
   };
 }
 
-const whole: ClientDriver = {
-  name: "ai: generateText with @ai-sdk/openai-compatible",
+const wholeWith = (name: string, modelOf: ModelOf): ClientDriver => ({
+  name: `ai: generateText with ${name}`,
   says,
   open: (options) => {
-    const { onError: _onError, ...settings } = settingsOf(options);
+    const { onError: _onError, ...settings } = settingsOf(options, modelOf);
     const messages: ModelMessage[] = [];
     return async (question) => {
       messages.push({ role: "user", content: question });
@@ -78,16 +87,16 @@ const whole: ClientDriver = {
       return result.steps.map(answerOf);
     };
   },
-};
+});
 
-const streamed: ClientDriver = {
-  name: "ai: streamText with @ai-sdk/openai-compatible",
+const streamedWith = (name: string, modelOf: ModelOf): ClientDriver => ({
+  name: `ai: streamText with ${name}`,
   says,
   open: (options) => {
     const messages: ModelMessage[] = [];
     return async (question) => {
       messages.push({ role: "user", content: question });
-      const result = streamText({ ...settingsOf(options), messages });
+      const result = streamText({ ...settingsOf(options, modelOf), messages });
       let text = "";
       for await (const part of result.stream) if (part.type === "text-delta") text += part.text;
       messages.push(...(await result.responseMessages));
@@ -99,7 +108,7 @@ const streamed: ClientDriver = {
       return answers;
     };
   },
-};
+});
 
 /**
  * As `useChat` does it: the history is what a browser kept of the answers, with all steps of a turn
@@ -130,9 +139,16 @@ const fromPage: ClientDriver = {
   },
 };
 
+const whole = wholeWith("@ai-sdk/openai-compatible", compatible);
+const streamed = streamedWith("@ai-sdk/openai-compatible", compatible);
+
 describeToolLoop(whole);
 describeToolLoop(streamed);
 describeToolLoop(fromPage);
+describeToolLoop(overResponses(whole));
+describeToolLoop(overResponses(streamed));
+describeToolLoop(overResponses(wholeWith("@ai-sdk/openai, chat", openai)));
+describeToolLoop(overResponses(streamedWith("@ai-sdk/openai, chat", openai)));
 
 /** A stream's parts as `type text`, where neighbours of one kind are one. */
 const partsOf = (parts: string[][]): ClientDriver => ({

@@ -17,7 +17,7 @@ import {
   type ClientDriver,
   type ClientOptions,
 } from "../helpers/client-driver.ts";
-import { describeToolLoop } from "../helpers/client-promises.ts";
+import { describeToolLoop, overResponses } from "../helpers/client-promises.ts";
 import { historyOf, type TokenSum } from "../helpers/mixed-upstream.ts";
 
 const says = { stop: "stop", calls: "tool_calls" };
@@ -114,6 +114,8 @@ const stored = (messages: BaseMessage[]): BaseMessage[] =>
 
 describeToolLoop(driver("langchain: ChatOpenAI.invoke", invoke));
 describeToolLoop(driver("langchain: ChatOpenAI.stream", streamWhole));
+describeToolLoop(overResponses(driver("langchain: ChatOpenAI.invoke", invoke)));
+describeToolLoop(overResponses(driver("langchain: ChatOpenAI.stream", streamWhole)));
 // Content blocks come back to us as arrays of text parts, beside the calls.
 describeToolLoop(driver("langchain: ChatOpenAI.invoke, in content blocks", invoke, "v1"));
 describeToolLoop(driver("langchain: ChatOpenAI.stream, in content blocks", streamWhole, "v1"));

@@ -14,7 +14,7 @@ import {
   type ClientOptions,
   type ClientTool,
 } from "../helpers/client-driver.ts";
-import { describeToolLoop } from "../helpers/client-promises.ts";
+import { describeToolLoop, overResponses } from "../helpers/client-promises.ts";
 
 const says = { stop: "stop", calls: "tool_calls" };
 
@@ -146,6 +146,9 @@ const streamByHand: ClientDriver = {
 describeToolLoop(runToolsWhole);
 describeToolLoop(runToolsStreamed);
 describeToolLoop(streamByHand);
+describeToolLoop(overResponses(runToolsWhole));
+describeToolLoop(overResponses(runToolsStreamed));
+describeToolLoop(overResponses(streamByHand));
 
 const ASK = '{"question": "Which?"}';
 
@@ -268,16 +271,21 @@ const parsing = (name: string, parse: Parse): ClientDriver => ({
 });
 
 describe("openai: structured outputs", () => {
-  it.each([
+  const parsers = [
     parsing("whole", (client, body) => client.chat.completions.parse(body)),
     parsing("streamed", (client, body) =>
       client.chat.completions.stream(body).finalChatCompletion(),
     ),
-  ])("are parsed after a hidden round: $name", async (driver) => {
-    const { ask } = await converse(driver, (add) => [
-      { calls: [{ id: "call_1", name: add, arguments: '{"a":2,"b":3}' }] },
-      { text: '{"sum":5}' },
-    ]);
-    expect(await ask("2+3?")).toMatchObject([{ text: '{"sum":5}', finishReason: "stop" }]);
-  });
+  ];
+
+  it.each([...parsers, ...parsers.map(overResponses)])(
+    "are parsed after a hidden round: $name",
+    async (driver) => {
+      const { ask } = await converse(driver, (add) => [
+        { calls: [{ id: "call_1", name: add, arguments: '{"a":2,"b":3}' }] },
+        { text: '{"sum":5}' },
+      ]);
+      expect(await ask("2+3?")).toMatchObject([{ text: '{"sum":5}', finishReason: "stop" }]);
+    },
+  );
 });

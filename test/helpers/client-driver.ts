@@ -33,6 +33,8 @@ export interface ClientOptions {
 /** A way in which a client library talks to a model. */
 export interface ClientDriver {
   name: string;
+  /** In which dialect its upstream is asked; absent: chat completions. */
+  upstreamDialect?: "responses";
   /** The library's words for how an answer ended. */
   says: { stop: string; calls: string };
   /**
@@ -89,7 +91,11 @@ export async function converse(
   });
   const { id, name: add } = await proxy.createTool(ADD);
   const upstream = await startRounds(...script(add));
-  const { key } = await proxy.createKey({ toolIds: [id], openaiBaseUrl: upstream.url });
+  const { key } = await proxy.createKey({
+    toolIds: [id],
+    openaiBaseUrl: upstream.url,
+    upstreamDialect: driver.upstreamDialect ?? null,
+  });
   const tools = [tool("ask_user", "question"), tool("read_file", "path")];
   return {
     add,

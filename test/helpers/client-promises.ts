@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { converse, type ClientDriver } from "./client-driver.ts";
-import { historyOf, tokensOf } from "./mixed-upstream.ts";
+import { historyOf, offeredIn, tokensOf } from "./mixed-upstream.ts";
 
 /**
  * Spelled as no client would spell it: what upstream gets back must be the model's own words, for
@@ -74,11 +74,7 @@ function describeOneTurn(driver: ClientDriver): void {
       { text: "Done.", calls: [], finishReason: stop, usage: tokensOf(1) },
     ]);
     expect(ran).toEqual(['ask_user {"question":"?"}']);
-    const offered = upstream.requests.map((request) =>
-      (request.json()["tools"] as { function: { name: string } }[]).map(
-        (tool) => tool.function.name,
-      ),
-    );
+    const offered = upstream.requests.map((_request, index) => offeredIn(upstream, index));
     expect(offered).toEqual([
       ["ask_user", "read_file", add],
       ["ask_user", "read_file", add],
@@ -278,6 +274,13 @@ function describeMemory(driver: ClientDriver): void {
     }
   });
 }
+
+/** The same way to ask, with an upstream that is asked in the Responses API. */
+export const overResponses = (driver: ClientDriver): ClientDriver => ({
+  ...driver,
+  name: `${driver.name}, over Responses`,
+  upstreamDialect: "responses",
+});
 
 /** Holds one way of a library to ask against everything that the tool loop promises. */
 export function describeToolLoop(driver: ClientDriver): void {

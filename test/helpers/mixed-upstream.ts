@@ -1,14 +1,14 @@
 /**
- * An upstream that answers a script of rounds, streamed or whole as it was asked, and that is as
- * strict about histories as OpenAI is: a call without its result, or a result without its call, is
- * a 400.
+ * An upstream that answers a script of rounds in either dialect, streamed or whole as it was asked,
+ * and that is as strict about histories as OpenAI is: a call without its result, or a result without
+ * its call, is a 400.
  */
+import { functionCall, message, reasoning, refusal, says } from "./responses-upstream.ts";
 import {
   chunk,
   completion,
   events,
   json,
-  sentMessages,
   startUpstream,
   type Answer,
   type ScriptedUpstream,
@@ -148,12 +148,33 @@ function wholeOf(
   return completion({}, { id: `chatcmpl-round-${index}`, choices, usage: usageOf(index) });
 }
 
+/** A round as a response. */
+function responseTo(round: ScriptedRound, index: number): Answer {
+  const { text, calls = [] } = round;
+  const { prompt_tokens, completion_tokens, total_tokens, ...details } = usageOf(index);
+  const usage = {
+    input_tokens: prompt_tokens,
+    output_tokens: completion_tokens,
+    total_tokens,
+    input_tokens_details: details["prompt_tokens_details"],
+    output_tokens_details: details["completion_tokens_details"],
+  };
+  const output = [
+    ...(round.reasoning === undefined ? [] : [reasoning(round.reasoning)]),
+    ...(text === undefined ? [] : [message(text)]),
+    ...(round.refusal === undefined ? [] : [refusal(round.refusal)]),
+    ...calls.map((call) => functionCall(call.id, call.name, call.arguments)),
+  ];
+  return says(output, { usage, model: "gpt-test" });
+}
+
 function answerOf(round: ScriptedRound, index: number): Answer {
   return (request, response) => {
     const body = request.json();
-    const fault = faultOf(body["messages"] as HistoryMessage[]);
+    const fault = faultOf(historyIn(body));
     const error = { message: fault, type: "invalid_request_error", param: "messages", code: null };
     if (fault !== null) return json({ error }, 400)(request, response);
+    if (request.url.endsWith("/responses")) return responseTo(round, index)(request, response);
     const { include_usage: asked } = (body["stream_options"] ?? {}) as { include_usage?: boolean };
     return (
       body["stream"] === true ? streamOf(round, index, asked === true) : wholeOf(round, index)
@@ -170,12 +191,51 @@ export function startRounds(...rounds: ScriptedRound[]): Promise<ScriptedUpstrea
   return startUpstream(...rounds.map(answerOf), surplus);
 }
 
+/** A history, whichever dialect it is in: an answer of several items is one message. */
+function historyIn(body: Json): HistoryMessage[] {
+  if (body["messages"] !== undefined) return body["messages"] as HistoryMessage[];
+  const messages: HistoryMessage[] = [];
+  for (const { type, call_id: id, output, name, arguments: args, ...item } of body[
+    "input"
+  ] as Json[]) {
+    if (type === "function_call_output")
+      messages.push({ role: "tool", tool_call_id: String(id), content: output });
+    if (item["role"] !== undefined) messages.push(item as HistoryMessage);
+    if (type !== "function_call") continue;
+    if (messages.at(-1)?.role !== "assistant") messages.push({ role: "assistant" });
+    const call = {
+      id: String(id),
+      type: "function",
+      function: { name: String(name), arguments: String(args) },
+    };
+    (messages.at(-1) as HistoryMessage).tool_calls ??= [];
+    messages.at(-1)?.tool_calls?.push(call);
+  }
+  return messages;
+}
+
+/** The names of the tools that the upstream's nth request offered, from 0. */
+export function offeredIn(upstream: ScriptedUpstream, index: number): (string | undefined)[] {
+  const tools = bodyOf(upstream, index)["tools"] as {
+    name?: string;
+    function?: { name: string };
+  }[];
+  return tools.map((tool) => tool.function?.name ?? tool.name);
+}
+
+function bodyOf(upstream: ScriptedUpstream, index: number): Json {
+  const request = upstream.requests[index];
+  if (request === undefined)
+    throw new Error(`The upstream was asked ${upstream.requests.length} times only`);
+  return request.json();
+}
+
 /** Text is text, whether a client spells it as a string or as parts. */
 function textOf(content: unknown): string {
   if (content === null || content === undefined) return "";
   if (typeof content === "string") return content;
   const texts = (content as { type: string; text?: string }[]).map((part) =>
-    part.type === "text" ? part.text : `(${part.type})`,
+    /^(?:input_|output_)?text$/.test(part.type) ? part.text : `(${part.type})`,
   );
   return texts.join("");
 }
@@ -194,5 +254,5 @@ function lineOf(message: HistoryMessage): string {
  * {"a":2}]`, `tool call_1: 5`.
  */
 export function historyOf(upstream: ScriptedUpstream, index: number): string[] {
-  return (sentMessages(upstream, index) as HistoryMessage[]).map(lineOf);
+  return historyIn(bodyOf(upstream, index)).map(lineOf);
 }
