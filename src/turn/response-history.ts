@@ -37,6 +37,7 @@ import {
   turnStartOf,
   type Owners,
 } from "./response-owners.ts";
+import { spokenPlaces, type SpokenPlaces } from "./spoken-places.ts";
 import {
   idsOf,
   isReference,
@@ -58,6 +59,8 @@ interface ReadHistory extends ResponseHistoryParts {
   chain: ChainedResponse[];
   /** The input's items as they are spelled, and as entries. */
   spelled: string[];
+  /** Where its answers stand in what was said. */
+  spoken: SpokenPlaces;
   entries: Entry[];
   owners: Owners;
   /** Where the turn is in its client's history: known when the answer is. */
@@ -94,8 +97,8 @@ async function readChain({
   throw new ApiError("previous_response_not_found", message, { param: "previous_response_id" });
 }
 
-const ownerIdOf = (item: unknown, owners: Owners): string =>
-  ownerOf(item, owners)?.responseId ?? "";
+const ownerIdOf = (entry: Entry, owners: Owners): string =>
+  ownerOf(entry, owners)?.responseId ?? "";
 
 const textsIn = (item: JsonObject): string =>
   objectsOf(item["content"])
@@ -104,7 +107,8 @@ const textsIn = (item: JsonObject): string =>
 
 /** Whether a client says of a message what it was: one that it has changed stays as it is sent. */
 function isUnchanged(item: unknown, kept: JsonObject[]): boolean {
-  if (!isObject(item) || item["type"] !== "message") return true;
+  // What has no id is known by what it says.
+  if (!isObject(item) || item["type"] !== "message" || item["id"] === undefined) return true;
   const known = kept.find(({ id }) => id === item["id"]);
   if (known === undefined || isReference(known)) return true;
   if (typeof item["content"] === "string") return true;
@@ -120,8 +124,9 @@ function restorable(
   const turnStart = turnStartOf(entries);
   const found = new Map<string, string>();
   const changed = new Set<string>();
-  for (const [index, { item }] of entries.entries()) {
-    const owner = ownerOf(item, owners);
+  for (const [index, entry] of entries.entries()) {
+    const { item } = entry;
+    const owner = ownerOf(entry, owners);
     if (owner === undefined || owner.items === null) continue;
     const { responseId, items } = owner;
     // Without memory only the turn that is going on has hidden rounds: its client is back.
@@ -140,11 +145,12 @@ function restore(parts: ReadHistory, entries: Entry[], owners: Owners): Piece[] 
   const kept = restorable(parts, entries, owners);
   const done = new Set<string>();
   const pieces: (Piece & { item?: unknown })[] = [];
-  for (const { item, text } of entries) {
-    const owner = ownerIdOf(item, owners);
+  for (const entry of entries) {
+    const { item, text } = entry;
+    const owner = ownerIdOf(entry, owners);
     const items = kept.get(owner);
     if (items !== undefined) {
-      const isOfOwner = (entry: Entry) => ownerIdOf(entry.item, owners) === owner;
+      const isOfOwner = (other: Entry) => ownerIdOf(other, owners) === owner;
       if (!done.has(owner)) pieces.push(...withSeen(items, entries.filter(isOfOwner)));
       done.add(owner);
     } else if (isOwnItem(item)) {
@@ -198,20 +204,22 @@ function placesOf(
   const { previousResponseId: previous } = request;
   const places = new Map<string, HistoryPlace>();
   if (previous !== null) places.set(previous, { index: -1, lookup: placeOf(previous) });
-  for (const [index, { item }] of entries.entries()) {
-    const owner = ownerOf(item, owners)?.responseId;
+  for (const [index, entry] of entries.entries()) {
+    const owner = ownerOf(entry, owners)?.responseId;
     if (owner === undefined) continue;
-    const items = entries.slice(0, index + 1).map((entry) => entry.item);
-    const count = messagesOfItems(items).length + (request.hasInstructions ? 1 : 0);
+    const items = entries.slice(0, index + 1).map(({ item }) => item);
+    const count = messagesOfItems(items).length + (request.instructions === null ? 0 : 1);
     places.delete(owner);
     places.set(owner, { index: count - 1, lookup: placeOf(owner) });
   }
   return [...places.values()];
 }
 
-/** Ids in a response's items, by which its client may come back. */
-const comingBack = ({ output }: JsonObject): string[] =>
-  objectsOf(output).flatMap((item) => idsOf(item));
+/** Ids in a response's items, and places of what it says, by which its client may come back. */
+async function comingBack({ output }: JsonObject, spoken: SpokenPlaces): Promise<string[]> {
+  const items = objectsOf(output);
+  return [...items.flatMap(idsOf), ...(await spoken.after(items))];
+}
 
 /** Keeps a response for whoever comes back to it. */
 async function keep(parts: ResponseHistoryParts, given: KeptResponse): Promise<void> {
@@ -277,17 +285,21 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
   const { request } = parts;
   const chain = await readChain(parts);
   const spelled = readElements(inputText(request.text));
-  const entries = spelled.map((text, index): Entry => ({ text, item: request.history[index] }));
+  const spoken = await spokenPlaces(request);
+  const entries = spelled.map((text, index): Entry => {
+    const place = spoken.ofEntries.get(index);
+    return { text, item: request.history[index], ...(place === undefined ? {} : { place }) };
+  });
   const owners = await readOwners(parts, entries);
   const before = new Set(chain.map(({ id }) => id));
   for (const [id, { responseId }] of owners) if (before.has(responseId)) owners.delete(id);
   const ended = { place: placeOf("") };
-  return historyOf({ ...parts, chain, spelled, entries, owners, ended, isForeign: false });
+  return historyOf({ ...parts, chain, spelled, spoken, entries, owners, ended, isForeign: false });
 }
 
 function historyOf(parts: ReadHistory): ResponseHistory {
   const { scope, request, upstream, turn, isForeign } = parts;
-  const { chain, spelled, entries, owners, ended } = parts;
+  const { chain, spelled, spoken, entries, owners, ended } = parts;
   const { dialect, model, traits } = request;
   const asked = { upstream, dialect: dialect.name, model, traits };
   const known = knownForms(scope.platform.memory, asked);
@@ -355,15 +367,15 @@ function historyOf(parts: ReadHistory): ResponseHistory {
       ended.place = placeOf(id);
       turn.placed({ places, place: ended.place });
       const hasHidden = end.hidden.length > 0;
+      const itemIds = await comingBack(response, spoken);
       if (!request.isStored && !hasHidden) {
-        const itemIds = comingBack(response);
         rememberResponse(parts, { responseId: id, itemIds, items: null, isAlone: false });
         return;
       }
       const isTaken = (item: HistoryItem) => !media.isRefused || !dialect.showsMedia(item);
       const ofTurn = saidUnderIds(modelItems(end), said);
       const items = dialect.keptItems(ofTurn.filter(isTaken));
-      const row = { id, hasHidden, itemIds: comingBack(response), expiresAt: expiresAt() };
+      const row = { id, hasHidden, itemIds, expiresAt: expiresAt() };
       if (!request.isStored || !keepsContent(parts.key)) {
         const unseen = hasHidden ? unseenItems(items) : [];
         return keep(parts, { ...EMPTY, ...row, items: JSON.stringify(unseen) });

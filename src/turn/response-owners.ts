@@ -9,7 +9,7 @@ import { findResponsesOfItems, type ItemsResponse } from "../store/kept-response
 import { withinLimit } from "../store/within-limit.ts";
 import { cannotKnow, HOUR_MS, limitAfter, type HistoryParts } from "./history.ts";
 import { rememberedRounds, rememberRounds } from "./kept-rounds.ts";
-import { idsOf, type Entry } from "./unseen-items.ts";
+import { entryIds, idsOf, type Entry } from "./unseen-items.ts";
 
 /** Responses by the ids of their items and calls. */
 export type Owners = Map<string, ItemsResponse>;
@@ -88,7 +88,7 @@ function isBackFromUnknown(entries: Entry[], owners: Owners): boolean {
  * @throws ApiError 503 where the client is back with its outputs and nobody knows what was hidden
  */
 export async function readOwners(parts: HistoryParts, entries: Entry[]): Promise<Owners> {
-  const ids = entries.flatMap(({ item }) => idsOf(item));
+  const ids = entries.flatMap(entryIds);
   const owners: Owners = new Map();
   if (ids.length === 0) return owners;
   const table = await askTable(parts, ids);
@@ -102,9 +102,10 @@ export async function readOwners(parts: HistoryParts, entries: Entry[]): Promise
   return owners;
 }
 
-/** The response that an item is a part of; an output of a call is the client's own. */
-export function ownerOf(item: unknown, owners: Owners): ItemsResponse | undefined {
-  if (isOutput(item)) return undefined;
-  const ids = idsOf(item);
-  return ids.map((id) => owners.get(id)).find((owner) => owner !== undefined);
+/** The response that an entry is a part of; an output of a call is the client's own. */
+export function ownerOf(entry: Entry, owners: Owners): ItemsResponse | undefined {
+  if (isOutput(entry.item)) return undefined;
+  return entryIds(entry)
+    .map((id) => owners.get(id))
+    .find((owner) => owner !== undefined);
 }

@@ -10,6 +10,8 @@ import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.
 export interface Entry {
   item: unknown;
   text: string;
+  /** Of an answer without an id: where it stands in what was said. */
+  place?: string;
 }
 
 /** A piece of the input: as the client spelled it, or put in by the proxy. */
@@ -21,6 +23,10 @@ export const idsOf = (item: unknown): string[] => {
   const ids = [item["id"], item["call_id"]];
   return ids.filter((id): id is string => typeof id === "string" && id !== "");
 };
+
+/** The same of an entry: an answer is known by its place too. */
+export const entryIds = ({ item, place }: Entry): string[] =>
+  place === undefined ? idsOf(item) : [...idsOf(item), place];
 
 /** Whether an item stands for one that its client saw. */
 export const isReference = ({ type }: JsonObject): boolean => type === "item_reference";
@@ -66,16 +72,33 @@ function untold({ content: _content, ...item }: HistoryItem): HistoryItem {
 export function unseenItems(items: HistoryItem[]): HistoryItem[] {
   const isUnseen = isAnswered(items);
   return items.map((item) => {
-    const { role = "assistant", id, call_id: callId } = item;
+    const { type, role = "assistant", id, call_id: callId } = item;
     if (isReasoning(item)) return untold(item);
     if (role !== "assistant" || isUnseen(item)) return item;
-    return { type: "item_reference", id, ...(callId === undefined ? {} : { call_id: callId }) };
+    const said = type === "message" ? { role } : {};
+    const called = callId === undefined ? {} : { call_id: callId };
+    return { type: "item_reference", id, ...said, ...called };
   });
 }
 
 /** Whether the client's words are the better ones, where it sends them. */
 const isClients = (item: JsonObject): boolean =>
   isReference(item) || (isReasoning(item) && typeof item["encrypted_content"] !== "string");
+
+/**
+ * Which messages without ids stand for which references: those that are as many as the client was
+ * given, in their order.
+ */
+function byOrder(items: JsonObject[], entries: Set<Entry>): Map<JsonObject, Entry> {
+  const references = items.filter((item) => isReference(item) && item["role"] === "assistant");
+  const nameless = [...entries].filter(({ place }) => place !== undefined);
+  if (references.length !== nameless.length) return new Map();
+  const pairs = references.map((item, index): [JsonObject, Entry | undefined] => [
+    item,
+    nameless[index],
+  ]);
+  return new Map(pairs.filter((pair): pair is [JsonObject, Entry] => pair[1] !== undefined));
+}
 
 /**
  * Kept items as pieces, with the client's own where references stand. What it does not send is not
@@ -86,6 +109,7 @@ export function withSeen(kept: string, entries: Entry[]): Piece[] {
   const items = objectsOf(parseJson(kept));
   if (!items.some(isReference)) return [{ kept }];
   const left = new Set(entries.filter(({ item }) => !isOwnItem(item)));
+  const ordered = byOrder(items, left);
   const pieces: Piece[] = [];
   let run: JsonObject[] = [];
   const endRun = () => {
@@ -95,7 +119,7 @@ export function withSeen(kept: string, entries: Entry[]): Piece[] {
   for (const item of items) {
     const ids = new Set(idsOf(item));
     const isIt = (entry: Entry) => idsOf(entry.item).some((id) => ids.has(id));
-    const entry = isClients(item) ? [...left].find(isIt) : undefined;
+    const entry = isClients(item) ? ([...left].find(isIt) ?? ordered.get(item)) : undefined;
     if (entry !== undefined) {
       endRun();
       pieces.push({ sent: entry.text });

@@ -1,6 +1,6 @@
 /** The Responses API: https://platform.openai.com/docs/api-reference/responses */
 import { hashHistory, type History } from "../../openai/history-hash.ts";
-import { isObject, objectsOf, parseJson, type JsonObject } from "../../openai/json.ts";
+import { isObject, objectsOf, parseJson, textOrNull, type JsonObject } from "../../openai/json.ts";
 import { messagesOfItems } from "../../openai/response-items.ts";
 import type {
   AnswerParts,
@@ -99,8 +99,8 @@ export class ResponsesDialectRequest implements DialectRequest {
   get hasConversation(): boolean {
     return this.#request.hasConversation;
   }
-  get hasInstructions(): boolean {
-    return typeof this.#request.repeated["instructions"] === "string";
+  get instructions(): string | null {
+    return textOrNull(this.#request.repeated["instructions"]);
   }
   get previousResponseId(): string | null {
     return this.#request.previousResponseId;

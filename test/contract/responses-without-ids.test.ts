@@ -1,0 +1,128 @@
+/**
+ * Clients of the Responses API that send their history without ids, as codex does and whoever keeps
+ * texts alone.
+ */
+import { describe, expect, it } from "vitest";
+import { proxy } from "../helpers/proxy.ts";
+import {
+  askResponse,
+  keyWithAdder,
+  sentInput,
+  type AdderKey,
+  type SeenResponse,
+} from "../helpers/response-turn.ts";
+import { functionCall, message, says } from "../helpers/responses-upstream.ts";
+
+type Json = Record<string, unknown>;
+
+const USER = { role: "user", content: "2+3?" };
+const AGAIN = { role: "user", content: "Sure?" };
+
+const textsOf = ({ content }: Json): string[] =>
+  (content as Json[]).map(({ text }) => String(text));
+
+const messagesOf = ({ output }: SeenResponse): Json[] =>
+  output.filter(({ type }) => type === "message");
+
+/** What a client sends back of a response. */
+const WAYS: [string, (response: SeenResponse) => Json[]][] = [
+  ["messages without ids", (response) => messagesOf(response).map(({ id: _id, ...item }) => item)],
+  [
+    "roles and texts",
+    (response) =>
+      messagesOf(response).map((item) => ({ role: "assistant", content: textsOf(item).join("") })),
+  ],
+  [
+    "one text",
+    (response) => [{ role: "assistant", content: messagesOf(response).flatMap(textsOf).join("") }],
+  ],
+  [
+    "the last text alone",
+    (response) => [
+      { role: "assistant", content: textsOf(messagesOf(response).at(-1) ?? {}).join("") },
+    ],
+  ],
+];
+
+const spoken = (items: Json[]) =>
+  items.map(({ type, role, call_id: id, output }) =>
+    [role ?? type, id, output].filter((part) => typeof part === "string").join(" "),
+  );
+
+const adder = (fields: Json = {}): Promise<AdderKey> =>
+  keyWithAdder(
+    (add) => [
+      says([message("Let me see."), functionCall("call_add", add, { a: 2, b: 3 })]),
+      says([message("It is 5.")]),
+      says([message("Yes.")]),
+      says([message("Still.")]),
+    ],
+    fields,
+  );
+
+describe.each([{ store: false }, { store: true }])("A history without ids, $store", ({ store }) => {
+  it.each(WAYS)("has its hidden rounds put back into %s", async (_way, sentBack) => {
+    const key = await adder();
+    const first = await askResponse(key, { input: [USER], store });
+    const history = [USER, ...sentBack(first), AGAIN];
+    const second = await askResponse(key, { input: history, store });
+    // Where nothing that the client saw is kept, it is what the client sends.
+    const isThere = store || sentBack(first).length === 2;
+    expect(spoken(sentInput(key.upstream, 2))).toEqual([
+      "user",
+      ...(isThere ? ["assistant"] : []),
+      "function_call call_add",
+      "function_call_output call_add 5",
+      "assistant",
+      "user",
+    ]);
+    await askResponse(key, { input: [...history, ...sentBack(second), USER], store });
+    const before = spoken(sentInput(key.upstream, 2));
+    expect(spoken(sentInput(key.upstream, 3)).slice(0, before.length)).toEqual(before);
+  });
+});
+
+const asked = async (key: AdderKey, input: Json[], more: Json = {}): Promise<string> => {
+  const response = await fetch(`${proxy.url}/v1/responses`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key.key}`, "content-type": "application/json" },
+    body: JSON.stringify({ model: "m", store: false, input, ...more }),
+  });
+  expect(response.status).toBe(200);
+  await response.text();
+  return response.headers.get("x-proxy-conversation-id") ?? "";
+};
+
+const ANSWERED = [
+  { role: "assistant", content: "Let me see." },
+  { role: "assistant", content: "It is 5." },
+];
+
+it("A history without ids goes on with its conversation", async () => {
+  const key = await adder();
+  const first = await asked(key, [USER]);
+  const second = await asked(key, [USER, ...ANSWERED, AGAIN]);
+  expect(second).toBe(first);
+  const rounds = async () => (await proxy.conversation(second)).rounds.length;
+  await expect.poll(rounds).toBe(3);
+});
+
+it.each([
+  ["another question", [{ role: "user", content: "3+2?" }, ...ANSWERED, AGAIN], {}],
+  ["another answer", [USER, { role: "assistant", content: "It is 6." }, AGAIN], {}],
+  ["another end user", [USER, ...ANSWERED, AGAIN], { safety_identifier: "b" }],
+  ["other instructions", [USER, ...ANSWERED, AGAIN], { instructions: "Be brief." }],
+])("A history with %s is not the one that is known", async (_what, input, more) => {
+  const key = await adder();
+  await asked(key, [USER], { safety_identifier: "a" });
+  const beside = { safety_identifier: "a", ...more };
+  await asked(key, input, beside);
+  expect(spoken(sentInput(key.upstream, 2))).not.toContain("function_call call_add");
+});
+
+it("A key without memory keeps its hidden rounds to itself", async () => {
+  const key = await adder({ toolMemory: false });
+  await asked(key, [USER]);
+  await asked(key, [USER, ...ANSWERED, AGAIN]);
+  expect(spoken(sentInput(key.upstream, 2))).toEqual(["user", "assistant", "assistant", "user"]);
+});
