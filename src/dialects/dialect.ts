@@ -149,6 +149,8 @@ export interface RoundForm {
   withoutEncryptedReasoning?: boolean;
   /** Images and sounds of tools are not shown. */
   withoutMedia?: boolean;
+  /** Members that only some servers know are left out, or are said in their older words. */
+  commonMembers?: boolean;
 }
 
 /** What makes a round's body. */

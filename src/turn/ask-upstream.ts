@@ -25,6 +25,8 @@ export interface Asking {
   restoredParts: RestoredParts;
   /** The same request without some of that. */
   requestWithout(parts: RestoredParts): DialectRequest;
+  /** Whether it was made of a request in another dialect. */
+  isTranslated: boolean;
   /** Each server tool as upstream's dialect spells it, by name. */
   offered: ReadonlyMap<string, string>;
   maxBytes: number;
@@ -114,6 +116,7 @@ export function openAsker(asking: Asking): Asker {
       state,
       form: itsForm,
       offered: offeredCount(asking, state, itsForm),
+      isTranslated: asking.isTranslated,
       showsMedia: !media.isRefused && (restoredParts.media || appended.some(showsMedia)),
       hasReasoning: restoredParts.reasoning || appended.some(hasReasoning),
     };

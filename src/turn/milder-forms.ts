@@ -15,6 +15,8 @@ export interface RefusedRound {
   form: RoundForm;
   /** How many of the proxy's tools it offered. */
   offered: number;
+  /** Whether the proxy made it of a request in another dialect. */
+  isTranslated: boolean;
   /** Whether it showed images or sounds of tools. */
   showsMedia: boolean;
   /** Whether it sent back what the model reasoned in rounds that the client does not see. */
@@ -71,6 +73,10 @@ const TOO_LONG = /context.{0,3}length|context.{0,3}window|\btokens?\b|too_large|
  */
 const NOT_OPENED = /invalid_encrypted_content|encrypted content .{0,200}could not be/is;
 
+/** Members that a translation says, and some servers do not know. */
+const UNCOMMON_MEMBERS =
+  /max_completion_tokens|prompt_cache_|safety_identifier|verbosity|service_tier|parallel_tool_calls|moderation/;
+
 const says = ({ words }: UpstreamRefusal, pattern: RegExp): boolean => pattern.test(words);
 
 /** OpenAI takes 128 tools, and says so: "Expected an array with maximum length 128". */
@@ -124,6 +130,14 @@ export const MILDER_FORMS: MilderForm[] = [
     applies: ({ request }) => request.addsEncryptedReasoning,
     isNamed: (refusal) =>
       NOT_UNDERSTOOD.has(refusal.response.status) && says(refusal, /encrypted|\binclude\b/i),
+  },
+  {
+    // Mistral: "Extra inputs are not permitted"; Groq: "property 'verbosity' is unsupported".
+    name: "commonMembers",
+    words: "with members alone that every server of chat completions knows",
+    applies: ({ isTranslated }) => isTranslated,
+    isNamed: (refusal) =>
+      NOT_UNDERSTOOD.has(refusal.response.status) && says(refusal, UNCOMMON_MEMBERS),
   },
   {
     // OpenAI, gpt-5.4 and later: "Function tools with reasoning_effort are not supported …". Beside

@@ -76,8 +76,10 @@ export function openRunning(
   );
   const offered = new Map(spellings);
   const isServerTool = (name: string) => offered.has(name);
+  const isForeign = spoken.name !== asked.dialect.name;
   const asker = openAsker({
     request,
+    isTranslated: isForeign,
     restoredParts: history.restoredParts,
     requestWithout: (without) => toUpstream(history.requestWithout(without)),
     offered,
@@ -93,7 +95,6 @@ export function openRunning(
     }),
     choice: parts,
     send: async (body) => {
-      const isForeign = spoken.name !== asked.dialect.name;
       turn.roundBegan(upstream.baseUrl, isForeign ? spoken.name : null);
       const bytes = await bytesOfText(body);
       const call = {

@@ -30,8 +30,11 @@ import { ResponsesWS } from "openai/resources/responses/ws";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { proxy } from "../helpers/proxy.ts";
+import { ADD } from "../helpers/chat-turn.ts";
 import { keyWithAdder, sentInput, type AdderKey } from "../helpers/response-turn.ts";
+import { historyOf, startRounds } from "../helpers/mixed-upstream.ts";
 import { functionCall, message, reasoning, says } from "../helpers/responses-upstream.ts";
+import type { ScriptedUpstream } from "../helpers/upstream.ts";
 
 type Json = Record<string, unknown>;
 
@@ -318,6 +321,69 @@ describe.each(CLIENTS)("$name", ({ open }) => {
     expect(spelled(sentInput(key.upstream, 2))).toEqual(SECOND);
     expect(key.upstream.requests).toHaveLength(4);
   });
+});
+
+/** The same conversation with an upstream that speaks chat completions alone. */
+async function conversingOverChat(): Promise<{
+  key: string;
+  add: string;
+  upstream: ScriptedUpstream;
+}> {
+  const { id, name: add } = await proxy.createTool(ADD);
+  const upstream = await startRounds(
+    {
+      reasoning: "Both.",
+      calls: [
+        { id: "call_1", name: add, arguments: '{"a":2,"b":3}' },
+        { id: "call_ask", name: "ask_user", arguments: '{"question":"?"}' },
+      ],
+    },
+    { text: "It is 5." },
+    { calls: [{ id: "call_2", name: add, arguments: '{"a":4,"b":5}' }] },
+    { text: "And 9." },
+  );
+  const made = { toolIds: [id], openaiBaseUrl: upstream.url, upstreamDialect: "chat" };
+  return { ...(await proxy.createKey(made)), add, upstream };
+}
+
+describe.each(CLIENTS)("$name, over chat completions", ({ open }) => {
+  it("has its own tool run beside a server's, and finds both in the turn that follows", async () => {
+    const { key, add, upstream } = await conversingOverChat();
+    const ran: string[] = [];
+    const ask = open(key, () => {
+      ran.push("ask_user");
+      return "yes";
+    });
+    expect(await ask("2+3?")).toBe("It is 5.");
+    expect(ran).toEqual(["ask_user"]);
+    const first = [
+      "user: 2+3?",
+      `assistant:  [call_1 ${add} {"a":2,"b":3}] [call_ask ask_user {"question":"?"}]`,
+      "tool call_1: 5",
+      "tool call_ask: yes",
+    ];
+    expect(historyOf(upstream, 1)).toEqual(first);
+    expect(await ask("4+5?")).toBe("And 9.");
+    expect(ran).toEqual(["ask_user"]);
+    expect(historyOf(upstream, 2)).toEqual([...first, "assistant: It is 5.", "user: 4+5?"]);
+    expect(upstream.requests).toHaveLength(4);
+  });
+});
+
+it("openai: responses.parse and cancel, over chat completions", async () => {
+  const { id, name: add } = await proxy.createTool(ADD);
+  const upstream = await startRounds(
+    { text: "I add first.", calls: [{ id: "call_1", name: add, arguments: '{"a":2,"b":3}' }] },
+    { text: '{"sum":5}' },
+  );
+  const made = { toolIds: [id], openaiBaseUrl: upstream.url, upstreamDialect: "chat" };
+  const client = sdk((await proxy.createKey(made)).key);
+  const format = zodTextFormat(z.object({ sum: z.number() }), "sum");
+  const asked = { model: "gpt-test", input: "2+3?", text: { format } };
+  const response = await client.responses.parse(asked);
+  expect(response.output_parsed).toEqual({ sum: 5 });
+  await expect(client.responses.cancel(response.id)).rejects.toMatchObject({ status: 400 });
+  expect(await client.responses.retrieve(response.id)).toMatchObject({ id: response.id });
 });
 
 it("openai: responses.parse has the last round's document", async () => {

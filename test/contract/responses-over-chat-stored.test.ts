@@ -1,5 +1,6 @@
 /** Responses that the proxy keeps, because their upstream speaks chat completions. */
 import { expect, it } from "vitest";
+import { ADD } from "../helpers/chat-turn.ts";
 import { proxy } from "../helpers/proxy.ts";
 import { historyOf, startRounds, tokensOf, type ScriptedRound } from "../helpers/mixed-upstream.ts";
 import { specFaults } from "../helpers/openai-spec.ts";
@@ -21,17 +22,7 @@ async function chatKey(rounds: ScriptedRound[], fields: Json = {}): Promise<Chat
   return { key, upstream };
 }
 
-const adder = (): Promise<{ id: string; name: string }> =>
-  proxy.createTool({
-    name: "add",
-    type: "function",
-    parameters: {
-      type: "object",
-      properties: { a: { type: "number" }, b: { type: "number" } },
-      required: ["a", "b"],
-    },
-    implementation: "return args.a + args.b;",
-  });
+const adder = (): Promise<{ id: string; name: string }> => proxy.createTool(ADD);
 
 const below = ({ key }: ChatKey, path: string, method = "GET"): Promise<Response> =>
   fetch(`${proxy.url}/v1/responses/${path}`, {
@@ -156,6 +147,25 @@ it("that is not to be stored is not kept", async () => {
     store: false,
   });
   expect(historyOf(key.upstream, 1)).toEqual(["user: 1?", "assistant: One.", "user: 2?"]);
+});
+
+it("that is not to be stored is carried by a client that sends back encrypted reasoning", async () => {
+  const key = await chatKey(TWO);
+  const asked = { store: false, include: ["reasoning.encrypted_content"], stream: true };
+  const { output } = await askResponse(key, { input: "1?", ...asked });
+  const [{ content: _text, ...reasoned } = {}, ...others] = output;
+  const input = [
+    { role: "user", content: "1?" },
+    reasoned,
+    ...others,
+    { role: "user", content: "2?" },
+  ];
+  await askResponse(key, { input, ...asked });
+  const [, answer] = sentBody(key.upstream, 1)["messages"] as Json[];
+  expect(answer).toMatchObject({ content: "One.", reasoning_content: "Hm." });
+  const plain = await chatKey(TWO);
+  const seen = await askResponse(plain, { input: "1?" });
+  expect(JSON.stringify(seen)).not.toContain("encrypted_content");
 });
 
 it("of a key that logs metadata has no content in the database", async () => {

@@ -238,6 +238,42 @@ describe.each([true, false])("With stream: %s, a client of Responses", (stream) 
     ]);
   });
 
+  it("is told what upstream says of its answer, and of the texts in it", async () => {
+    const logprob = { token: "Hi", logprob: -0.5, bytes: [72, 105], top_logprobs: [] };
+    const citation = { url: "https://a.example", title: "A", start_index: 0, end_index: 2 };
+    const annotations = [{ type: "url_citation", url_citation: citation }];
+    const more = { model: "m-2026", created: 1_700_000_001, service_tier: "flex" };
+    const logprobs = { content: [logprob], refusal: null };
+    const said = { content: "Hi", annotations };
+    const choice = { index: 0, logprobs, finish_reason: "stop" };
+    const answer = stream
+      ? events(
+          { ...chunk({}), ...more, choices: [{ ...choice, delta: said }] },
+          { ...chunk({}), ...more, choices: [] },
+        )
+      : completion({}, { ...more, choices: [{ ...choice, message: said }] });
+    const upstream = await startUpstream(answer);
+    const include = ["message.output_text.logprobs"];
+    const response = await askResponse(await plainKey(upstream), { input: "?", include, stream });
+    expect(response).toMatchObject({
+      model: "m-2026",
+      created_at: 1_700_000_001,
+      service_tier: "flex",
+      output: [
+        {
+          content: [
+            {
+              text: "Hi",
+              logprobs: [logprob],
+              annotations: [{ type: "url_citation", ...citation }],
+            },
+          ],
+        },
+      ],
+    });
+    expect(sentBody(upstream, 0)).toMatchObject({ logprobs: true });
+  });
+
   it("is told what upstream says of a bad request", async () => {
     const error = { message: "No such model", type: "invalid_request_error", code: "no_model" };
     const key = await plainKey(await startUpstream(json({ error }, 404)));
@@ -245,6 +281,25 @@ describe.each([true, false])("With stream: %s, a client of Responses", (stream) 
     expect(answer.status).toBe(404);
     expect(await answer.json()).toEqual({ error });
   });
+});
+
+it("A server that does not know all members is asked with those that every server knows", async () => {
+  const words = "property 'prompt_cache_key' is unsupported";
+  const upstream = await startUpstream(
+    json({ error: { message: words } }, 400),
+    completion({ content: "Hi." }),
+  );
+  const key = await plainKey(upstream);
+  const asked = {
+    input: "Hi",
+    max_output_tokens: 20,
+    prompt_cache_key: "k",
+    text: { verbosity: "low" },
+  };
+  expect(textsOf((await askResponse(key, asked)).output)).toBe("Hi.");
+  expect(sentBody(upstream, 0)).toMatchObject({ max_completion_tokens: 20, prompt_cache_key: "k" });
+  const { messages: _messages, model: _model, ...others } = sentBody(upstream, 1);
+  expect(others).toEqual({ max_tokens: 20 });
 });
 
 it("A stream that is cut fails as the Responses API does", async () => {

@@ -9,7 +9,8 @@ import { startUpstream, type Answer, type ScriptedUpstream } from "./upstream.ts
 
 type Json = Record<string, unknown>;
 
-const ADD = {
+/** A tool that adds `a` and `b`. */
+export const ADD = {
   name: "add",
   type: "function",
   parameters: {

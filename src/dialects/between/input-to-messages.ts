@@ -3,6 +3,7 @@
  * of the assistant, and the results of its calls follow it in their order.
  */
 import { objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
+import { reasoningCarriedBy } from "../responses/carried-reasoning.ts";
 import { isOwnItem, ownItemSentBack } from "../responses/own-items.ts";
 import { customArguments, plainName, type PlainTool } from "../responses/plain-tools.ts";
 import { joinedTexts, plainestContent, spelledParts } from "./content-parts.ts";
@@ -138,9 +139,11 @@ class InputReader {
     else this.messages.push({ role: "system", content: text });
   }
 
-  #reason({ content, summary }: JsonObject): void {
+  #reason(item: JsonObject): void {
+    const { content, summary } = item;
     const parts = objectsOf(content).length > 0 ? content : summary;
-    const text = joinedTexts(spelledParts(objectsOf(parts)).parts, PARAGRAPH);
+    const told = joinedTexts(spelledParts(objectsOf(parts)).parts, PARAGRAPH);
+    const text = reasoningCarriedBy(item) ?? told;
     if (text !== "") this.#say().reasoning.push(text);
   }
 

@@ -1,6 +1,7 @@
 /** What a chat completions upstream said, and was told of calls, as items of Responses. */
 import { isObject, objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
 import type { HistoryItem } from "../dialect.ts";
+import { withoutCarried } from "../responses/carried-reasoning.ts";
 import { eventsOfMessage, ForeignRound } from "../responses/foreign-round.ts";
 import { putIntoOutputs } from "./output-media.ts";
 
@@ -9,7 +10,7 @@ function answerItems(message: JsonObject): JsonObject[] {
   const round = new ForeignRound(new Map());
   for (const event of eventsOfMessage(message)) round.add(event);
   round.end(false);
-  return round.items;
+  return round.items.map(withoutCarried);
 }
 
 const toolItem = ({ tool_call_id: id, content }: JsonObject): JsonObject => ({

@@ -7,8 +7,8 @@ import {
   type CollectedPart,
 } from "../../openai/collect-chat-chunks.ts";
 import { readErrorMember, readErrorWords } from "../../openai/error-words.ts";
-import { isObject, parseWithinBounds, type JsonObject } from "../../openai/json.ts";
-import { saidTexts } from "../../openai/said-texts.ts";
+import { isObject, objectsOf, parseWithinBounds, type JsonObject } from "../../openai/json.ts";
+import { saidTexts, type SaidText } from "../../openai/said-texts.ts";
 import {
   errorOf,
   errorOfWords,
@@ -17,7 +17,7 @@ import {
   wasAborted,
 } from "../../openai/upstream-error.ts";
 import { eventsOrJson, invalidAnswer, type OpenAnswer } from "../../stream/open-answer.ts";
-import type { RoundEvent, RoundReading } from "../dialect.ts";
+import type { AnswerFacts, RoundEvent, RoundReading } from "../dialect.ts";
 import { readEventStream, readPayload, type StreamPayload } from "../read-event-stream.ts";
 import { areArguments } from "../show-results.ts";
 import { chatRound, type ChatRound } from "./chat-round.ts";
@@ -27,23 +27,46 @@ type Collector = ReturnType<typeof createChatCollector>;
 /** Where the chunks of a round go. */
 interface ChunkSink extends Pick<RoundReading, "maxBytes" | "onEvent"> {
   collector: Collector;
+  /** Whether something of the round was told. */
+  hasBegun: boolean;
 }
 
 /** Whether JSON is a chat completion. */
 export const isCompletion = (json: JsonObject): boolean => readChatCompletion(json) !== null;
 
-/** What a chunk says, for whichever client. */
-function eventsOfPart(part: CollectedPart): RoundEvent[] {
-  const events: RoundEvent[] = saidTexts(part.delta).map((said) => ({ type: "text", ...said }));
+/** What a chunk says of the answer. */
+function factsOf({ model, created, service_tier: serviceTier }: JsonObject): AnswerFacts {
+  return {
+    ...(typeof model === "string" && model !== "" ? { model } : {}),
+    ...(Number.isInteger(created) && Number(created) > 0 ? { createdAt: Number(created) } : {}),
+    ...(typeof serviceTier === "string" ? { serviceTier } : {}),
+  };
+}
+
+function textEvent(said: SaidText, { choice }: CollectedPart): RoundEvent {
+  const all = isObject(choice?.["logprobs"]) ? choice["logprobs"][said.field] : undefined;
+  const logprobs = objectsOf(all);
+  return { type: "text", ...said, ...(logprobs.length === 0 ? {} : { logprobs }) };
+}
+
+/** What a chunk says, for whichever client. @param isFirst of its round */
+function eventsOfPart(part: CollectedPart, isFirst: boolean): RoundEvent[] {
+  const events: RoundEvent[] = isFirst ? [{ type: "facts", facts: factsOf(part.members) }] : [];
+  events.push(...saidTexts(part.delta).map((said) => textEvent(said, part)));
+  const annotations = objectsOf(part.delta["annotations"]);
+  if (annotations.length > 0) events.push({ type: "annotations", annotations });
   if (part.calls.length > 0) events.push({ type: "calls", calls: part.calls });
   if (events.length === 0) events.push({ type: "other" });
   const [first, ...others] = events;
   return first === undefined ? [] : [{ ...first, raw: part }, ...others];
 }
 
-async function tell(part: CollectedPart, { onEvent }: Pick<RoundReading, "onEvent">) {
+async function tell(part: CollectedPart, sink: ChunkSink): Promise<void> {
+  const { onEvent } = sink;
   if (onEvent === null) return;
-  for (const event of eventsOfPart(part)) {
+  const isFirst = !sink.hasBegun;
+  sink.hasBegun = true;
+  for (const event of eventsOfPart(part, isFirst)) {
     const taken = onEvent(event);
     if (taken) await taken;
   }
@@ -82,16 +105,18 @@ export async function readWholeRound(
 ): Promise<ChatRound> {
   const opened = await openedBody(answer, reading);
   const collector = createChatCollector();
+  const sink = { ...reading, collector, hasBegun: false };
   if ("json" in opened.content) {
     const { json } = opened.content;
     const found = errorOf(json) === null ? readChatCompletion(json) : null;
     if (found === null) throw new UpstreamRefusal(opened.response, json);
-    const part = reading.onEvent === null ? null : collector.add(json);
-    if (part !== null) await tell(part, reading);
-    return chatRound(normalizeMessage(found), json);
+    if (reading.onEvent === null) return chatRound(normalizeMessage(found), json);
+    await takeChunk(json, sink);
+    await finish(sink);
+    return collected(collector);
   }
   try {
-    await readChunks(opened.content.events, { ...reading, collector });
+    await readChunks(opened.content.events, sink);
   } catch (error) {
     if (!(error instanceof UpstreamStreamError)) throw error;
     throw refusalOf(answer, error);
@@ -111,7 +136,7 @@ export async function readStreamedRound(
 ): Promise<ChatRound> {
   const collector = createChatCollector();
   reading.onProgress(() => collected(collector));
-  const sink = { ...reading, collector };
+  const sink = { ...reading, collector, hasBegun: false };
   const opened = await openedBody(answer, reading);
   if ("events" in opened.content) await readChunks(opened.content.events, sink);
   else {

@@ -63,8 +63,29 @@ function historyChanges({ text }: ChatRequest, { state, form }: RoundPlan): Chan
   return { messages: appendElements(arrayText(text, "messages"), spelled) };
 }
 
+/** Members that not every server knows, and without which an answer is much the same. */
+const UNCOMMON = [
+  "moderation",
+  "parallel_tool_calls",
+  "prompt_cache_key",
+  "prompt_cache_options",
+  "prompt_cache_retention",
+  "safety_identifier",
+  "service_tier",
+  "verbosity",
+];
+
+/** The newer name of a limit, and the one that every server knows. */
+const [MAX_TOKENS, OLDER_MAX_TOKENS] = ["max_completion_tokens", "max_tokens"] as const;
+
+function commonMembers(text: string): Changes {
+  const max = memberText(text, MAX_TOKENS);
+  const left = Object.fromEntries(UNCOMMON.map((name) => [name, undefined]));
+  return max === undefined ? left : { ...left, [MAX_TOKENS]: undefined, [OLDER_MAX_TOKENS]: max };
+}
+
 function optionChanges(request: ChatRequest, { form }: RoundPlan): Changes {
-  const changes: Changes = {};
+  const changes: Changes = form.commonMembers === true ? commonMembers(request.text) : {};
   const isUnreasoned = form.withoutReasoning === true && form.withoutTools !== true;
   if (isUnreasoned) changes["reasoning_effort"] = '"none"';
   if (request.stream && !request.includeUsage && form.withoutUsage !== true)

@@ -11,6 +11,7 @@ import type {
   Round,
   RoundEvent,
 } from "../dialect.ts";
+import { withoutCarried } from "./carried-reasoning.ts";
 import { ClientOutput } from "./client-output.ts";
 import { ForeignRounds } from "./foreign-rounds.ts";
 import type { ItemEvent } from "./open-item.ts";
@@ -68,6 +69,8 @@ function spelledUsage(usage: Usage | null): JsonObject | null {
   return members;
 }
 
+const DONE = Promise.resolve();
+
 /** The answer while it is made. */
 export class ResponsesAnswer implements ClientAnswer {
   readonly #request: ResponsesRequest;
@@ -108,7 +111,10 @@ export class ResponsesAnswer implements ClientAnswer {
   async take(event: RoundEvent, round: number): Promise<void> {
     if (this.#foreign === null) {
       if (event.raw !== undefined) await this.#writer.take(event.raw as ItemEvent, round);
-    } else if (this.#request.stream) await this.#write(this.#foreign.add(event, round), round);
+      return;
+    }
+    const events = this.#foreign.add(event, round);
+    if (this.#request.stream) await this.#write(events, round);
   }
 
   async takeResult(result: CallResult, round: number): Promise<void> {
@@ -121,7 +127,7 @@ export class ResponsesAnswer implements ClientAnswer {
   }
 
   async merge({ rounds, clientCalls, isMixed }: LoopEnd): Promise<MergedResponse> {
-    if (this.#request.stream) await this.#endRounds(rounds);
+    await this.#endRounds(rounds);
     const own = this.#own(rounds);
     const last = own.at(-1);
     if (last === undefined) throw new Error("A turn has at least one round");
@@ -148,7 +154,7 @@ export class ResponsesAnswer implements ClientAnswer {
       usage,
       response,
       upstreamIds: own.map(({ response: { id } }) => textOrNull(id)).filter((id) => id !== null),
-      said: own.flatMap(({ items }) => items),
+      said: own.flatMap(({ items }) => items).map(withoutCarried),
       ...(failure === null ? {} : { failure }),
     };
   }
@@ -188,7 +194,9 @@ export class ResponsesAnswer implements ClientAnswer {
   /** Results come at the same time: each waits until the items of its round have ended. */
   #endItems(number: number, round: Round | null): Promise<void> {
     const events = () => this.#foreign?.end(number, round) ?? [];
-    const ending = this.#ended.get(number) ?? this.#write(events(), number);
+    const write = (ended: ItemEvent[]) =>
+      this.#request.stream ? this.#write(ended, number) : DONE;
+    const ending = this.#ended.get(number) ?? write(events());
     this.#ended.set(number, ending);
     return ending;
   }
@@ -196,7 +204,7 @@ export class ResponsesAnswer implements ClientAnswer {
   /** What a client has of the rounds before it is told that they have ended. */
   async #endRounds(rounds: Round[]): Promise<void> {
     for (const [index, round] of rounds.entries()) await this.#endItems(index + 1, round);
-    await this.#writer.release();
+    if (this.#request.stream) await this.#writer.release();
   }
 
   /** The client's response, without its items. @param upstream what a round says of it */

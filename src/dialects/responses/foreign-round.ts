@@ -1,26 +1,14 @@
 /** One round of an upstream that speaks another dialect, as the items of Responses. */
 import { objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
 import { saidTexts } from "../../openai/said-texts.ts";
-import type { CallProgress, RoundEvent } from "../dialect.ts";
-import { PART_KINDS, TEXT_KINDS, type PartKind, type TextKind } from "./event-parts.ts";
+import type { AnswerFacts, CallProgress, RoundEvent } from "../dialect.ts";
+import { TEXT_KINDS, type TextKind } from "./event-parts.ts";
+import { ForeignText, kindOfText, type TextEvent } from "./foreign-text.ts";
 import { OpenItem, type ItemEvent } from "./open-item.ts";
 import { customInput, type PlainTool } from "./plain-tools.ts";
 
 /** A client's tools by their plain names. */
 export type ToolsByName = ReadonlyMap<string, PlainTool>;
-
-type TextField = PartKind["field"];
-
-/** Parts that texts become. What was reasoned comes as it was said, not as a summary of it. */
-const KINDS = new Map(
-  PART_KINDS.filter(({ type }) => type !== "summary_text").map((kind) => [kind.field, kind]),
-);
-
-/** Items that have them, before there are any. */
-const EMPTY_ITEMS: Record<PartKind["item"], JsonObject> = {
-  message: { type: "message", status: "in_progress", role: "assistant", content: [] },
-  reasoning: { type: "reasoning", status: "in_progress", summary: [] },
-};
 
 const textKindOf = (item: OpenItem): TextKind | undefined =>
   TEXT_KINDS.find((kind) => kind.item === item.type);
@@ -44,12 +32,14 @@ function callItem({ id, name }: CallProgress, tools: ToolsByName): JsonObject {
 
 /** Collects one round's events. */
 export class ForeignRound {
+  /** What upstream says of the answer. */
+  readonly facts: AnswerFacts = {};
   readonly #tools: ToolsByName;
   readonly #items: OpenItem[] = [];
   /** By place among the round's calls. */
   readonly #calls = new Map<number, ShownCall>();
-  /** The item to which text is added; it ends when something else comes. */
-  #text: OpenItem | null = null;
+  /** The text that is added to; it ends when something else comes. */
+  #text: ForeignText | null = null;
   #isEnded = false;
 
   constructor(tools: ToolsByName) {
@@ -64,49 +54,38 @@ export class ForeignRound {
   /** Takes an event, and gives those that a client can be sent. */
   add(event: RoundEvent): ItemEvent[] {
     if (this.#isEnded) return [];
-    if (event.type === "text") return this.#addText(event.field, event.text);
-    return event.type === "calls" ? this.#addCalls(event.calls) : [];
+    if (event.type === "text") return this.#addText(event);
+    if (event.type === "calls") return this.#addCalls(event.calls);
+    if (event.type === "facts") Object.assign(this.facts, event.facts);
+    if (event.type === "annotations") this.#text?.annotate(event.annotations);
+    return [];
   }
 
   /** The end of all items. @param isCut whether the last one is not whole */
   end(isCut: boolean): ItemEvent[] {
     if (this.#isEnded) return [];
     this.#isEnded = true;
-    const open = this.#items.filter(({ isDone }) => !isDone);
     const last = this.#items.at(-1);
-    return open.flatMap((item) => [
-      ...this.#wholeInput(item),
-      ...finish(item, isCut && item === last),
-    ]);
+    const text = this.#endText(isCut && this.#text?.item === last);
+    const open = [...this.#calls.values()];
+    return [...text, ...open.flatMap((call) => finishCall(call, isCut && call.item === last))];
   }
 
-  #addText(field: TextField, text: string): ItemEvent[] {
-    const kind = KINDS.get(field);
-    if (kind === undefined) return [];
-    const { item, events } = this.#itemOf(kind);
-    const delta = { type: kind.delta, delta: text };
-    return [...events, ...item.addPart(kind, delta)];
-  }
-
-  #itemOf(kind: PartKind): { item: OpenItem; events: ItemEvent[] } {
+  #addText(event: TextEvent): ItemEvent[] {
+    const kind = kindOfText(event);
     const open = this.#text;
-    if (open?.type === kind.item) return { item: open, events: [] };
-    const ended = this.#endText();
-    const item = this.#open(EMPTY_ITEMS[kind.item]);
-    this.#text = item;
-    return { item, events: [...ended, item.announce()] };
+    if (open?.item.type === kind.item) return open.add(event);
+    const ended = this.#endText(false);
+    const text = new ForeignText(kind, this.#items.length);
+    this.#items.push(text.item);
+    this.#text = text;
+    return [...ended, text.item.announce(), ...text.add(event)];
   }
 
-  #open(item: JsonObject): OpenItem {
-    const open = new OpenItem(item, this.#items.length);
-    this.#items.push(open);
-    return open;
-  }
-
-  #endText(): ItemEvent[] {
+  #endText(isCut: boolean): ItemEvent[] {
     const open = this.#text;
     this.#text = null;
-    return open === null ? [] : open.finish(null);
+    return open === null ? [] : open.finish(isCut);
   }
 
   #addCalls(calls: readonly CallProgress[]): ItemEvent[] {
@@ -117,7 +96,7 @@ export class ForeignRound {
 
   #addCall(place: number, progress: CallProgress): ItemEvent[] {
     const known = this.#calls.get(place);
-    const events = known === undefined ? this.#endText() : [];
+    const events = known === undefined ? this.#endText(false) : [];
     const shown = known ?? this.#openCall(place, progress);
     if (known === undefined) events.push(shown.item.announce());
     shown.progress = progress;
@@ -133,25 +112,23 @@ export class ForeignRound {
   }
 
   #openCall(place: number, progress: CallProgress): ShownCall {
-    const item = this.#open(callItem(progress, this.#tools));
+    const item = new OpenItem(callItem(progress, this.#tools), this.#items.length);
+    this.#items.push(item);
     const shown = { item, progress, pieceCount: 0 };
     this.#calls.set(place, shown);
     return shown;
   }
-
-  #wholeInput(item: OpenItem): ItemEvent[] {
-    const kind = textKindOf(item);
-    const shown = [...this.#calls.values()].find((call) => call.item === item);
-    if (kind?.member !== "input" || shown === undefined) return [];
-    const delta = customInput(shown.progress.pieces.join(""));
-    return delta === "" ? [] : item.addText(kind, { type: kind.delta, delta });
-  }
 }
 
-/** A custom tool's call has no status. */
-function finish(item: OpenItem, isCut: boolean): ItemEvent[] {
-  const hasStatus = "status" in item.item();
-  return item.finish(isCut && hasStatus ? { ...item.item(), status: "incomplete" } : null);
+/** The end of a call, with what of a custom tool's text is certain only now. */
+function finishCall({ item, progress }: ShownCall, isCut: boolean): ItemEvent[] {
+  const kind = textKindOf(item);
+  const isCustom = kind?.member === "input";
+  const delta = isCustom ? customInput(progress.pieces.join("")) : "";
+  const events = isCustom && delta !== "" ? item.addText(kind, { type: kind.delta, delta }) : [];
+  // A custom tool's call has no status.
+  const status = isCustom ? {} : { status: isCut ? "incomplete" : "completed" };
+  return [...events, ...item.finish({ ...item.item(), ...status })];
 }
 
 /** What a message of chat completions says, as the events of its round. */

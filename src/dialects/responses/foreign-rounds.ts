@@ -1,7 +1,7 @@
 /** Rounds of an upstream that speaks another dialect, as Responses have them. */
-import type { Round, RoundEvent } from "../dialect.ts";
+import type { AnswerFacts, Round, RoundEvent } from "../dialect.ts";
 import type { JsonObject } from "../../openai/json.ts";
-import { eventsOfMessage, ForeignRound, type ToolsByName } from "./foreign-round.ts";
+import { ForeignRound, type ToolsByName } from "./foreign-round.ts";
 import type { ItemEvent } from "./open-item.ts";
 import { plainTools } from "./plain-tools.ts";
 import { responsesRound, type ResponsesRound } from "./responses-round.ts";
@@ -17,6 +17,15 @@ function endOf({ finishReason }: Round): JsonObject {
   const reason = INCOMPLETE.get(finishReason ?? "");
   if (reason === undefined) return { status: "completed", incomplete_details: null };
   return { status: "incomplete", incomplete_details: { reason } };
+}
+
+/** The members of a response for what upstream says of an answer. */
+function membersOf({ model, createdAt, serviceTier }: AnswerFacts): JsonObject {
+  return {
+    ...(model === undefined ? {} : { model }),
+    ...(createdAt === undefined ? {} : { created_at: createdAt }),
+    ...(serviceTier === undefined ? {} : { service_tier: serviceTier }),
+  };
 }
 
 /** Whether an answer's last item is not whole; a call can be, though its answer is not. */
@@ -38,10 +47,10 @@ export class ForeignRounds {
   /** An event of a round, as events that a client can be sent. */
   add(event: RoundEvent, number: number): ItemEvent[] {
     const known = this.#rounds.get(number);
-    const round = known ?? new ForeignRound(this.#tools);
-    this.#rounds.set(number, round);
-    const begun = known === undefined ? [{ type: "response.created", response: {} }] : [];
-    return [...begun, ...round.add(event)];
+    const round = known ?? this.#open(number);
+    const events = round.add(event);
+    const begun = { type: "response.created", response: membersOf(round.facts) };
+    return known === undefined ? [begun, ...events] : events;
   }
 
   /** The end of a round's items. @param round where it is known already */
@@ -49,20 +58,17 @@ export class ForeignRounds {
     return this.#rounds.get(number)?.end(round !== null && isCut(round)) ?? [];
   }
 
-  /**
-   * A foreign round as one of Responses. One of which no event was heard is what its message says.
-   * @param number from 1
-   */
+  /** A foreign round as one of Responses. @param number from 1 */
   round(number: number, round: Round): ResponsesRound {
-    const known = this.#rounds.get(number);
-    const collected = known ?? new ForeignRound(this.#tools);
-    if (known === undefined) {
-      for (const event of eventsOfMessage(round.message)) collected.add(event);
-      collected.end(isCut(round));
-      this.#rounds.set(number, collected);
-    }
+    const collected = this.#rounds.get(number) ?? this.#open(number);
     const { finishReason, usage, model } = round;
-    const own = responsesRound(collected.items, endOf(round));
-    return { ...own, finishReason, usage, model };
+    const response = { ...membersOf(collected.facts), ...endOf(round) };
+    return { ...responsesRound(collected.items, response), finishReason, usage, model };
+  }
+
+  #open(number: number): ForeignRound {
+    const round = new ForeignRound(this.#tools);
+    this.#rounds.set(number, round);
+    return round;
   }
 }
