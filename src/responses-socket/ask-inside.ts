@@ -1,5 +1,6 @@
 /** A response of a connection is a request to the proxy's own route, as one of HTTP would be. */
 import { v7 as uuidv7 } from "uuid";
+import { bytesOfText } from "../openai/write-in-slices.ts";
 import type { RequestScope } from "../platform.ts";
 import { decompressed, encodingsOf } from "../stream/decompress.ts";
 
@@ -40,7 +41,7 @@ function headersFor({ headers }: Asker, length: number): Headers {
 /** Asks for a response, which is a turn of its own. @param text the request's body */
 export async function askInside(asker: Asker, text: string): Promise<Response> {
   const { scope, serveInside, url, gone } = asker;
-  const body = new TextEncoder().encode(text);
+  const body = await bytesOfText(text);
   const headers = headersFor(asker, body.byteLength);
   const request = new Request(url, { method: "POST", headers, body });
   const own = { requestId: uuidv7(), clientGone: gone, breakOff: null, acceptSocket: null };

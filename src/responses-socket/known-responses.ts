@@ -21,10 +21,12 @@ export interface KnownResponse {
 const lengthOf = (known: KnownResponse | null | undefined): number =>
   known?.items.reduce((length, item) => length + item.length, 0) ?? 0;
 
-/** Without its sealed words nobody but who keeps it knows what was reasoned. */
+/** Without words, sealed ones or plain, nobody but who keeps it knows what was reasoned. */
 function isUnknownElsewhere(item: string): boolean {
   if (memberText(item, "type") !== '"reasoning"') return false;
-  return memberText(item, "encrypted_content")?.startsWith('"') !== true;
+  const isSealed = memberText(item, "encrypted_content")?.startsWith('"') === true;
+  const content = memberText(item, "content") ?? "";
+  return !isSealed && (!content.startsWith("[") || readElements(content).length === 0);
 }
 
 /** The request that an event asks for, where its previous response is known. */

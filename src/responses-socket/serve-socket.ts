@@ -3,6 +3,7 @@
  * https://developers.openai.com/api/docs/guides/websocket-mode
  */
 import { authenticate, type AuthenticatedKey } from "../auth/authenticate.ts";
+import { isOwnResponseId } from "../dialects/responses/own-items.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { ClientSocket, RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
@@ -158,7 +159,7 @@ class Connection {
       ? await this.#relay(event, asked, before === null ? null : previousId)
       : await this.#warmUp(event);
     if (response === null) return;
-    const isKept = generates && isStored && isKeptOf(key);
+    const isKept = generates && isStored && isKeptFor(key, response);
     this.#known.note(streamId, isKept ? null : leftBy(response, asked));
   }
 
@@ -181,9 +182,9 @@ class Connection {
   }
 }
 
-/** Whether somebody keeps a stored response of a key: upstream, or the record. */
-const isKeptOf = ({ tools, logContent }: AuthenticatedKey): boolean =>
-  tools.length === 0 || logContent !== "metadata";
+/** Whether somebody keeps a stored response: upstream its own, the proxy those of most keys. */
+const isKeptFor = ({ logContent }: AuthenticatedKey, { id }: EndedResponse): boolean =>
+  !isOwnResponseId(id) || logContent !== "metadata";
 
 /**
  * Serves a connection until it has ended.

@@ -10,6 +10,12 @@ import { serveSocket } from "../responses-socket/serve-socket.ts";
 import { passthrough } from "./passthrough.ts";
 
 /**
+ * A message comes as one piece, which is read at once: one of 60 MB would hold up others for 0.2 s.
+ * What is larger goes by POST. In bytes.
+ */
+const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+
+/**
  * `GET /v1/responses`: WebSocket mode, where that is asked for. Who may not use it hears so as
  * over HTTP, before the connection is one.
  * @param serveInside the proxy's own routes, which each response goes through
@@ -32,7 +38,7 @@ export function responsesSocket(
     return acceptSocket({
       protocol,
       headers: { "x-proxy-request-id": scope.requestId },
-      maxMessageBytes: scope.platform.config.maxBodyBytes,
+      maxMessageBytes: Math.min(MAX_MESSAGE_BYTES, scope.platform.config.maxBodyBytes),
       serve: (socket) => serveSocket(socket, parts),
     });
   };

@@ -156,8 +156,11 @@ async function runStream(
   } catch (error) {
     const { logger } = scope.platform;
     const isCancelled = scope.clientGone.aborted || client.gone.aborted;
-    const told = maskOf(scope.platform, key.upstreamApiKey).json(streamError(error, logger, turn));
-    if (!isCancelled) void client.write(answer.failed(told));
+    // That a client has left is no fault, whatever it broke off.
+    if (!isCancelled) {
+      const mask = maskOf(scope.platform, key.upstreamApiKey);
+      void client.write(answer.failed(mask.json(streamError(error, logger, turn))));
+    }
     const merge = () => answer.mergeBrokenOff(rounds, recorder.soFar());
     const received = salvage(merge, logger, turn);
     if (received !== null)

@@ -2,12 +2,14 @@
 import { ResponsesWS } from "openai/resources/responses/ws";
 import { describe, expect, it } from "vitest";
 import { eventFaults } from "../helpers/openai-spec.ts";
+import { keyWithAdd } from "../helpers/chat-turn.ts";
+import { startRounds } from "../helpers/mixed-upstream.ts";
 import { proxy } from "../helpers/proxy.ts";
 import { rawRequest } from "../helpers/raw-http.ts";
 import { keyWithAdder, sentBody, sentInput } from "../helpers/response-turn.ts";
 import { functionCall, message, reasoning, says } from "../helpers/responses-upstream.ts";
 import { askSocket, openSocket } from "../helpers/socket-client.ts";
-import { json, startUpstream, type Answer } from "../helpers/upstream.ts";
+import { json, sentMessages, startUpstream, type Answer } from "../helpers/upstream.ts";
 
 type Json = Record<string, unknown>;
 
@@ -196,6 +198,37 @@ describe("going on from a response that nobody keeps", () => {
       typeof content === "string" ? content : (content as Json[])[0]?.["text"],
     );
     expect(said).toEqual(["1", "One.", "2", "Two.", "3"]);
+  });
+
+  it("goes on where the key logs metadata only, so that nobody keeps any", async () => {
+    const script = () => [says([message("One.")]), says([message("Two.")])];
+    const key = await keyWithAdder(script, { logContent: "metadata" });
+    const client = await openSocket(key.key);
+    const one = await askSocket(client, { input: "1" });
+    await askSocket(client, { input: "2", previous_response_id: one.id });
+    expect(sentInput(key.upstream, 1)).toHaveLength(3);
+  });
+
+  it("goes on at an upstream of chat completions", async () => {
+    const made = await keyWithAdd(() => [], {}, { upstreamDialect: "chat" });
+    const upstream = await startRounds(
+      { calls: [{ id: "call_1", name: made.name, arguments: '{"a":2,"b":3}' }] },
+      { text: "It is 5." },
+      { text: "Sure." },
+    );
+    const json = { openaiBaseUrl: upstream.url };
+    await proxy.admin(`/api-keys/${made.id}`, { method: "PATCH", json });
+    const client = await openSocket(made.key);
+    const one = await askSocket(client, { input: "2+3?", store: false });
+    expect(one.output.map(({ type }) => type)).toEqual(["mcp_call", "message"]);
+    await askSocket(client, { input: "Sure?", store: false, previous_response_id: one.id });
+    expect(sentMessages(upstream, 2).map(({ role }) => role)).toEqual([
+      "user",
+      "assistant",
+      "tool",
+      "assistant",
+      "user",
+    ]);
   });
 
   it("is no other connection's", async () => {

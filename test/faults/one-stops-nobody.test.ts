@@ -6,6 +6,8 @@ import type { ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { adminCall, chat } from "../helpers/own-proxy.ts";
+import { message, says } from "../helpers/responses-upstream.ts";
+import { openSocket } from "../helpers/socket-client.ts";
 import { startNodeProxy, type StartedProcess } from "../helpers/start-target.ts";
 import { chunk, completion, json, startUpstream, toolCall } from "../helpers/upstream.ts";
 import { weighed, WEIGHING } from "../helpers/weighed.ts";
@@ -348,6 +350,25 @@ describe("one request", () => {
       expect(longestHoldMs).toBeLessThan(MOST_MS);
     },
   );
+
+  const items = repeated(100_000, (index) => `{"role":"user","content":"${index}"}`);
+  it.each([
+    ["16 MB of text", `"${"x".repeat(16_000_000)}"`],
+    ["100,000 items", items],
+  ])("on a WebSocket stops nobody else: %s", { retry: 2 }, async (_name, input) => {
+    const upstream = await startUpstream(says([message("Hello.")]));
+    const fields = { name: "socket", openaiBaseUrl: upstream.url };
+    const { key } = await adminCall<{ key: string }>(proxy.captured, "/api-keys", fields);
+    const client = await openSocket(key, { url: proxy.captured });
+    await weighed(proxy);
+    client.ws.send(`{"type":"response.create","model":"m","store":false,"input":${input}}`);
+    const end = (await client.answer()).at(-1) as { type: string; response: { id: string } };
+    expect(end).toMatchObject({ type: "response.completed" });
+    const more = { model: "m", store: false, input: "more" };
+    client.create({ ...more, previous_response_id: end.response.id });
+    expect((await client.answer()).at(-1)).toMatchObject({ type: "response.completed" });
+    expect((await weighed(proxy)).longestHoldMs).toBeLessThan(MOST_MS);
+  });
 
   it("an operator's body of 200,000 levels is a 400", async () => {
     const signedIn = await fetch(`${proxy.captured}/api/admin/login`, {
