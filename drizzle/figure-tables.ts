@@ -50,3 +50,26 @@ export const toolHours = pgTable(
   },
   (table) => [primaryKey({ columns: [table.hour, table.toolName, table.apiKeyId] })],
 );
+
+/**
+ * Which part of a key's limit a process may use without asking the others: see
+ * `src/store/limit-shares.ts`.
+ */
+export const limitShares = pgTable(
+  "limit_shares",
+  {
+    apiKeyId: uuid("api_key_id").notNull(),
+    meter: text("meter").notNull(),
+    /** The process, or the isolate. */
+    holder: uuid("holder").notNull(),
+    /** Used, of which the record does not tell yet; of a limit by the minute, in the last one. */
+    used: doublePrecision("used").notNull(),
+    /** What turns under way may yet use. */
+    held: doublePrecision("held").notNull(),
+    /** What more it may use. */
+    free: doublePrecision("free").notNull(),
+    /** When the holder said so. */
+    at: moment("at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.apiKeyId, table.meter, table.holder] })],
+);

@@ -10,9 +10,19 @@ import { memorySlot } from "../memory.ts";
 import type { RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
 import { recordedUsage, type RecordedUsage } from "../store/key-usage.ts";
-import { isUsedUp, type KeyLimit, type LimitReading, type LimitStore } from "./limit-store.ts";
+import {
+  isUsedUp,
+  type HeldAmounts,
+  type KeyLimit,
+  type LimitReading,
+  type LimitStore,
+  type Meter,
+  type WantedUse,
+} from "./limit-store.ts";
+import type { MemoryLimits } from "./memory-limits.ts";
 import { createRateWindow, type RateWindow } from "./rate-window.ts";
 import { recordedSpend, refreshSpend } from "./recorded-spend.ts";
+import type { SharedLimits } from "./shared-limits.ts";
 
 /** One key's use as the database knows it. Times are the clock's `elapsed`. */
 interface RecordedUse {
@@ -133,27 +143,53 @@ function readNowAndThen(
   );
 }
 
+/** A reading of what is on record, and elsewhere. */
+interface FarReading extends LimitReading {
+  /** What others used that no own figure has. */
+  others: number;
+}
+
+/** What became of a request, and what it lacked of this process's part. */
+interface Attempt {
+  taking: ReturnType<LimitStore["take"]>;
+  lacking: WantedUse[];
+}
+
 /** A reading of what this process used, with what is on record. */
-function together(own: LimitReading, recorded: LimitReading): LimitReading {
+function together(own: LimitReading, far: FarReading): LimitReading {
+  const { limit, others } = far;
   if (own.meter === "cost") {
-    const { limit } = recorded;
     // Sums of fractions drift: what was refused must not look as if it were not.
-    const used = Math.max(own.used + recorded.used, isUsedUp(own) ? limit : 0);
+    const used = Math.max(own.used + others, isUsedUp(own) ? limit : 0);
     return { ...own, limit, used, waitMs: used >= limit ? own.emptyMs : 0 };
   }
   return {
     ...own,
-    used: Math.max(own.used, recorded.used),
-    waitMs: Math.max(own.waitMs, recorded.waitMs),
-    emptyMs: Math.max(own.emptyMs, recorded.emptyMs),
+    limit,
+    used: Math.max(own.used + others, far.used),
+    waitMs: Math.max(own.waitMs, far.waitMs),
+    emptyMs: Math.max(own.emptyMs, far.emptyMs),
   };
 }
+
+/** As if all that is left of some limits were held: it is, by others, or by those under way. */
+const withoutRest = (readings: LimitReading[], lacking: WantedUse[]): LimitReading[] =>
+  readings.map((reading) => {
+    const { held, limit, meter, used } = reading;
+    const isLacking = lacking.some((use) => use.meter === meter);
+    return isLacking ? { ...reading, held: Math.max(held, limit - used) } : reading;
+  });
 
 /**
  * Counts in `own`, and with it what is on record.
  * @param own what this process uses, of which the record may not know yet
+ * @param shared what it may use of what is left; null where nobody else uses it
  */
-export function openDatabaseLimits(scope: RequestScope, own: LimitStore): LimitStore {
+export function openDatabaseLimits(
+  scope: RequestScope,
+  own: MemoryLimits,
+  shared: SharedLimits | null,
+): LimitStore {
   const { clock, memory } = scope.platform;
   const uses = recordedUses.of(memory);
 
@@ -161,54 +197,80 @@ export function openDatabaseLimits(scope: RequestScope, own: LimitStore): LimitS
   const prepare = async (apiKeyId: string, limits: KeyLimit[]): Promise<void> => {
     if (limits.some(({ meter }) => meter === "cost")) await refreshSpend(scope, apiKeyId);
   };
-  const readingsOf = (apiKeyId: string, limits: KeyLimit[]): LimitReading[] => {
+  const readingsOf = (apiKeyId: string, limits: KeyLimit[]): FarReading[] => {
     const now = clock.elapsed();
     const use = useOf(uses, apiKeyId, now);
     if (limits.some(({ meter }) => meter !== "cost")) readNowAndThen(scope, uses, use);
     return limits.map(({ meter, limit }) => {
-      if (meter === "cost")
-        return {
-          meter,
-          limit,
-          used: recordedSpend(scope, apiKeyId),
-          held: 0,
-          waitMs: 0,
-          emptyMs: 0,
-        };
+      const nothing = { meter, limit, held: 0, waitMs: 0, emptyMs: 0 };
+      if (meter === "cost") {
+        const spent = recordedSpend(scope, apiKeyId);
+        return { ...nothing, used: spent, others: spent };
+      }
       const window = use[meter];
       return {
-        meter,
-        limit,
+        ...nothing,
         used: window.used(now),
-        held: 0,
+        others: shared?.othersUsed(apiKeyId, meter) ?? 0,
         waitMs: window.waitFor(limit, now),
         emptyMs: window.waitFor(Number.MIN_VALUE, now),
       };
     });
   };
-  /** What is left of a limit of money for what this process knows; other limits as they are. */
-  const leftOf = <T extends KeyLimit>(limits: T[], readings: LimitReading[]): T[] =>
-    limits.map((limit, index) =>
-      limit.meter === "cost"
-        ? { ...limit, limit: limit.limit - (readings[index]?.used ?? 0) }
-        : limit,
-    );
-  const withOwn = (ownReadings: LimitReading[], readings: LimitReading[]): LimitReading[] =>
+  /** What is left of limits for what this process knows. */
+  const leftOf = <T extends KeyLimit>(limits: T[], readings: FarReading[]): T[] =>
+    limits.map((limit, index) => ({
+      ...limit,
+      limit: limit.limit - (readings[index]?.others ?? 0),
+    }));
+  const withOwn = (ownReadings: LimitReading[], readings: FarReading[]): LimitReading[] =>
     readings.map((reading, index) => together(ownReadings[index] ?? reading, reading));
+
+  // No await in it, but of what is returned: see the memory's.
+  const tryToTake = (apiKeyId: string, wanted: WantedUse[], turnId: string): Attempt => {
+    const readings = readingsOf(apiKeyId, wanted);
+    const left = leftOf(wanted, readings);
+    const refused = withOwn(own.readNow(apiKeyId, left), readings);
+    if (readings.some(isUsedUp))
+      return { taking: Promise.resolve({ taken: false, readings: refused }), lacking: [] };
+    const lacking = shared?.take(apiKeyId, wanted) ?? [];
+    const rest = withoutRest(refused, lacking);
+    if (lacking.length > 0)
+      return { taking: Promise.resolve({ taken: false, readings: rest }), lacking };
+    const taking = own.take(apiKeyId, left, turnId).then(({ taken, readings: ownReadings }) => {
+      if (!taken) shared?.use(apiKeyId, amountsOf(wanted, -1));
+      return { taken, readings: withOwn(ownReadings, readings) };
+    });
+    return { taking, lacking };
+  };
 
   return {
     take: async (apiKeyId, wanted, turnId) => {
       await prepare(apiKeyId, wanted);
-      const readings = readingsOf(apiKeyId, wanted);
-      // No await from here on, but what is returned: see the memory's.
-      if (readings.some(isUsedUp))
-        return { taken: false, readings: withOwn(await own.read(apiKeyId, wanted), readings) };
-      const taking = await own.take(apiKeyId, leftOf(wanted, readings), turnId);
-      return { taken: taking.taken, readings: withOwn(taking.readings, readings) };
+      if (shared === null) return tryToTake(apiKeyId, wanted, turnId).taking;
+      const attempts: Attempt[] = [];
+      await shared.admit(apiKeyId, wanted, () => {
+        const attempt = tryToTake(apiKeyId, wanted, turnId);
+        attempts.push(attempt);
+        return attempt.lacking;
+      });
+      return attempts.at(-1)?.taking ?? tryToTake(apiKeyId, wanted, turnId).taking;
     },
-    hold: (apiKeyId, turnId, amounts) => own.hold(apiKeyId, turnId, amounts),
-    release: (apiKeyId, turnId) => own.release(apiKeyId, turnId),
-    add: (apiKeyId, use, turn) => own.add(apiKeyId, use, turn),
+    hold: async (apiKeyId, turnId, amounts) => {
+      const before = await own.hold(apiKeyId, turnId, amounts);
+      if (before !== null) shared?.use(apiKeyId, growthOf(before, amounts));
+      shared?.remind(apiKeyId);
+      return before;
+    },
+    release: async (apiKeyId, turnId) => {
+      const before = await own.release(apiKeyId, turnId);
+      if (before !== null) shared?.use(apiKeyId, growthOf(before, {}));
+      return before;
+    },
+    add: async (apiKeyId, use, turn) => {
+      shared?.use(apiKeyId, { [use.meter]: use.amount });
+      await own.add(apiKeyId, use, turn);
+    },
     read: async (apiKeyId, limits) => {
       await prepare(apiKeyId, limits);
       const readings = readingsOf(apiKeyId, limits);
@@ -216,3 +278,12 @@ export function openDatabaseLimits(scope: RequestScope, own: LimitStore): LimitS
     },
   };
 }
+
+const amountsOf = (wanted: WantedUse[], sign: 1 | -1): Partial<Record<Meter, number>> =>
+  Object.fromEntries(wanted.map(({ meter, amount }) => [meter, sign * amount]));
+
+/** By how much what is held grew. */
+const growthOf = (before: HeldAmounts, now: HeldAmounts): HeldAmounts => ({
+  tokens: (now.tokens ?? 0) - (before.tokens ?? 0),
+  cost: (now.cost ?? 0) - (before.cost ?? 0),
+});

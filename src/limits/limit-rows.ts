@@ -15,8 +15,8 @@ interface LimitRow {
   of(key: AuthenticatedKey): number | null;
   /** What a request is told. @param readings of all limits of the key */
   refusal(reading: LimitReading, readings: LimitReading[], now: number): ApiError;
-  /** What one is told for which nothing is left beside those under way; null: there is no such. */
-  heldRefusal: ((reading: LimitReading, readings: LimitReading[]) => ApiError) | null;
+  /** What one is told for which nothing is left beside those under way, here or elsewhere. */
+  heldRefusal(reading: LimitReading, readings: LimitReading[]): ApiError;
   /** What ends a turn, as a clause; null where a turn does not use more of it as it goes on. */
   clause: ((limit: number) => string) | null;
 }
@@ -68,6 +68,13 @@ const HELD_RETRY_SECONDS = 1;
 const atOnce = (limit: string): string =>
   `This API key may use ${limit}, and its requests that are under way may use all that is left. Try again in ${HELD_RETRY_SECONDS} s, or ask for one thing after the other.`;
 
+const requestsHeld: LimitRow["heldRefusal"] = ({ limit }, readings) =>
+  new ApiError(
+    "too_many_requests",
+    `This API key may use ${limit} requests per minute, and other replicas of this proxy hold what is left of them. Try again in ${HELD_RETRY_SECONDS} s.`,
+    { retryAfter: HELD_RETRY_SECONDS, headers: rateHeaders(readings) },
+  );
+
 const tokensHeld: LimitRow["heldRefusal"] = ({ limit }, readings) =>
   new ApiError("too_many_tokens", atOnce(`${limit} tokens per minute`), {
     retryAfter: HELD_RETRY_SECONDS,
@@ -99,7 +106,7 @@ export const LIMITS: LimitRow[] = [
     meter: "requests",
     of: (key) => key.requestsPerMinute,
     refusal: minuteRefusal("too_many_requests"),
-    heldRefusal: null,
+    heldRefusal: requestsHeld,
     clause: null,
   },
 ];
@@ -119,7 +126,5 @@ export function refusalOf(
     const use = wanted.find(({ meter }) => meter === reading.meter);
     return use !== undefined && isTooMuchBeside(reading, use);
   });
-  return beside === undefined
-    ? null
-    : (rowOf(beside.meter)?.heldRefusal?.(beside, readings) ?? null);
+  return beside === undefined ? null : (rowOf(beside.meter)?.heldRefusal(beside, readings) ?? null);
 }

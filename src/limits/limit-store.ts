@@ -63,10 +63,11 @@ export interface LimitStore {
   /**
    * Holds these amounts from now on, where the turn holds any. What is not told again within
    * {@link HELD_MS} is held no longer: its turn has died.
+   * @returns what it held before, or null
    */
-  hold(apiKeyId: string, turnId: string, amounts: HeldAmounts): Promise<void>;
-  /** The turn is over. */
-  release(apiKeyId: string, turnId: string): Promise<void>;
+  hold(apiKeyId: string, turnId: string, amounts: HeldAmounts): Promise<HeldAmounts | null>;
+  /** The turn is over. @returns what it held, or null */
+  release(apiKeyId: string, turnId: string): Promise<HeldAmounts | null>;
   /** Counts what was used, whether or not it goes beyond a limit. */
   add(apiKeyId: string, use: { meter: Meter; amount: number }, turn: UsingTurn): Promise<void>;
   /** Looks, and takes nothing. */

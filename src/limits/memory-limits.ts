@@ -131,8 +131,19 @@ function heldOf(wanted: WantedUse[]): HeldAmounts | null {
   return Object.keys(amounts).length === 0 ? null : amounts;
 }
 
+/** What this process counts, which can be read at any moment. */
+export interface MemoryLimits extends LimitStore {
+  readNow(apiKeyId: string, limits: KeyLimit[]): LimitReading[];
+}
+
 /** Counts in this process alone. */
-export function openMemoryLimits({ memory, clock }: { memory: Memory; clock: Clock }): LimitStore {
+export function openMemoryLimits({
+  memory,
+  clock,
+}: {
+  memory: Memory;
+  clock: Clock;
+}): MemoryLimits {
   const uses = keyUses.of(memory);
 
   const readingOf = (use: KeyUse, { meter, limit }: KeyLimit): LimitReading => {
@@ -181,10 +192,15 @@ export function openMemoryLimits({ memory, clock }: { memory: Memory; clock: Clo
     hold: async (apiKeyId, turnId, amounts) => {
       const now = clock.elapsed();
       const { held } = useOf(memory, apiKeyId, now);
-      if (held.of(turnId) !== undefined) held.hold(turnId, amounts, now);
+      const before = held.of(turnId) ?? null;
+      if (before !== null) held.hold(turnId, amounts, now);
+      return before;
     },
     release: async (apiKeyId, turnId) => {
-      useOf(memory, apiKeyId, clock.elapsed()).held.release(turnId);
+      const { held } = useOf(memory, apiKeyId, clock.elapsed());
+      const before = held.of(turnId) ?? null;
+      held.release(turnId);
+      return before;
     },
     add: async (apiKeyId, { meter, amount }, turn) => {
       if (meter !== "cost") return addByMinute(apiKeyId, meter, amount);
@@ -194,5 +210,6 @@ export function openMemoryLimits({ memory, clock }: { memory: Memory; clock: Clo
       ledger.add(turn, amount);
     },
     read: async (apiKeyId, limits) => read(apiKeyId, limits),
+    readNow: read,
   };
 }

@@ -16,6 +16,8 @@ export interface MonthLedger {
   addWritten(dollars: number): void;
   /** Notes that a turn's record is in the database. */
   noteWritten(turnId: string): void;
+  /** US dollars of turns whose record is not known to be written. */
+  unwrittenTotal(): number;
   /** The turns whose record is not known to be written, oldest first. */
   unwritten(): LedgerTurn[];
   /**
@@ -51,6 +53,7 @@ export function createMonthLedger(): MonthLedger {
       // Sums of fractions drift; of nothing, the sum is nothing.
       unwritten = turns.size === 0 ? 0 : unwritten - dollars;
     },
+    unwrittenTotal: () => unwritten,
     unwritten: () => [...turns.values()],
     beginReading: () => {
       const told = written;

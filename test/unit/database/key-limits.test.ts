@@ -8,6 +8,7 @@ import { Memory } from "../../../src/memory.ts";
 import { openDatabase } from "../../../src/node/database/open-database.ts";
 import { createOnce } from "../../../src/node/wait-for-one-another.ts";
 import type { Platform, RequestScope } from "../../../src/platform.ts";
+import { openSharedLimits } from "../../../src/limits/shared-limits.ts";
 import type { Database } from "../../../src/store/database.ts";
 import { startPostgres, type TestPostgres } from "../../helpers/postgres-server.ts";
 import { setClock } from "../../helpers/set-clock.ts";
@@ -55,7 +56,7 @@ function openProcess(start: string, waitingRecords: Platform["waitingRecords"] =
     }) as unknown as Platform,
     waitUntil: (promise: Promise<unknown>) => void behind.push(promise),
   } as RequestScope;
-  const store = openDatabaseLimits(scope, openMemoryLimits(scope.platform));
+  const store = openDatabaseLimits(scope, openMemoryLimits(scope.platform), null);
   const ask = async (meter: Meter, limit: number) => {
     const amount = meter === "requests" ? 1 : 0;
     const { taken } = await store.take(key, [{ meter, limit, amount }], "turn");
@@ -249,4 +250,170 @@ describe("a limit by the minute", () => {
       expect(await proxy.ask("requests", 10)).toBe(true);
     },
   );
+});
+
+/** Processes on the one database that share what is left of the key's limits. */
+function openSharing(count: number) {
+  const clock = setClock(NOW);
+  const open = () => {
+    const memory = new Memory();
+    const behind: Promise<unknown>[] = [];
+    const logger = memoryLogger();
+    const platform = { clock, memory, once: createOnce(), logger, waitingRecords: null };
+    const reached = { database: opened.database, count: 0 };
+    const scope = {
+      platform: Object.defineProperty(platform, "database", {
+        get: () => {
+          reached.count++;
+          return reached.database;
+        },
+      }) as unknown as Platform,
+      waitUntil: (promise: Promise<unknown>) => void behind.push(promise),
+      ending: new AbortController().signal,
+    } as RequestScope;
+    const own = openMemoryLimits(scope.platform);
+    const store = openDatabaseLimits(scope, own, openSharedLimits(scope, own.readNow, 20));
+    const settle = async (): Promise<void> => void (await Promise.all(behind.splice(0)));
+    const ask = async (meter: Meter, limit: number, amount = 1) => {
+      const turnId = crypto.randomUUID();
+      const { taken } = await store.take(key, [{ meter, limit, amount }], turnId);
+      return taken ? turnId : null;
+    };
+    const spend = (turnId: string, amount: number) => {
+      const turn = { id: turnId, conversationId: turnId, startedAt: clock.now() };
+      return store.add(key, { meter: "cost", amount }, turn);
+    };
+    return { ask, spend, settle, store, memory, reached };
+  };
+  const processes = Array.from({ length: count }, open);
+  /** Here and in the database. */
+  const pass = async (ms: number): Promise<void> => {
+    for (const { settle } of processes) await settle();
+    clock.pass(ms);
+    await opened.database.execute(
+      sql`update limit_shares set at = at - ${ms / 1000} * interval '1 s' where api_key_id = ${key}`,
+    );
+  };
+  return { pass, processes };
+}
+
+const passed = (asked: (string | null)[]) => asked.filter((turnId) => turnId !== null).length;
+
+describe("a limit that processes share", () => {
+  it("lets through as many as it says, whoever of them is asked at the same time", async () => {
+    const { processes } = openSharing(3);
+    const all = await Promise.all(
+      Array.from({ length: 60 }, (_, index) => processes[index % 3]?.ask("requests", 20) ?? null),
+    );
+    expect(passed(all)).toBe(20);
+  });
+
+  it("lets through all of them one after the other, whatever their other limits may yet lose", async () => {
+    const { processes } = openSharing(1);
+    const [one] = processes;
+    const turns = [];
+    for (let time = 0; time < 3; time++) {
+      const wanted = [
+        { meter: "tokens" as const, limit: 1000, amount: 16_000 },
+        { meter: "requests" as const, limit: 2, amount: 1 },
+      ];
+      const { taken } = (await one?.store.take(key, wanted, "turn")) ?? {};
+      turns.push(taken);
+      await one?.store.release(key, "turn");
+    }
+    expect(turns).toEqual([true, true, false]);
+  });
+
+  it("lets nobody spend what another may: but for one that is alone in its process", async () => {
+    const { processes } = openSharing(2);
+    const burst = () =>
+      Promise.all(
+        Array.from({ length: 40 }, (_, at) => processes[at % 2]?.ask("cost", 1, 0.2) ?? null),
+      );
+    const count = passed(await burst());
+    expect(count).toBeGreaterThanOrEqual(5);
+    expect(count).toBeLessThanOrEqual(6);
+    expect(passed(await burst())).toBe(0);
+  });
+
+  it("is any process's to use up: what one does not need is the others' soon", async () => {
+    const { pass, processes } = openSharing(2);
+    const [one, other] = processes;
+    expect(
+      passed(await Promise.all(Array.from({ length: 8 }, () => one?.ask("requests", 20) ?? null))),
+    ).toBe(8);
+    let others = 0;
+    for (let second = 0; second < 12; second++) {
+      for (let time = 0; time < 3; time++)
+        others += passed([(await other?.ask("requests", 20)) ?? null]);
+      await other?.settle();
+      await pass(1000);
+    }
+    expect(others).toBe(12);
+  });
+
+  it("takes a few questions to the database a second, however many requests there are", async () => {
+    const { pass, processes } = openSharing(1);
+    const [one] = processes;
+    for (let second = 0; second < 10; second++) {
+      for (let time = 0; time < 50; time++)
+        expect(await one?.ask("requests", 100_000)).not.toBeNull();
+      await pass(1000);
+    }
+    expect(one?.reached.count).toBeLessThan(50);
+  });
+
+  it("is free again when turns are over, here and elsewhere", async () => {
+    const { processes } = openSharing(2);
+    const [one, other] = processes;
+    const turnId = await one?.ask("cost", 1, 0.9);
+    expect(await one?.ask("cost", 1, 0.2)).toBeNull();
+    await one?.spend(turnId ?? "", 0.1);
+    await one?.store.release(key, turnId ?? "");
+    expect(await one?.ask("cost", 1, 0.8)).not.toBeNull();
+    expect(await one?.ask("cost", 1, 0.2)).toBeNull();
+    expect(await other?.ask("cost", 1, 5)).not.toBeNull();
+    expect(await other?.ask("cost", 1, 0.1)).toBeNull();
+  });
+
+  it("is refused at once where others spent it whose records are not written", async () => {
+    const { processes } = openSharing(2);
+    const [one, other] = processes;
+    const turnId = await one?.ask("cost", 1, 0.5);
+    await one?.spend(turnId ?? "", 2);
+    await one?.store.release(key, turnId ?? "");
+    expect(await one?.ask("cost", 1, 0.1)).toBeNull();
+    await one?.ask("requests", 10);
+    expect(await other?.ask("cost", 3, 0.5)).not.toBeNull();
+  });
+
+  it("is free again some time after a process has died with what it used, held and had", async () => {
+    const { pass, processes } = openSharing(2);
+    const [dead, other] = processes;
+    await dead?.ask("requests", 10);
+    await dead?.ask("cost", 1, 0.9);
+    await pass(0);
+    expect(await other?.ask("cost", 1, 0.2)).not.toBeNull();
+    expect(await other?.ask("cost", 1, 0.2)).toBeNull();
+    expect(await other?.ask("requests", 1)).toBeNull();
+    await pass(36_000);
+    for (let time = 0; time < 5; time++) expect(await other?.ask("cost", 1, 0.19)).not.toBeNull();
+    expect(await other?.ask("cost", 1, 0.19)).toBeNull();
+    expect(await other?.ask("requests", 1)).toBeNull();
+    await pass(30_000);
+    expect(await other?.ask("requests", 1)).not.toBeNull();
+  });
+
+  it("holds as far as it is known where the database is away, and waits for that once", async () => {
+    const { pass, processes } = openSharing(1);
+    const [one] = processes;
+    expect(await one?.ask("requests", 3)).not.toBeNull();
+    if (one !== undefined) one.reached.database = {} as Database;
+    await pass(11_000);
+    const count = one?.reached.count ?? 0;
+    const all = [];
+    for (let time = 0; time < 4; time++) all.push((await one?.ask("requests", 3)) ?? null);
+    expect(passed(all)).toBe(2);
+    expect(one?.reached.count).toBeLessThanOrEqual(count + 2);
+  });
 });
