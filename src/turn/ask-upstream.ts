@@ -36,7 +36,7 @@ export interface Asking {
   media: MediaSupport;
   known: KnownForms;
   /** The dialect in which upstream is asked. */
-  choice: Pick<DialectChoice, "notes" | "instead" | "answered">;
+  choice: Pick<DialectChoice, "notes" | "instead" | "back" | "answered">;
   /** Sends a round's body. */
   send(body: string): Promise<UpstreamResponse>;
   /** What was shown of a round's tools did not reach the model. */
@@ -145,6 +145,10 @@ export function openAsker(asking: Asking): Asker {
     }
     const tried = new Set(taken.map(({ row }) => row.name));
     const row = milderForm(roundIn(state, form), refusal, tried);
+    // Its client's own dialect is milder than no tools at all.
+    const isLast = row === null || row.name === "withoutTools";
+    const own = isLast && state.round === 1 ? choice.back(refusal) : null;
+    if (own !== null) throw new OtherDialect(own);
     if (row === null) throw refusal;
     if (row.name === "withoutMedia") media.refused();
     else form = withForm(form, row, row.value?.(refusal) ?? 0);

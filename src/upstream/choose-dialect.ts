@@ -49,6 +49,12 @@ export interface DialectChoice {
    * @param notes hears, a sentence each, why it cannot
    */
   instead(refusal: UpstreamRefusal, notes: string[]): DialectChoice | null;
+  /**
+   * The client's own dialect, where the proxy chose the other for its tools, and upstream refuses
+   * the request in that one for whatever reason; else null. A tool that was added must not make an
+   * error of a request that works.
+   */
+  back(refusal: UpstreamRefusal): DialectChoice | null;
   /** Upstream has answered: what its refusals taught holds for the next turns. */
   answered(): void;
 }
@@ -69,8 +75,10 @@ const NO_RESPONSES = "upstream has no Responses API";
 const NO_TOOLS_IN_CHAT = "the model takes no function tools on chat completions";
 
 /** Whether tools of the proxy could go over Responses for a client of chat completions. */
-const mayLeaveChat = ({ client, offered, known }: Choosing): boolean =>
-  client === chatDialect && offered !== null && !known.lacksResponses();
+function mayLeaveChat({ client, offered, known }: Choosing): boolean {
+  if (client !== chatDialect || offered === null) return false;
+  return !known.lacksResponses() && known.usesResponses(offered.model) !== false;
+}
 
 /** The first that applies decides; where none does, the client's own dialect is spoken. */
 const ROWS: Row[] = [
@@ -87,7 +95,7 @@ const ROWS: Row[] = [
     applies: (choosing) => {
       const { offered, known } = choosing;
       if (offered === null || !mayLeaveChat(choosing)) return false;
-      return known.needsResponses(offered.model) || takesNoTools(offered);
+      return known.usesResponses(offered.model) === true || takesNoTools(offered);
     },
   },
 ];
@@ -107,7 +115,7 @@ const LESSONS: Lesson[] = [
     because: NO_TOOLS_IN_CHAT,
     applies: mayLeaveChat,
     isNamed: isRefusalOfTools,
-    remember: ({ known, offered }) => known.rememberNeed(offered?.model ?? null),
+    remember: ({ known, offered }) => known.rememberUse(offered?.model ?? null, true),
   },
   {
     from: responsesDialect,
@@ -124,6 +132,7 @@ const LESSONS: Lesson[] = [
     because: "the model takes no function tools over Responses either",
     applies: ({ client }) => client === chatDialect,
     isNamed: isRefusalOfTools,
+    remember: ({ known, offered }) => known.rememberUse(offered?.model ?? null, false),
   },
 ];
 
@@ -165,16 +174,47 @@ function choiceAfter(
   );
   if (choosing.setting !== "auto" || lesson === undefined) return null;
   const { to, because, remember } = lesson;
-  if (remember !== undefined) learned.push(() => remember(choosing));
   if (closed.includes(to) && to !== choosing.client) return null;
+  if (remember !== undefined) learned.push(() => remember(choosing));
   const why = refusedBy(chosen, to);
   if (why !== null) {
     notes.push(`Not asked again over ${to.name}, although ${because}: ${why}`);
     return null;
   }
-  const words = `upstream refused with ${refusal.response.status}: ${refusal.message.slice(0, 300)}`;
+  return changed(chosen, from, lesson, refusal);
+}
+
+/** The choice of the other dialect, and what the record says of it. */
+function changed(
+  chosen: ChosenFor,
+  from: Dialect,
+  { to, because }: DialectReason,
+  { response, message }: UpstreamRefusal,
+): DialectChoice {
+  const words = `upstream refused with ${response.status}: ${message.slice(0, 300)}`;
   const note = `Asked again over ${to.name}, because ${because}: ${words}`;
-  return choiceOf({ ...chosen, closed: [...closed, from] }, to, [note]);
+  return choiceOf({ ...chosen, closed: [...chosen.closed, from] }, to, [note]);
+}
+
+/** Statuses that have nothing to do with how a request is put. */
+const BUSY = new Set([408, 409, 425, 429]);
+/** Statuses of an account that may not ask so, or of a model that is not there. */
+const NOT_GIVEN = new Set([401, 403, 404]);
+
+/** The client's own dialect, after a refusal of the one to which its tools were taken. */
+function choiceOfOwn(
+  chosen: ChosenFor,
+  from: Dialect,
+  refusal: UpstreamRefusal,
+): DialectChoice | null {
+  const { choosing, learned } = chosen;
+  const { client, setting, known, offered } = choosing;
+  const { status } = refusal.response;
+  const isTheirs = setting === "auto" && client === chatDialect && from !== client;
+  if (!isTheirs || status >= 500 || BUSY.has(status)) return null;
+  if (NOT_GIVEN.has(status)) learned.push(() => known.rememberUse(offered?.model ?? null, false));
+  const because = `the request is not taken over ${from.name}`;
+  return changed(chosen, from, { to: client, because }, refusal);
 }
 
 function choiceOf(chosen: ChosenFor, spoken: Dialect, notes: string[]): DialectChoice {
@@ -186,6 +226,7 @@ function choiceOf(chosen: ChosenFor, spoken: Dialect, notes: string[]): DialectC
     translation,
     notes: [...notes, ...dropped],
     instead: (refusal, said) => choiceAfter(chosen, spoken, refusal, said),
+    back: (refusal) => choiceOfOwn(chosen, spoken, refusal),
     answered: () => {
       for (const learn of learned) learn();
     },

@@ -9,23 +9,28 @@ const MAX_REMEMBERED = 1000;
 export interface KnownDialects {
   /** Whether it has no Responses API. */
   lacksResponses(): boolean;
-  /** Whether a model takes no function tools on chat completions there. */
-  needsResponses(model: string | null): boolean;
+  /**
+   * Whether tools of a model go over Responses there: it takes none on chat completions (true), or
+   * upstream gives it to nobody over Responses (false); undefined: nothing is known.
+   */
+  usesResponses(model: string | null): boolean | undefined;
   rememberLack(): void;
-  rememberNeed(model: string | null): void;
+  rememberUse(model: string | null, uses: boolean): void;
 }
 
-const slot = memorySlot(() => new Remembered<true>({ forMs: REMEMBERED_MS, most: MAX_REMEMBERED }));
+const slot = memorySlot(
+  () => new Remembered<boolean>({ forMs: REMEMBERED_MS, most: MAX_REMEMBERED }),
+);
 
 /** Opens what is known. @param upstream base URL */
 export function knownDialects(memory: Memory, upstream: string): KnownDialects {
   const known = slot.of(memory);
   const lack = JSON.stringify(["lacks", upstream]);
-  const needOf = (model: string | null) => JSON.stringify(["needs", upstream, model]);
+  const useOf = (model: string | null) => JSON.stringify(["uses", upstream, model]);
   return {
     lacksResponses: () => known.get(lack) !== undefined,
-    needsResponses: (model) => known.get(needOf(model)) !== undefined,
+    usesResponses: (model) => known.get(useOf(model)),
     rememberLack: () => known.set(lack, true),
-    rememberNeed: (model) => known.set(needOf(model), true),
+    rememberUse: (model, uses) => known.set(useOf(model), uses),
   };
 }

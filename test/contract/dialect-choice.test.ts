@@ -296,6 +296,21 @@ describe.each(WAYS)("A client of chat completions, %s", (_way, way) => {
     expect(lacking?.served.paths().slice(5)).toEqual([CHAT, CHAT]);
   });
 
+  it("is asked in its own dialect where upstream does not take its request in the other", async () => {
+    const refused = json({ error: { message: "Missing scopes: api.responses.write" } }, 403);
+    const served = await serve({ chat: chatWithoutTools, responses: refused });
+    const asks = { ...way, model: "gpt-5.6" };
+    const { dialect, notes } = await chats(served, asks);
+    expect(dialect).toBeNull();
+    expect(notes).toEqual([
+      expect.stringMatching(/^Asked over responses, /),
+      expect.stringMatching(/^Asked again over chat, .* refused with 403: Missing scopes/),
+      expect.stringMatching(/^Asked again with reasoning_effort "none"/),
+    ]);
+    await chats(served, asks);
+    expect(served.paths()).toEqual([RESPONSES, CHAT, CHAT, CHAT, CHAT, CHAT]);
+  });
+
   it("is told of an error over Responses with the name of that dialect", async () => {
     const refused = json({ error: { message: "Too many", type: "requests", code: "rate" } }, 429);
     const served = await serve(

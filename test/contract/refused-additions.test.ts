@@ -35,6 +35,8 @@ const bodies = ({ upstream }: AddingKey): Json[] =>
 const namesOf = ({ tools }: Json): string[] =>
   ((tools ?? []) as { function: { name: string } }[]).map((tool) => tool.function.name);
 
+/** A key whose rounds stay in its client's dialect, whatever upstream says of them there. */
+const OVER_CHAT = { upstreamDialect: "chat" };
 const NO_TOOLS_BESIDE =
   "Function tools with reasoning_effort are not supported for this model in /v1/chat/completions. " +
   "Set reasoning_effort to 'none'.";
@@ -58,7 +60,8 @@ describe("an upstream that refuses what the proxy added", () => {
 
   it("may have reasoning switched off, where the model takes no tools beside it", async () => {
     const isRefused = (body: Json) => "tools" in body && body["reasoning_effort"] !== "none";
-    const key = await keyWithAdd(() => [picky(isRefused, refusal(NO_TOOLS_BESIDE))]);
+    const script = () => [picky(isRefused, refusal(NO_TOOLS_BESIDE))];
+    const key = await keyWithAdd(script, {}, OVER_CHAT);
     expect((await whole(key)).content).toBe("ok");
     expect((await whole(key)).content).toBe("ok");
     expect(bodies(key).map((body) => body["reasoning_effort"])).toEqual([
@@ -70,8 +73,8 @@ describe("an upstream that refuses what the proxy added", () => {
   });
 
   it("is asked without tools after that, and no milder way is left untried", async () => {
-    const refused = refusal(NO_TOOLS_BESIDE);
-    const key = await keyWithAdd(() => [picky((body) => "tools" in body, refused)]);
+    const script = () => [picky((body) => "tools" in body, refusal(NO_TOOLS_BESIDE))];
+    const key = await keyWithAdd(script, {}, OVER_CHAT);
     expect((await whole(key)).content).toBe("ok");
     expect(bodies(key).map((body) => [namesOf(body).length, body["reasoning_effort"]])).toEqual([
       [1, undefined],

@@ -204,6 +204,42 @@ describe("A refusal of tools on chat completions", () => {
     expect(back?.spoken).toBe(chatDialect);
     back?.answered();
     expect(given.known.lacksResponses()).toBe(false);
+    expect(choose(given, offered).spoken).toBe(chatDialect);
+  });
+
+  it("is undone where upstream does not take the request over Responses", () => {
+    const offered = read({ model: "gpt-5.6" });
+    const given = choosing({ offered });
+    const choice = choose(given, offered);
+    for (const status of [429, 500, 503])
+      expect(choice.back(refused(status, { message: "No" }))).toBeNull();
+    const unknown = refused(400, { message: "Unknown parameter: 'include'." });
+    const back = choice.back(unknown);
+    expect(back?.spoken).toBe(chatDialect);
+    expect(back?.notes).toEqual([
+      "Asked again over chat, because the request is not taken over responses: " +
+        "upstream refused with 400: Unknown parameter: 'include'.",
+    ]);
+    expect([back?.instead(NO_TOOLS, []), back?.back(unknown)]).toEqual([null, null]);
+    back?.answered();
+    expect(choose(given, offered).spoken).toBe(responsesDialect);
+  });
+
+  it("is remembered as undone where upstream gives the model to nobody over Responses", () => {
+    const offered = read({ model: "gpt-5.6" });
+    const given = choosing({ offered });
+    const scopes = { message: "Missing scopes: api.responses.write" };
+    choose(given, offered).back(refused(403, scopes))?.answered();
+    expect(choose(given, offered).spoken).toBe(chatDialect);
+    expect(choose(given, offered).instead(NO_TOOLS, [])).toBeNull();
+  });
+
+  it("is not undone where the client or the operator wants that dialect", () => {
+    const unknown = refused(400, { message: "No" });
+    const own = choosing({ client: responsesDialect });
+    expect(choose(own, read({}, responsesDialect)).back(unknown)).toBeNull();
+    const set = choosing({ setting: "responses", offered: read() });
+    expect(choose(set, read()).back(unknown)).toBeNull();
   });
 
   it.each([

@@ -193,6 +193,7 @@ async function run(
     translation: translationOf(client, spoken, TINY_TRANSLATIONS),
     notes: [],
     instead: refused?.instead ?? (() => null),
+    back: () => null,
     answered: refused?.answered ?? (() => undefined),
     isWatched: false,
   } as unknown as ToolTurn);
@@ -384,6 +385,7 @@ describe.each([false, true])("An upstream that refuses a dialect, streamed: %s",
       translation,
       notes,
       instead: () => null,
+      back: () => null,
       answered,
     });
     const said = [
