@@ -41,6 +41,20 @@ describe.each(WAYS)("A model that is asked over Responses, $way", ({ seen }) => 
     ]);
   });
 
+  it("has it where the key has no tools", async () => {
+    const script = () => [says([reasoning("Easy."), message("5")]), says([message("6")])];
+    const key = await overResponses(script, { toolIds: [] });
+    await seen(key);
+    await seen(key, { messages: [QUESTION, answer("5"), THEN] });
+    checkSent(key.upstream);
+    expect(sentInput(key.upstream, 1).map(({ type, role }) => type ?? role)).toEqual([
+      "user",
+      "reasoning",
+      "assistant",
+      "user",
+    ]);
+  });
+
   it("has each round of a turn in its order: reasoning, calls, results", async () => {
     const key = await overResponses((add) => [
       says([

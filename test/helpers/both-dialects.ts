@@ -31,6 +31,8 @@ export interface Writes {
   /** Where its bytes are cut into writes. */
   cuts: number[];
   lineEnd: "\n" | "\r\n";
+  /** Events of responses that are not sent, as some servers do not. */
+  leftOut?: string[];
 }
 
 const USUAL = { prompt: 10, cached: 2, completion: 5, reasoning: 1 };
@@ -184,10 +186,14 @@ export function requestFaults(body: Json): string[] {
 const dataText = (payload: Json) => `data: ${JSON.stringify(payload)}\n\n`;
 
 /** The whole stream of a round. */
-const streamOf = (isChat: boolean, body: Json, round: SaidRound): string =>
-  isChat
-    ? `${chunksOf(round).map(dataText).join("")}data: [DONE]\n\n`
-    : responseEvents(responseIn(body, round)).map(eventText).join("");
+function streamOf(isChat: boolean, body: Json, round: SaidRound, { leftOut = [] }: Writes): string {
+  if (isChat) return `${chunksOf(round).map(dataText).join("")}data: [DONE]\n\n`;
+  const events = responseEvents(responseIn(body, round));
+  return events
+    .filter(({ type }) => !leftOut.includes(String(type)))
+    .map(eventText)
+    .join("");
+}
 
 function writesOf(text: string, { cuts, lineEnd }: Writes): Uint8Array[] {
   const bytes = new TextEncoder().encode(text.replaceAll("\n", lineEnd));
@@ -209,7 +215,7 @@ export function saysInBoth(
       return;
     }
     response.writeHead(200, { "content-type": "text/event-stream" });
-    for (const bytes of writesOf(streamOf(isChat, body, round), writes)) {
+    for (const bytes of writesOf(streamOf(isChat, body, round, writes), writes)) {
       response.write(bytes);
       await setImmediate();
     }

@@ -303,6 +303,8 @@ const STAYS: [Json, RegExp][] = [
     { messages: [{ role: "user", content: [{ type: "input_audio", input_audio: {} }] }] },
     /^messages: the Responses API has no parts of the type input_audio$/,
   ],
+  [{ messages: [] }, /^messages: there are none$/],
+  [{ messages: "Hi" }, /^messages: there are none$/],
   [{ messages: [{ role: "function", name: "f", content: "1" }] }, /^messages: .*functions/],
   [{ messages: [{ role: "assistant", audio: { id: "a" } }] }, /^messages: .*sounds/],
 ];
@@ -393,6 +395,12 @@ describe("Items", () => {
     expect(inputWith([reasoned, said("a")])).toEqual([answer]);
     expect(inputWith([reasoned, said("a")], { store: true })).toEqual([reasoned, answer]);
     expect(inputWith([said("a"), sealed])).toEqual([answer]);
+  });
+
+  it("of an answer that said nothing are a message with an empty content", () => {
+    const [message] = chatToResponses.items([{ ...reasoned, summary: [] }]);
+    expect(message).toMatchObject({ role: "assistant", content: "" });
+    expect(chatDialect.recorded(message ?? {})).toEqual([]);
   });
 
   it("show what a result shows in a message of the user", () => {

@@ -38,6 +38,8 @@ function refuses(request: DialectRequest): string | null {
     const why = row.fate === "stays" ? row.words : (row.refuses?.(value) ?? null);
     if (why !== null) return `${name}: ${why.replaceAll("`", "")}`;
   }
+  // Upstream says what is wrong with it, in the client's words.
+  if (request.history.length === 0) return "messages: there are none";
   const what = foreignMessage(request.history);
   return what === null ? null : `messages: the Responses API has no ${what}`;
 }

@@ -46,8 +46,9 @@ const TOOLS: Record<string, (tool: string) => string> = {
 
 const typeOf = ({ type }: JsonObject): string => (type === undefined ? "function" : textOf(type));
 
-/** Tools as JSON text. @param text the request's */
+/** Tools as JSON text; what is no list is upstream's to refuse. @param text the request's */
 export function toolsText(text: string): string {
+  if (!text.startsWith("[")) return text;
   const tools = readElements(text).map((tool) => {
     const parsed = parseJson(tool);
     const spell = isObject(parsed) ? TOOLS[typeOf(parsed)] : undefined;

@@ -50,7 +50,8 @@ function answerOf(items: JsonObject[]): JsonObject {
   const calls = items.flatMap((item) => CALLS[textOf(item["type"])]?.(item) ?? []);
   const message = {
     role: "assistant",
-    content: content === "" ? null : content,
+    // An answer without calls has a content, or upstreams refuse it.
+    content: content === "" && calls.length > 0 ? null : content,
     ...(refusal === "" ? {} : { refusal }),
     ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
     ...(calls.length === 0 ? {} : { tool_calls: calls }),

@@ -1,7 +1,7 @@
 /** Messages of chat completions as items of the Responses API. */
 import { isObject, objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
 import { keptItemsOf } from "../chat/kept-items.ts";
-import type { SplicedMessage } from "../chat/splice-hidden.ts";
+import type { SeenMessage } from "../chat/splice-hidden.ts";
 import { answerContent, foreignPart, inputContent } from "./chat-content.ts";
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null;
@@ -89,10 +89,10 @@ class ItemWriter {
  * A history as the input of a response.
  * @param isStored whether upstream keeps what it answers
  */
-export function itemsOfMessages(messages: SplicedMessage[], isStored: boolean): JsonObject[] {
+export function itemsOfMessages(messages: SeenMessage[], isStored: boolean): JsonObject[] {
   const writer = new ItemWriter(isStored);
-  return messages.flatMap(({ text, message }) =>
-    isObject(message) ? writer.items(message, text === null) : [],
+  return messages.flatMap(({ message, isHidden }) =>
+    isObject(message) ? writer.items(message, isHidden) : [],
   );
 }
 

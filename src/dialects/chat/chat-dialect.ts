@@ -24,9 +24,9 @@ import { recordedMessage } from "./kept-items.ts";
 import { createMediaShow } from "./show-media.ts";
 import {
   hiddenOf,
-  sentMessages,
   spliceHidden,
   withMessages,
+  type SeenMessage,
   type SplicedMessage,
 } from "./splice-hidden.ts";
 import { KEEP_ALIVE } from "./write-chat-chunks.ts";
@@ -91,8 +91,9 @@ export class ChatDialectRequest implements DialectRequest {
   }
 
   /** Its messages as the model must see them: the client's, and hidden ones as they were kept. */
-  get messages(): SplicedMessage[] {
-    return this.#spliced ?? sentMessages(this.text, this.history);
+  get messages(): SeenMessage[] {
+    const seen = (message: unknown) => ({ message, isHidden: false });
+    return this.#spliced ?? this.history.map(seen);
   }
 
   hasAnswers(): boolean {

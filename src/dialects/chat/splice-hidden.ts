@@ -9,11 +9,16 @@ import { keptItemsOf, withoutKeptItems } from "./kept-items.ts";
 import type { LoopEnd } from "../dialect.ts";
 
 /** A message of a history as the model must see it. */
-export interface SplicedMessage {
-  /** As the client spelled it; null where it is a hidden one. */
-  text: string | null;
+export interface SeenMessage {
   /** The hidden one, as it was kept, or the client's, as parsed. */
   message: unknown;
+  isHidden: boolean;
+}
+
+/** The same with its text. */
+export interface SplicedMessage extends SeenMessage {
+  /** As the client spelled it; null where it is a hidden one. */
+  text: string | null;
 }
 
 const isResult = (message: unknown): boolean => isObject(message) && message["role"] === "tool";
@@ -64,7 +69,11 @@ function resultsInOrder(
   return [...ordered, ...unused];
 }
 
-const hiddenMessage = (message: JsonObject): SplicedMessage => ({ text: null, message });
+const hiddenMessage = (message: JsonObject): SplicedMessage => ({
+  message,
+  isHidden: true,
+  text: null,
+});
 
 /**
  * @param hidden JSON text of the messages of {@link hiddenOf}
@@ -82,10 +91,14 @@ function restore(hidden: string, sent: SplicedMessage[]): SplicedMessage[] {
 }
 
 /** A request's messages: parsed, and as they were spelled. */
-export function sentMessages(body: string, messages: unknown[]): SplicedMessage[] {
+function sentMessages(body: string, messages: unknown[]): SplicedMessage[] {
   const list = memberText(body, "messages");
   if (list?.startsWith("[") !== true) return [];
-  return readElements(list).map((text, index) => ({ text, message: messages[index] }));
+  return readElements(list).map((text, index) => ({
+    message: messages[index],
+    isHidden: false,
+    text,
+  }));
 }
 
 /**

@@ -101,7 +101,7 @@ export const addsEncryptedReasoning = ({ isStored, include }: ResponsesRequest):
   !isStored && !include.includes(ENCRYPTED_REASONING);
 
 function optionChanges(request: ResponsesRequest, plan: RoundPlan): Changes {
-  const { form, offered } = plan;
+  const { form } = plan;
   const changes: Changes = {};
   if (form.withoutReasoning === true && form.withoutTools !== true) {
     const value: unknown = JSON.parse(memberText(request.text, "reasoning") ?? "{}");
@@ -109,7 +109,7 @@ function optionChanges(request: ResponsesRequest, plan: RoundPlan): Changes {
     changes["reasoning"] = JSON.stringify({ ...reasoning, effort: "none" });
   }
   const asks = addsEncryptedReasoning(request) && form.withoutEncryptedReasoning !== true;
-  if (asks && offered.size > 0 && form.withoutTools !== true)
+  if (asks && form.withoutTools !== true)
     changes["include"] = JSON.stringify([...request.include, ENCRYPTED_REASONING]);
   return changes;
 }
