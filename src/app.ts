@@ -20,6 +20,7 @@ import { endpointOf, withNormalPath } from "./routes/normalise-path.ts";
 import { nothingHere } from "./routes/nothing-here.ts";
 import { passthrough } from "./routes/passthrough.ts";
 import { responses } from "./routes/responses.ts";
+import { compactResponse, countInputTokens } from "./routes/responses-input.ts";
 import { responsesSocket } from "./routes/responses-socket.ts";
 import {
   cancelResponse,
@@ -53,6 +54,8 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   app.use("/v1/*", allowAnyOrigin, refuseUpgrade);
   app.post("/v1/chat/completions", chatCompletions);
   app.post("/v1/responses", responses);
+  app.post("/v1/responses/compact", compactResponse);
+  app.post("/v1/responses/input_tokens", countInputTokens);
   app.get(
     "/v1/responses",
     responsesSocket((request, scope) => app.fetch(request, scope)),

@@ -78,6 +78,7 @@ export const ROWS: Row[] = [
       "responses-over-chat-stored",
       "responses-record",
       "responses-return",
+      "responses-input",
       "responses-without-ids",
     ],
     fast: ["in-process", "node-postgres", "workerd"],
