@@ -1,4 +1,5 @@
 /** Who may use what, and what operators did about it. */
+import { sql } from "drizzle-orm";
 import {
   boolean,
   doublePrecision,
@@ -236,6 +237,75 @@ export const keptResponseItems = pgTable(
       foreignColumns: [keptResponses.apiKeyId, keptResponses.id],
     }).onDelete("cascade"),
     index("kept_response_items_by_response").on(table.apiKeyId, table.responseId),
+  ],
+);
+
+/**
+ * Responses that the proxy makes in the background. One that is not made yet belongs to the process
+ * that holds its lease; another goes on with it when that is over.
+ */
+export const backgroundResponses = pgTable(
+  "background_responses",
+  {
+    apiKeyId: uuid("api_key_id")
+      .notNull()
+      .references(() => apiKeys.id, { onDelete: "cascade" }),
+    /** `resp_…`: ours. */
+    id: text("id").notNull(),
+    status: text("status", {
+      enum: ["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"],
+    }).notNull(),
+    /** Its turn, which began with its request. */
+    turnId: uuid("turn_id").notNull(),
+    startedAt: moment("started_at").notNull(),
+    /** The response that it goes on from, where its client named it so. */
+    previousId: text("previous_id"),
+    /** Sealed JSON of its HTTP request; empty when it is made. */
+    request: text("request").notNull(),
+    /** JSON text of an array: its input, as its client sent it. */
+    sent: text("sent").notNull(),
+    /** JSON text of the response: as it began, later as it ended. */
+    body: text("body").notNull(),
+    /** When it is made: JSON text of the numbers that its events had. */
+    numbers: text("numbers"),
+    /** JSON text of an array: the ids of its rounds, as upstream knows them. */
+    upstreamIds: text("upstream_ids").notNull().default("[]"),
+    /** The process that makes it; null: none does. */
+    owner: uuid("owner"),
+    /** Until when the owner need not say that it lives. */
+    leaseUntil: moment("lease_until").notNull(),
+    /** How often it was begun since a round of it was last kept. */
+    attempts: integer("attempts").notNull().default(0),
+    isCancelled: boolean("is_cancelled").notNull().default(false),
+    expiresAt: moment("expires_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.apiKeyId, table.id] }),
+    index("background_responses_by_expiry").on(table.expiresAt),
+    index("background_responses_unfinished")
+      .on(table.leaseUntil)
+      .where(sql`status in ('queued', 'in_progress')`),
+  ],
+);
+
+/** The finished rounds of a response that is being made: nothing of them is done twice. */
+export const backgroundRounds = pgTable(
+  "background_rounds",
+  {
+    apiKeyId: uuid("api_key_id").notNull(),
+    responseId: text("response_id").notNull(),
+    /** From 1. */
+    round: integer("round").notNull(),
+    /** JSON text of all that the next round must know of it. */
+    state: text("state").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.apiKeyId, table.responseId, table.round] }),
+    foreignKey({
+      name: "background_rounds_of_response",
+      columns: [table.apiKeyId, table.responseId],
+      foreignColumns: [backgroundResponses.apiKeyId, backgroundResponses.id],
+    }).onDelete("cascade"),
   ],
 );
 

@@ -212,6 +212,11 @@ export interface Platform {
    * @param key tells pieces of work apart; all that ask for one key want the same
    */
   once<T>(key: string, work: () => Promise<T>): Promise<T>;
+  /**
+   * Whether work goes on for as long as it takes when nobody waits for it: then responses can be
+   * made in the background.
+   */
+  outlivesRequests: boolean;
   /** A gate for one waiting request, which others open. */
   turnstile(): Turnstile;
   /** Where connections are kept for whoever comes next. Null: each ends with its request. */

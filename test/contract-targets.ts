@@ -165,6 +165,18 @@ export const ROWS: Row[] = [
     because: "what is recorded and counted, and the compression that each runtime has",
   },
   {
+    files: ["responses-background", "responses-background-streams"],
+    fast: ["in-process", "node-postgres"],
+    slow: ["node-pglite"],
+    because: "SQL, and a process that goes on when nobody waits for it, which workerd is not",
+  },
+  {
+    files: ["responses-passed-on"],
+    fast: ["in-process", "workerd"],
+    slow: [],
+    because: "Node makes in the background itself what workerd has upstream make",
+  },
+  {
     files: ["backpressure"],
     fast: ["in-process"],
     slow: ["node-pglite"],
@@ -235,6 +247,7 @@ export const SLOW_FILES: Record<string, string> = {
   "test/faults/one-stops-nobody.test.ts": "measures, which takes a quiet machine",
   "test/faults/prices-file.test.ts": "starts a proxy four times",
   "test/faults/replicas.test.ts": "several proxies on one database",
+  "test/faults/responses-background.test.ts": "waits until the lease of a killed proxy is over",
   "test/faults/responses-return.test.ts": "several proxies on one database",
   "test/faults/restart.test.ts": "kills a proxy, and starts it again",
   "test/faults/shared-limits.test.ts": "several proxies on one database, which are waited for",

@@ -76,6 +76,8 @@ export function createWorkerPlatform(
         ? null
         : { url: config.sidecarUrl, token: config.sidecarToken ?? "" },
     once: (_key, work) => work(),
+    // What is left of a request when its answer has ended is ended after 30 s.
+    outlivesRequests: false,
     turnstile: createTurnstile,
     connections: null,
     noticesLeavingMs: NOTICE_LEFT_MS,

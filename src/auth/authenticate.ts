@@ -1,7 +1,7 @@
 import { ApiError } from "../openai/api-error.ts";
 import { memorySlot, type Memory } from "../memory.ts";
-import type { RequestScope } from "../platform.ts";
-import { findKeyByHash } from "../store/resolve-key.ts";
+import type { Platform, RequestScope } from "../platform.ts";
+import { findKeyByHash, findKeyById } from "../store/resolve-key.ts";
 import type { ResolvedKey } from "../store/resolved-key.ts";
 import { SealError, sealOf } from "../store/seal.ts";
 import { API_KEY_PREFIX, hashApiKey } from "./api-key-format.ts";
@@ -56,17 +56,18 @@ export function knownKeyCount(memory: Memory): number {
   return count;
 }
 
+/** A key with its upstream credential. */
+async function opened(platform: Platform, key: ResolvedKey): Promise<AuthenticatedKey> {
+  const { openaiApiKey: sealed } = key;
+  return { ...key, upstreamApiKey: sealed === null ? null : await sealOf(platform).open(sealed) };
+}
+
 async function loadKey(
   { platform }: RequestScope,
   secret: string,
 ): Promise<AuthenticatedKey | null> {
   const key = await findKeyByHash(platform.database, await hashApiKey(secret));
-  if (key === null) return null;
-  return {
-    ...key,
-    upstreamApiKey:
-      key.openaiApiKey === null ? null : await sealOf(platform).open(key.openaiApiKey),
-  };
+  return key === null ? null : opened(platform, key);
 }
 
 /** Asks the database and notes the answer; a failure keeps the old answer and is thrown. */
@@ -152,7 +153,6 @@ export async function authenticate(
   scope: RequestScope,
   headers: Headers,
 ): Promise<AuthenticatedKey> {
-  const { clock } = scope.platform;
   const secret = bearerToken(headers);
   const key = secret.startsWith(API_KEY_PREFIX) ? await lookUp(scope, secret) : null;
   if (key === null) {
@@ -161,23 +161,44 @@ export async function authenticate(
       "This API key is not known here. Use a key that the operator of this proxy made (it starts with sk-proxy-).",
     );
   }
+  checkUsable(key, scope.platform.clock.now());
+  noteUse(scope, key);
+  return key;
+}
+
+/**
+ * The key of something that was begun before; null where it was deleted.
+ * @throws SealError where its upstream credential cannot be read
+ */
+export async function findKeyAgain(
+  platform: Platform,
+  id: string,
+): Promise<AuthenticatedKey | null> {
+  const key = await findKeyById(platform.database, id);
+  return key === null ? null : opened(platform, key);
+}
+
+/**
+ * Checks that a key may be used.
+ * @param now in milliseconds since 1970
+ * @throws ApiError 401 where it was switched off, has expired, or was replaced
+ */
+export function checkUsable(key: ResolvedKey, now: number): void {
   if (!key.isActive)
     throw new ApiError(
       "invalid_api_key",
       "This API key was switched off by the operator of this proxy.",
     );
-  if (key.expiresAt !== null && key.expiresAt.getTime() <= clock.now()) {
+  if (key.expiresAt !== null && key.expiresAt.getTime() <= now) {
     throw new ApiError(
       "expired_api_key",
       `This API key expired on ${key.expiresAt.toISOString()}. Ask the operator of this proxy for a new one.`,
     );
   }
-  if (key.replacedUntil !== null && key.replacedUntil.getTime() <= clock.now()) {
+  if (key.replacedUntil !== null && key.replacedUntil.getTime() <= now) {
     throw new ApiError(
       "expired_api_key",
       `This API key was replaced by a new one, and ended on ${key.replacedUntil.toISOString()}. Ask the operator of this proxy for the new one.`,
     );
   }
-  noteUse(scope, key);
-  return key;
 }

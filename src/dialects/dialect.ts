@@ -206,6 +206,8 @@ export interface ClientAnswer {
   take(event: RoundEvent, round: number): void | Promise<void>;
   /** What the model is told of a server call, the moment it is known. */
   takeResult(result: CallResult, round: number): void | Promise<void>;
+  /** Tells the client of what was held until the loop had ended, where something can be. */
+  endItems?(): Promise<void>;
   /** All rounds as one, when the loop has ended. */
   merge(end: LoopEnd): MergedTurn | Promise<MergedTurn>;
   /** What came, where the turn is broken off. @param soFar of the round that did not end */

@@ -113,6 +113,7 @@ export function openLimits(scope: RequestScope, key: AuthenticatedKey): KeyLimit
     observer: {
       roundEnded: (record) => scope.waitUntil(count(record)),
       ended: (record) => (counts("cost") ? end(record) : void end(record)),
+      left: async () => holding?.ended(false),
     },
   };
 }

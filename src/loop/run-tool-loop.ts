@@ -46,6 +46,21 @@ export interface LoopParts {
   maxCalls: number;
   /** How long tools may be called and run in one turn, in milliseconds from its first round. */
   maxTurnMs: number;
+  /** Rounds that were done before, oldest first: the loop goes on after them. */
+  before?: FinishedRound[];
+  /** Hears of each round that another one follows. */
+  onRound?(finished: FinishedRound): Promise<void>;
+}
+
+/** A round with all that came of it, and what the turn had used up by then. */
+export interface FinishedRound {
+  round: Round;
+  /** What it added to the hidden items. */
+  hidden: HistoryItem[];
+  /** How many calls were run, or refused. */
+  calls: number;
+  /** How often each tool has failed. */
+  failures: [tool: string, times: number][];
 }
 
 const MAX_PARALLEL_CALLS = 8;
@@ -141,10 +156,13 @@ async function runCalls(
     return result;
   };
   const results = await inParallel(calls, MAX_PARALLEL_CALLS, answer);
-  for (const [name, count] of budget.failures) {
-    if (count >= MAX_FAILURES_PER_TOOL) budget.withdrawn.add(name);
-  }
+  withdraw(budget);
   return results;
+}
+
+/** Withdraws the tools that failed too often. */
+function withdraw({ failures, withdrawn }: Budget): void {
+  for (const [name, count] of failures) if (count >= MAX_FAILURES_PER_TOOL) withdrawn.add(name);
 }
 
 /** Why the loop may not go on, or null. Each row is a limit. */
@@ -159,9 +177,12 @@ function stopOf(
 }
 
 async function runRounds(parts: LoopParts, budget: Budget): Promise<LoopEnd> {
-  const rounds: Round[] = [];
-  const hidden: HistoryItem[] = [];
-  for (let round = 1; ; round++) {
+  const { before = [] } = parts;
+  const rounds = before.map(({ round }) => round);
+  const hidden = before.flatMap((finished) => finished.hidden);
+  withdraw(budget);
+  if (before.length > 0) budget.limit = await parts.limitReached();
+  for (let round = before.length + 1; ; round++) {
     const stopped = stopOf(round, parts, budget);
     const { withdrawn } = budget;
     const toolsEnded = stopped !== null;
@@ -179,6 +200,8 @@ async function runRounds(parts: LoopParts, budget: Budget): Promise<LoopEnd> {
     await parts.onHidden(unseen, round);
     hidden.push(...unseen);
     if (clientCalls.length > 0) return { ...end, isMixed: true };
+    const { calls, failures } = budget;
+    await parts.onRound?.({ round: answer, hidden: unseen, calls, failures: [...failures] });
   }
 }
 
@@ -190,12 +213,13 @@ export async function runToolLoop(parts: LoopParts): Promise<LoopEnd> {
   const over = new AbortController();
   const tellOver = () => over.abort(new Error("The turn's time is over"));
   const timer = setTimeout(tellOver, parts.maxTurnMs);
+  const last = parts.before?.at(-1);
   try {
     return await runRounds(parts, {
       withdrawn: new Set(),
       over: over.signal,
-      failures: new Map(),
-      calls: 0,
+      failures: new Map(last?.failures),
+      calls: last?.calls ?? 0,
       limit: null,
     });
   } finally {

@@ -79,6 +79,7 @@ export async function openNodePlatform(
     heavy,
     sidecar: () => sidecar.endpoint(),
     once: createOnce(),
+    outlivesRequests: true,
     turnstile: createTurnstile,
     connections: memory,
     noticesLeavingMs: null,

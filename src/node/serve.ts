@@ -10,6 +10,7 @@ import type { Logger, Platform, RequestScope } from "../platform.ts";
 import { endpointOf } from "../routes/normalise-path.ts";
 import { describeError } from "../store/describe-error.ts";
 import { breakOff, shielded } from "./break-off.ts";
+import { driveBackground } from "./drive-background.ts";
 import { continueWhenRead } from "./expect-continue.ts";
 import { answerHalfClosed } from "./half-closed.ts";
 import { keepSpelling, normaliseIncoming } from "./normalise-incoming.ts";
@@ -151,9 +152,11 @@ export function startServer(platform: Platform): Promise<RunningServer> {
   answerHalfClosed(server, connections);
   continueWhenRead(server);
   limitBodies(server, requestTimeoutMs);
+  const waitUntil = background.waitUntil;
+  const driver = driveBackground({ platform, ending: ending.signal, waitUntil });
   const drain = async (limitMs: number) => {
     ending.abort();
-    await connections.drain(limitMs);
+    await Promise.all([connections.drain(limitMs), driver.close(limitMs)]);
     await background.settled();
   };
   return new Promise((resolve, reject) => {

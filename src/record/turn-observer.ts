@@ -12,4 +12,6 @@ export interface TurnObserver {
    * the client sees the end of its answer.
    */
   ended?(record: TurnRecord): void | Promise<void>;
+  /** Another process goes on with the turn: here it has no end. */
+  left?(): void | Promise<void>;
 }

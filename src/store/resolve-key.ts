@@ -1,4 +1,4 @@
-import { and, eq, isNull, or } from "drizzle-orm";
+import { and, eq, isNull, or, type SQL } from "drizzle-orm";
 import { apiKeys, apiKeyTools, tools } from "../../drizzle/schema.ts";
 import { isObject, parseJson } from "../openai/json.ts";
 import type { Database } from "./database.ts";
@@ -33,20 +33,18 @@ const isOffered = and(
   or(eq(tools.onMcpChange, "keep"), isNull(tools.mcpChanged)),
 );
 
-/**
- * The key with this hash, or that one replaced by a rotation, and its active tools, in one round
- * trip; or null.
- */
-export async function findKeyByHash(
+/** @param keyHash by which it is asked for; null: its own */
+async function resolveKey(
   database: Database,
-  keyHash: string,
+  isIt: SQL | undefined,
+  keyHash: string | null,
 ): Promise<ResolvedKey | null> {
   const rows = await database
     .select({ key: apiKeys, tool: tools })
     .from(apiKeys)
     .leftJoin(apiKeyTools, eq(apiKeyTools.apiKeyId, apiKeys.id))
     .leftJoin(tools, isOffered)
-    .where(or(eq(apiKeys.keyHash, keyHash), eq(apiKeys.previousKeyHash, keyHash)));
+    .where(isIt);
   const key = rows[0]?.key;
   if (key === undefined) return null;
   const {
@@ -59,10 +57,23 @@ export async function findKeyByHash(
   const { keyHash: ownHash, createdAt: _created, updatedAt: _updated, ...served } = rest;
   return {
     ...served,
-    replacedUntil: ownHash === keyHash ? null : previousExpiresAt,
+    replacedUntil: keyHash === null || ownHash === keyHash ? null : previousExpiresAt,
     tools: byName(rows),
   };
 }
+
+/**
+ * The key with this hash, or that one replaced by a rotation, and its active tools, in one round
+ * trip; or null.
+ */
+export function findKeyByHash(database: Database, keyHash: string): Promise<ResolvedKey | null> {
+  const isIt = or(eq(apiKeys.keyHash, keyHash), eq(apiKeys.previousKeyHash, keyHash));
+  return resolveKey(database, isIt, keyHash);
+}
+
+/** The key with this id, likewise. */
+export const findKeyById = (database: Database, id: string): Promise<ResolvedKey | null> =>
+  resolveKey(database, eq(apiKeys.id, id), null);
 
 /** What a model is offered with this key, or null where there is no such key. */
 export async function findToolsOfKey(

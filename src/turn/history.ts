@@ -14,6 +14,7 @@ import type { HistoryPlace } from "../openai/history-hash.ts";
 import { objectsOf, parseJson } from "../openai/json.ts";
 import type { RequestScope } from "../platform.ts";
 import { describeError } from "../store/describe-error.ts";
+import { sweepBackground } from "../store/background-responses.ts";
 import { findHiddenRounds, keepHiddenRounds, sweepHiddenRounds } from "../store/hidden-rounds.ts";
 import { sweepKeptResponses } from "../store/kept-responses.ts";
 import { withinLimit } from "../store/within-limit.ts";
@@ -151,7 +152,11 @@ export function sweepNowAndThen({ platform, waitUntil }: RequestScope): void {
       error: describeError(error),
     });
   const { database } = platform;
-  const sweeping = Promise.all([sweepHiddenRounds(database), sweepKeptResponses(database)]);
+  const sweeping = Promise.all([
+    sweepHiddenRounds(database),
+    sweepKeptResponses(database),
+    sweepBackground(database),
+  ]);
   waitUntil(sweeping.catch(warn));
 }
 

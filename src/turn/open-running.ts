@@ -36,6 +36,8 @@ export interface ToolTurn extends DialectChoice {
   upstream: Upstream;
   /** Whether the operator watches: a stream then tells of each tool as it runs. */
   isWatched: boolean;
+  /** Whether all of it is told as it comes, though its client may not have asked for a stream. */
+  isTold?: true;
 }
 
 /** Headers of a round: the body is ours, and we have to read the answer. */
@@ -65,7 +67,7 @@ export interface RunningTurn {
 export function openRunning(
   parts: ToolTurn,
   signal: AbortSignal,
-  client: ClientStream | null,
+  client: Pick<ClientStream, "write"> | null,
 ): RunningTurn {
   const { scope, asked, spoken, history, offer, turn, limits, key, upstream } = parts;
   const { config } = scope.platform;

@@ -16,6 +16,7 @@ import { inputText } from "../dialects/responses/round-body.ts";
 import type { KeptResponse } from "../record/turn-record.ts";
 import { maskOf } from "../secrets/known-secrets.ts";
 import { describeError } from "../store/describe-error.ts";
+import { findBackground } from "../store/background-responses.ts";
 import { findResponseChain, keepResponse, type ChainedResponse } from "../store/kept-responses.ts";
 import { withinLimit } from "../store/within-limit.ts";
 import {
@@ -73,6 +74,25 @@ interface ReadHistory extends ResponseHistoryParts {
 const keepsContent = ({ logContent }: HistoryParts["key"]): boolean => logContent !== "metadata";
 
 /**
+ * Nothing goes on from a response in the background before it is made, or where it was not.
+ * @throws ApiError 400
+ */
+async function refuseUnfinished(
+  { scope, key }: Pick<ResponseHistoryParts, "scope" | "key">,
+  id: string,
+): Promise<void> {
+  const { database } = scope.platform;
+  const row = await withinLimit(
+    findBackground(database, { apiKeyId: key.id, id }),
+    DATABASE_LIMIT_MS,
+  ).catch(() => null);
+  if (row === null || row.status === "completed" || row.status === "incomplete") return;
+  const { status } = row;
+  const message = `Cannot go on from response '${id}': its status is '${status}', not 'completed'.`;
+  throw new ApiError("invalid_value", message, { param: "previous_response_id" });
+}
+
+/**
  * @throws ApiError 404 where the response is not this key's or not there, 503 where nobody can tell
  */
 async function readChain({
@@ -90,6 +110,7 @@ async function readChain({
     throw new ApiError("database_unavailable", message, { cause });
   });
   if (chain.length > 0) return chain;
+  await refuseUnfinished({ scope, key }, id);
   const why = keepsContent(key)
     ? "."
     : ": this API key logs metadata only, so nothing is kept to go on from. Send its items instead.";

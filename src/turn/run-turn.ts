@@ -11,6 +11,7 @@ import { runToolLoop } from "../loop/run-tool-loop.ts";
 import { jsonBytes } from "../openai/write-in-slices.ts";
 import { maskOf } from "../secrets/known-secrets.ts";
 import { openClientStream, type ClientStream } from "../stream/client-stream.ts";
+import type { DialectChoice } from "../upstream/choose-dialect.ts";
 import { withoutBodyHeaders } from "../upstream/headers.ts";
 import { OtherDialect } from "./ask-upstream.ts";
 import { joinConversation } from "./join-conversation.ts";
@@ -29,7 +30,7 @@ const FIRST_ROUND: LoopState = {
 };
 
 /** Asks for a round and reads it; what comes of it is the client's the moment it is there. */
-async function askRound(
+export async function askRound(
   parts: ToolTurn,
   running: RunningTurn,
   state: LoopState,
@@ -38,7 +39,8 @@ async function askRound(
   const { asker, answer, recorder, request, rounds } = running;
   const { maxBodyBytes } = parts.scope.platform.config;
   // A whole answer of a client of the same dialect is made of the rounds.
-  const isHeard = parts.asked.stream || parts.asked.dialect.name !== parts.spoken.name;
+  const isForeign = parts.asked.dialect.name !== parts.spoken.name;
+  const isHeard = parts.asked.stream || parts.isTold === true || isForeign;
   const round = await recorder.round(state.round, first, async ({ notes, onEvent, onProgress }) => {
     const opened = first?.answer ?? (await asker.ask(state, notes));
     const heard = (event: Parameters<ClientAnswer["take"]>[0]) => {
@@ -54,7 +56,7 @@ async function askRound(
 }
 
 /** What the turn has come to, as the client has it, on record and kept for when it is back. */
-async function settle(
+export async function settle(
   { translation, history, turn }: ToolTurn,
   { answer }: RunningTurn,
   end: LoopEnd,
@@ -70,45 +72,65 @@ async function settle(
 }
 
 /** How a turn ended whose answer is complete: some dialects have one for failures. */
-function endOf({ failure }: MergedTurn): TurnEnd {
+export function endOf({ failure }: MergedTurn): TurnEnd {
   if (failure === undefined) return { status: "completed" };
   return { status: "failed", error: failure.message, errorCode: failure.code };
 }
 
-/** A turn whose first answer is there. */
-interface BegunTurn {
-  /** As it is asked: in another dialect than it began in, where upstream refused that one. */
+/** A turn as it is asked, in whichever dialect, and what it runs on. */
+export interface OpenedTurn {
   parts: ToolTurn;
   running: RunningTurn;
+}
+
+/** Opens a turn in the dialect in which upstream is asked. */
+export function openSpoken(
+  asked: ToolTurn,
+  signal: AbortSignal,
+  client: Pick<ClientStream, "write"> | null,
+): OpenedTurn {
+  const isForeign = asked.spoken.name !== asked.asked.dialect.name;
+  const history = isForeign ? asked.history.foreign() : asked.history;
+  asked.turn.restored(history.restored);
+  const parts = { ...asked, history };
+  return { parts, running: openRunning(parts, signal, client) };
+}
+
+/** A turn whose first answer is there. */
+interface BegunTurn extends OpenedTurn {
   first: AskedRound;
 }
 
-/** Opens a turn and asks for its first round, before the client is given anything. */
-async function begin(
-  asked: ToolTurn,
-  signal: AbortSignal,
-  client: ClientStream | null,
+/**
+ * Asks for the first round, before the client is given anything of it.
+ * @param reopen opens the turn in another dialect, where upstream refused the one before
+ */
+export async function askFirst(
+  opened: OpenedTurn,
+  reopen: (choice: DialectChoice) => OpenedTurn,
 ): Promise<BegunTurn> {
-  const open = (turned: ToolTurn) => {
-    const isForeign = turned.spoken.name !== turned.asked.dialect.name;
-    const history = isForeign ? turned.history.foreign() : turned.history;
-    turned.turn.restored(history.restored);
-    const parts = { ...turned, history };
-    return { parts, running: openRunning(parts, signal, client) };
-  };
-  let begun = open(asked);
-  const first = await begun.running.recorder.first(async (notes) => {
+  let begun = opened;
+  const first = await opened.running.recorder.first(async (notes) => {
     for (;;) {
       try {
         return await begun.running.asker.ask(FIRST_ROUND, notes);
       } catch (error) {
         if (!(error instanceof OtherDialect)) throw error;
-        begun = open({ ...asked, ...error.choice });
+        begun = reopen(error.choice);
       }
     }
   });
   return { ...begun, first };
 }
+
+const begin = (
+  asked: ToolTurn,
+  signal: AbortSignal,
+  client: ClientStream | null,
+): Promise<BegunTurn> =>
+  askFirst(openSpoken(asked, signal, client), (choice) =>
+    openSpoken({ ...asked, ...choice }, signal, client),
+  );
 
 async function answerWhole(asked: ToolTurn, joining: Promise<void>): Promise<Response> {
   const { scope, turn } = asked;
@@ -186,15 +208,22 @@ async function answerStreamed(begun: ToolTurn, joining: Promise<void>): Promise<
   return writeResponse(scope, { status: 200, headers, body: client.readable }, turn.headers);
 }
 
-/** Runs the tool loop, and answers the way the client asked: streamed or whole. */
-export async function runTurn(parts: ToolTurn): Promise<Response> {
+/** Puts on record what a turn begins with. Resolves when its conversation is known. */
+export function beginTurn(parts: ToolTurn): Promise<void> {
   const { asked, history, offer, turn } = parts;
   turn.requested({ text: asked.text, model: asked.model, streamed: asked.stream });
   turn.offered([...offer.serverTools.keys()], offer.shadowed);
   const sent = async () => history.sent ?? (asked.hasAnswers() ? await asked.hash() : null);
-  const joining = joinConversation(parts, sent);
+  return joinConversation(parts, sent);
+}
+
+/** Runs the tool loop, and answers the way the client asked: streamed or whole. */
+export async function runTurn(parts: ToolTurn): Promise<Response> {
+  const joining = beginTurn(parts);
   try {
-    return await (asked.stream ? answerStreamed(parts, joining) : answerWhole(parts, joining));
+    return await (parts.asked.stream
+      ? answerStreamed(parts, joining)
+      : answerWhole(parts, joining));
   } catch (error) {
     // Its answer names the conversation too.
     await joining;

@@ -50,6 +50,15 @@ export interface RelayedAnswer {
   digest?: BodyDigest;
 }
 
+/** What of a record grows round by round. */
+export type TurnProgress = Pick<TurnRecord, "rounds" | "produced" | "toolExecutions">;
+
+/** Where a turn belongs, as its client was told. */
+export type TurnConversation = Pick<
+  TurnRecord,
+  "conversationId" | "isNamed" | "parentTurnId" | "isBranch"
+>;
+
 type ToolExecution = TurnRecord["toolExecutions"][number];
 type HiddenRounds = NonNullable<TurnRecord["hiddenRounds"]>;
 
@@ -137,6 +146,17 @@ export class Turn {
   }
   get hasEnded(): boolean {
     return this.#ended;
+  }
+
+  /** Where it belongs. */
+  get conversation(): TurnConversation {
+    const { conversationId, isNamed, parentTurnId, isBranch } = this.#record;
+    return {
+      conversationId,
+      ...(isNamed === undefined ? {} : { isNamed }),
+      ...(parentTurnId === undefined ? {} : { parentTurnId }),
+      ...(isBranch === undefined ? {} : { isBranch }),
+    };
   }
 
   /** The client named the conversation itself. */
@@ -239,6 +259,17 @@ export class Turn {
     this.#record.keptResponse = kept;
   }
 
+  /** What it did in a process before this one. */
+  resumed(conversation: TurnConversation, progress: TurnProgress[]): void {
+    const record = Object.assign(this.#record, conversation);
+    this.#asked = progress.length > 0;
+    for (const { rounds, produced, toolExecutions } of progress) {
+      record.rounds.push(...rounds);
+      record.produced.push(...produced);
+      record.toolExecutions.push(...toolExecutions);
+    }
+  }
+
   /** Where the turn is in its client's history. */
   placed(placed: NonNullable<TurnRecord["placed"]>): void {
     this.#record.placed = placed;
@@ -277,6 +308,12 @@ export class Turn {
     const waits = this.#observers.map((observer) => observer.ended?.(record));
     const promises = waits.filter((wait) => wait !== undefined);
     if (promises.length > 0) return Promise.all(promises).then(() => undefined);
+  }
+
+  /** Another process goes on with it, and ends it: here nothing more is said of it. */
+  async left(): Promise<void> {
+    this.#ended = true;
+    for (const observer of this.#observers) await observer.left?.();
   }
 
   /**

@@ -122,5 +122,6 @@ it.each(["tool_choice", "background"])("has one previous response, with %s too",
       `"previous_response_id":"${response.id}","previous_response_id":null}`,
   });
   expect(answer.status, await answer.text()).toBe(200);
+  await expect.poll(() => other.upstream.requests.length).toBe(1);
   expect(other.upstream.requests[0]?.body.toString()).not.toContain(response.id);
 });

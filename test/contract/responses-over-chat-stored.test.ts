@@ -175,7 +175,6 @@ it("of a key that logs metadata has no content in the database", async () => {
 });
 
 it.each([
-  [{ background: true }, "background"],
   [{ conversation: "conv_1" }, "conversation"],
   [{ prompt: { id: "pmpt_1" } }, "prompt"],
   [{ tools: [{ type: "web_search" }], tool_choice: "required" }, "tool_choice"],

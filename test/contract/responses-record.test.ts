@@ -2,13 +2,7 @@
 import { expect, it } from "vitest";
 import { eventFaults } from "../helpers/openai-spec.ts";
 import { proxy } from "../helpers/proxy.ts";
-import {
-  eventsOf,
-  keyWithAdder,
-  postResponse,
-  sentBody,
-  sentInput,
-} from "../helpers/response-turn.ts";
+import { eventsOf, keyWithAdder, postResponse } from "../helpers/response-turn.ts";
 import {
   eventText,
   functionCall,
@@ -121,24 +115,6 @@ it.each([
     expect(status).toBe("failed");
   },
 );
-
-it("passes a request on that is made in the background", async () => {
-  const queued = { id: "resp_background", object: "response", status: "queued", output: [] };
-  const key = await keyWithAdder(() => [json(queued), says([message("And then.")])]);
-  const body = { input: "2+3?", background: true };
-  const answer = await postResponse(key, body);
-  expect(await answer.json()).toEqual(queued);
-  expect(key.upstream.requests[0]?.json()).toMatchObject(body);
-  expect(key.upstream.requests[0]?.json()).not.toHaveProperty("tools");
-  // What upstream makes on its own it goes on from itself.
-  const more = { previous_response_id: "resp_background", input: "And then?" };
-  const { id } = (await (await postResponse(key, more)).json()) as { id: string };
-  expect(key.upstream.requests[1]?.json()).toMatchObject(more);
-  await (await postResponse(key, { previous_response_id: id, input: "?" })).text();
-  expect(sentBody(key.upstream, 2)["previous_response_id"]).toBe("resp_background");
-  const roles = sentInput(key.upstream, 2).map(({ role }) => role);
-  expect(roles).toEqual(["user", "assistant", "user"]);
-});
 
 it("passes everything on untouched for a key without tools", async () => {
   const whole = { id: "resp_upstream", object: "response", output: [], spelled: 1.5 };

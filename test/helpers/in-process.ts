@@ -64,6 +64,7 @@ async function createPlatform(
     clock: systemClock,
     once: createOnce(),
     openDecoder,
+    outlivesRequests: true,
     turnstile: createTurnstile,
     connections: memory,
     noticesLeavingMs: null,

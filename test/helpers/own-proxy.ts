@@ -18,8 +18,13 @@ async function sessionAt(url: string): Promise<{ authorization: string }> {
 }
 
 /** Calls the admin API of a proxy. */
-export async function adminCall<T>(url: string, path: string, json?: unknown): Promise<T> {
-  const init = json === undefined ? {} : { method: "POST", body: JSON.stringify(json) };
+export async function adminCall<T>(
+  url: string,
+  path: string,
+  json?: unknown,
+  method = "POST",
+): Promise<T> {
+  const init = json === undefined ? {} : { method, body: JSON.stringify(json) };
   const answer = await fetch(`${url}/api/admin${path}`, {
     ...init,
     headers: { ...JSON_TYPE, ...(await sessionAt(url)) },

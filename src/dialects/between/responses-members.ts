@@ -146,7 +146,7 @@ export const MEMBERS: MemberRow[] = [
   {
     member: "background",
     fate: "refused",
-    words: "background responses are made by an upstream of the Responses API alone",
+    words: "background responses are made by the proxy, or by an upstream of the Responses API",
     matters: (value) => value !== false,
   },
   {

@@ -12,11 +12,11 @@ import type {
   RoundEvent,
 } from "../dialect.ts";
 import { withoutCarried } from "./carried-reasoning.ts";
-import { ClientOutput } from "./client-output.ts";
+import { ClientOutput, type ShownItem } from "./client-output.ts";
 import { ForeignRounds } from "./foreign-rounds.ts";
 import type { ItemEvent } from "./open-item.ts";
 import { isOwnItem, newResponseId } from "./own-items.ts";
-import { recordedAnswer, type ResponsesRound } from "./responses-round.ts";
+import { recordedAnswer, type ResponsesRound, type RoundOfResponse } from "./responses-round.ts";
 import type { ResponsesRequest } from "./responses-request.ts";
 import { ENCRYPTED_REASONING } from "./round-body.ts";
 import { EventWriter } from "./write-events.ts";
@@ -36,6 +36,33 @@ const ONCE_PER_TURN = ["created_at", "model", "max_tool_calls"];
 
 /** The codes that a response's error may have. Others are words of upstream's. */
 const ERROR_CODES = new Set(["server_error", "rate_limit_exceeded", "invalid_prompt"]);
+
+/** What a response says that has not ended. */
+const UNFINISHED: JsonObject = {
+  error: null,
+  incomplete_details: null,
+  usage: null,
+  completed_at: null,
+};
+
+/** What a response says of its failure. @param error OpenAI's error object */
+export function failureOf({ code: given, message }: JsonObject) {
+  const code = textOrNull(given) ?? "";
+  const known = ERROR_CODES.has(code) ? code : "server_error";
+  const error = { code: known, message: textOrNull(message) ?? "The response failed." };
+  return { status: "failed", error };
+}
+
+/** An answer that another process began. */
+export interface BegunAnswer {
+  /** In seconds since 1970. */
+  createdAt: number;
+  /** The rounds that ended, and what was shown of them. */
+  rounds: RoundOfResponse[];
+  shown: ShownItem[];
+  /** The number of the event that comes next. */
+  sequence: number;
+}
 
 /** Members of a usage that the Responses API has. */
 const USAGE = [
@@ -74,8 +101,10 @@ const DONE = Promise.resolve();
 /** The answer while it is made. */
 export class ResponsesAnswer implements ClientAnswer {
   readonly #request: ResponsesRequest;
-  readonly #id = newResponseId();
-  readonly #createdAt = Math.floor(Date.now() / 1000);
+  readonly #id: string;
+  /** Whether its items are told of as they come; else they are there when it ends. */
+  readonly #isTold: boolean;
+  #createdAt = Math.floor(Date.now() / 1000);
   readonly #mask: AnswerParts["mask"];
   readonly #output: ClientOutput;
   readonly #writer: EventWriter;
@@ -92,6 +121,8 @@ export class ResponsesAnswer implements ClientAnswer {
     this.#request = request;
     const isForeign = parts.upstream !== own;
     this.#foreign = isForeign ? new ForeignRounds(request.repeated["tools"]) : null;
+    this.#id = request.backgroundId ?? newResponseId();
+    this.#isTold = request.stream || request.backgroundId !== null;
     this.#mask = (said) => parts.mask(said);
     this.#output = new ClientOutput({
       responseId: this.#id,
@@ -109,16 +140,18 @@ export class ResponsesAnswer implements ClientAnswer {
   }
 
   async take(event: RoundEvent, round: number): Promise<void> {
-    if (this.#foreign === null) {
-      if (event.raw !== undefined) await this.#writer.take(event.raw as ItemEvent, round);
+    if (this.#foreign !== null) {
+      const events = this.#foreign.add(event, round);
+      if (this.#isTold) await this.#write(events, round);
       return;
     }
-    const events = this.#foreign.add(event, round);
-    if (this.#request.stream) await this.#write(events, round);
+    if (event.type === "facts" && isObject(event.raw))
+      this.#first ??= (event.raw["response"] ?? null) as JsonObject | null;
+    if (event.raw !== undefined) await this.#writer.take(event.raw as ItemEvent, round);
   }
 
   async takeResult(result: CallResult, round: number): Promise<void> {
-    if (!this.#request.stream) {
+    if (!this.#isTold) {
       this.#results.push({ result, round });
       return;
     }
@@ -131,7 +164,7 @@ export class ResponsesAnswer implements ClientAnswer {
     const own = this.#own(rounds);
     const last = own.at(-1);
     if (last === undefined) throw new Error("A turn has at least one round");
-    if (!this.#request.stream) this.#collect(own, isMixed);
+    if (!this.#isTold) this.#collect(own, isMixed);
     const usage = own.reduce<Usage | null>((sum, round) => addUsage(sum, round.usage), null);
     const status = textOrNull(last.response["status"]) ?? "completed";
     const counted = usage ?? (this.#foreign === null ? null : UNCOUNTED);
@@ -170,11 +203,9 @@ export class ResponsesAnswer implements ClientAnswer {
   }
 
   failed(error: JsonObject): Uint8Array {
-    const code = textOrNull(error["code"]) ?? "";
-    const known = ERROR_CODES.has(code) ? code : "server_error";
-    const told = { code: known, message: textOrNull(error["message"]) ?? "The response failed." };
+    const failure = failureOf(error);
     this.#output.breakOff();
-    return this.#writer.failed(error, this.#response("failed", { error: told }));
+    return this.#writer.failed(error, this.#response("failed", { error: failure.error }));
   }
 
   whole(merged: MergedTurn): JsonObject {
@@ -194,8 +225,7 @@ export class ResponsesAnswer implements ClientAnswer {
   /** Results come at the same time: each waits until the items of its round have ended. */
   #endItems(number: number, round: Round | null): Promise<void> {
     const events = () => this.#foreign?.end(number, round) ?? [];
-    const write = (ended: ItemEvent[]) =>
-      this.#request.stream ? this.#write(ended, number) : DONE;
+    const write = (ended: ItemEvent[]) => (this.#isTold ? this.#write(ended, number) : DONE);
     const ending = this.#ended.get(number) ?? write(events());
     this.#ended.set(number, ending);
     return ending;
@@ -204,13 +234,63 @@ export class ResponsesAnswer implements ClientAnswer {
   /** What a client has of the rounds before it is told that they have ended. */
   async #endRounds(rounds: Round[]): Promise<void> {
     for (const [index, round] of rounds.entries()) await this.#endItems(index + 1, round);
-    if (this.#request.stream) await this.#writer.release();
+    if (this.#isTold) await this.#writer.endItems();
   }
 
-  /** The client's response, without its items. @param upstream what a round says of it */
-  #response(status: string, upstream: JsonObject): JsonObject {
+  /** Tells that the response waits to be made in the background. */
+  queue(): Promise<void> {
+    return this.#writer.queue();
+  }
+
+  /** Tells that the response that waited is being made. */
+  start(): Promise<void> {
+    return this.#writer.start();
+  }
+
+  /** Goes on with an answer that another process began. */
+  resume({ createdAt, rounds, shown, sequence }: BegunAnswer): void {
+    this.#createdAt = createdAt;
+    for (const [index, round] of rounds.entries()) this.#foreign?.resume(index + 1, round);
+    this.#first = rounds[0]?.response ?? null;
+    this.#output.resume(shown);
+    this.#writer.resume(rounds.length, sequence);
+  }
+
+  /** What there is of the answer while it is made. */
+  soFar(status: string): JsonObject {
+    return this.#writer.withOutput(this.#response(status, null));
+  }
+
+  /** What was told of it: its items, and the number that comes next. */
+  told(): { shown: readonly ShownItem[]; sequence: number } {
+    return { shown: this.#output.items, sequence: this.#writer.sequence };
+  }
+
+  /** Rounds that ended, as a response has them. */
+  roundsOf(rounds: Round[]): RoundOfResponse[] {
+    return this.#own(rounds).map(({ output, response }) => ({ output, response }));
+  }
+
+  /** Tells that it was broken off, by a failure or by its client, and gives what it is then. */
+  async breakOff(error: JsonObject | null): Promise<JsonObject> {
+    this.#output.breakOff();
+    const ended = error === null ? { status: "cancelled", error: null } : failureOf(error);
+    const response = { ...this.soFar(ended.status), error: ended.error };
+    await this.#writer.breakOff(error, response);
+    return this.#writer.withOutput(response);
+  }
+
+  /**
+   * The client's response, without its items.
+   * @param upstream what a round says of it; null: as far as it is known
+   */
+  #response(status: string, upstream: JsonObject | null): JsonObject {
+    if (upstream === null) return this.#spelled(status, UNFINISHED, this.#first ?? {});
     this.#first ??= upstream;
-    const first = this.#first;
+    return this.#spelled(status, upstream, this.#first);
+  }
+
+  #spelled(status: string, upstream: JsonObject, first: JsonObject): JsonObject {
     const once = ONCE_PER_TURN.filter((name) => Object.hasOwn(first, name)).map((name) => [
       name,
       first[name],
@@ -219,12 +299,15 @@ export class ResponsesAnswer implements ClientAnswer {
     const isOurs = (tool: JsonObject) => this.#output.isOwn({ ...tool, type: "function_call" });
     const usual = { created_at: this.#createdAt, model: this.#request.model };
     const { error = null, incomplete_details = null } = upstream;
+    const isBackground = this.#request.backgroundId !== null;
     return {
       ...usual,
       ...this.#request.repeated,
+      ...(upstream === UNFINISHED ? first : {}),
       ...upstream,
       ...this.#mask({ error, incomplete_details }),
       ...(Object.fromEntries(once) as JsonObject),
+      ...(isBackground ? { background: true, created_at: this.#createdAt } : {}),
       id: this.#id,
       object: "response",
       status,

@@ -26,6 +26,8 @@ export interface ShownItem {
   callId: string | null;
   item: JsonObject;
   isDone: boolean;
+  /** The numbers of the events that it began and ended with; absent: there were none yet. */
+  numbers?: { added?: number; done?: number };
 }
 
 /** Collects what the client sees. */
@@ -52,6 +54,15 @@ export class ClientOutput {
     if (type !== "function_call" || typeof name !== "string") return false;
     const isPlain = namespace === undefined || namespace === null;
     return isPlain && this.#showing.isServerTool(name);
+  }
+
+  /** Items of rounds that were done before. */
+  resume(items: ShownItem[]): void {
+    for (const shown of items) {
+      this.#items.push(shown);
+      this.#ids.add(shown.id);
+      if (shown.callId !== null) this.#ownCount++;
+    }
   }
 
   find(round: number, place: number): ShownItem | undefined {

@@ -4,7 +4,7 @@ import type { JsonObject } from "../../openai/json.ts";
 import { ForeignRound, type ToolsByName } from "./foreign-round.ts";
 import type { ItemEvent } from "./open-item.ts";
 import { plainTools } from "./plain-tools.ts";
-import { responsesRound, type ResponsesRound } from "./responses-round.ts";
+import { responsesRound, type ResponsesRound, type RoundOfResponse } from "./responses-round.ts";
 
 /** Why an answer is not whole, by the reason for which its round ended. */
 const INCOMPLETE = new Map([
@@ -38,10 +38,17 @@ function isCut(round: Round): boolean {
 export class ForeignRounds {
   readonly #tools: ToolsByName;
   readonly #rounds = new Map<number, ForeignRound>();
+  /** Rounds that were done before. */
+  readonly #resumed = new Map<number, RoundOfResponse>();
 
   /** @param tools of the client's request */
   constructor(tools: unknown) {
     this.#tools = new Map(plainTools(tools).map((tool) => [tool.name, tool]));
+  }
+
+  /** A round that another process had. @param round as its client was told of it */
+  resume(number: number, round: RoundOfResponse): void {
+    this.#resumed.set(number, round);
   }
 
   /** An event of a round, as events that a client can be sent. */
@@ -60,10 +67,12 @@ export class ForeignRounds {
 
   /** A foreign round as one of Responses. @param number from 1 */
   round(number: number, round: Round): ResponsesRound {
+    const resumed = this.#resumed.get(number);
     const collected = this.#rounds.get(number) ?? this.#open(number);
     const { finishReason, usage, model } = round;
-    const response = { ...membersOf(collected.facts), ...endOf(round) };
-    return { ...responsesRound(collected.items, response), finishReason, usage, model };
+    const response = resumed?.response ?? { ...membersOf(collected.facts), ...endOf(round) };
+    const items = resumed?.output ?? collected.items;
+    return { ...responsesRound(items, response), finishReason, usage, model };
   }
 
   #open(number: number): ForeignRound {

@@ -1,10 +1,10 @@
 /** The Responses API: https://platform.openai.com/docs/api-reference/responses */
 import { hashHistory, type History } from "../../openai/history-hash.ts";
 import { isObject, objectsOf, parseJson, textOrNull, type JsonObject } from "../../openai/json.ts";
+import { setMembers } from "../../openai/json-object-text.ts";
 import { messagesOfItems } from "../../openai/response-items.ts";
 import type {
   AnswerParts,
-  ClientAnswer,
   Dialect,
   DialectRequest,
   OpenAnswer,
@@ -36,7 +36,10 @@ const isCompaction = (item: unknown): boolean =>
 const REASONS_TO_LEAVE_ALONE: [string, (request: ResponsesRequest) => boolean][] = [
   ["tool_choice is none", ({ toolChoice }) => toolChoice === "none"],
   ["it compacts its history", ({ input }) => input.some(isCompaction)],
-  ["it runs in the background", ({ isBackground }) => isBackground],
+  [
+    "upstream makes it in the background",
+    ({ isBackground, backgroundId }) => isBackground && backgroundId === null,
+  ],
 ];
 
 const reasonToLeaveAlone = (request: ResponsesRequest): string | null =>
@@ -93,6 +96,9 @@ export class ResponsesDialectRequest implements DialectRequest {
   get isBackground(): boolean {
     return this.#request.isBackground;
   }
+  get backgroundId(): string | null {
+    return this.#request.backgroundId;
+  }
   get isStored(): boolean {
     return this.#request.isStored;
   }
@@ -104,6 +110,16 @@ export class ResponsesDialectRequest implements DialectRequest {
   }
   get previousResponseId(): string | null {
     return this.#request.previousResponseId;
+  }
+
+  /**
+   * The same request as the proxy itself makes its answer in the background: upstream is asked
+   * while it waits.
+   * @param backgroundId of the answer
+   */
+  inBackground(backgroundId: string): ResponsesDialectRequest {
+    const text = setMembers(this.text, { background: undefined });
+    return new ResponsesDialectRequest({ ...this.#request, text, backgroundId });
   }
 
   /** The same request with another text, which says the same beside its history. */
@@ -138,7 +154,7 @@ export class ResponsesDialectRequest implements DialectRequest {
     return readRound(answer, reading, this.stream);
   }
 
-  openAnswer(parts: AnswerParts): ClientAnswer {
+  openAnswer(parts: AnswerParts): ResponsesAnswer {
     return new ResponsesAnswer(this.#request, parts, this.dialect.name);
   }
 }

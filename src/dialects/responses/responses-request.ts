@@ -30,6 +30,8 @@ export interface ResponsesRequest {
   maxToolCalls: number;
   /** Whether the answer is made while nobody waits for it. */
   isBackground: boolean;
+  /** The id of the answer, where the proxy itself makes it in the background; else null. */
+  backgroundId: string | null;
   /** Which of the members are there that some models do not take tools beside. */
   traits: string;
   /** The members that a response repeats. */
@@ -101,6 +103,7 @@ export function readResponsesRequest(text: string, body: unknown): ResponsesRequ
     hasConversation: isGiven(body["conversation"]),
     maxToolCalls: typeof max === "number" ? max : Number.POSITIVE_INFINITY,
     isBackground: body["background"] === true,
+    backgroundId: null,
     traits: BESIDE_TOOLS.filter((name) => isGiven(body[name])).join(" "),
     repeated: repeatedOf(body),
   };

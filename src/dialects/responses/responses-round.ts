@@ -6,7 +6,10 @@ import type { Round, ToolCall } from "../dialect.ts";
 import { areArguments } from "../show-results.ts";
 
 /** A round whose answer is a response. */
-export interface ResponsesRound extends Round {
+export interface ResponsesRound extends Round, RoundOfResponse {}
+
+/** What a response says of a round. */
+export interface RoundOfResponse {
   /** Its items as upstream spelled them, each with an id. */
   output: JsonObject[];
   /** The response without them. */

@@ -20,8 +20,12 @@ interface WriterOptions {
   isLastRound(): boolean;
   /** Hears of each text, and each part of a call, that the client is given. */
   onText(): void;
-  /** The client's response. @param status of it @param upstream what upstream says of it */
-  head(status: string, upstream: JsonObject): JsonObject;
+  /**
+   * The client's response.
+   * @param status of it
+   * @param upstream what upstream says of it; null: nothing yet
+   */
+  head(status: string, upstream: JsonObject | null): JsonObject;
 }
 
 type Written = void | Promise<void>;
@@ -32,6 +36,19 @@ const END_EVENTS = new Map([
   ["failed", "response.failed"],
   ["cancelled", "response.failed"],
 ]);
+
+/** The type of the event that a response ends with. */
+export const endEventOf = (response: JsonObject): string =>
+  END_EVENTS.get(String(response["status"])) ?? "response.completed";
+
+/** An event as the API writes it, under a number. */
+export function eventBytes(
+  { type, sequence_number: _upstream, ...members }: ItemEvent,
+  sequence: number,
+): Uint8Array {
+  const event = { type, sequence_number: sequence, ...members };
+  return encoder.encode(`event: ${type}\ndata: ${JSON.stringify(event)}\n\n`);
+}
 
 /** Writes events. */
 export class EventWriter {
@@ -51,6 +68,31 @@ export class EventWriter {
 
   get hasBegun(): boolean {
     return this.#hasBegun;
+  }
+  /** The number of the event that comes next. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  /** The response waits to be made. */
+  async queue(): Promise<void> {
+    this.#hasBegun = true;
+    const response = { ...this.#options.head("queued", null), output: [] };
+    await this.#write({ type: "response.created", response });
+    await this.#write({ type: "response.queued", response });
+  }
+
+  /** The response that waited is being made. */
+  async start(): Promise<void> {
+    const response = { ...this.#options.head("in_progress", null), output: [] };
+    await this.#write({ type: "response.in_progress", response });
+  }
+
+  /** Goes on with a stream that another writer began. */
+  resume(round: number, sequence: number): void {
+    this.#hasBegun = true;
+    this.#round = Math.max(1, round);
+    this.#sequence = sequence;
   }
 
   /** An event of a round. */
@@ -79,10 +121,15 @@ export class EventWriter {
   /** The end of the stream. */
   async end(response: JsonObject): Promise<void> {
     if (!this.#hasBegun) await this.#begin(response);
+    await this.endItems();
+    const type = endEventOf(response);
+    await this.#write({ type, response: this.withOutput(response) });
+  }
+
+  /** No round follows: what was held is told, and what has no end yet gets one. */
+  async endItems(): Promise<void> {
     await this.release();
     for (const shown of this.#options.output.endLeft()) await this.#writeOwnEnd(shown);
-    const type = END_EVENTS.get(String(response["status"])) ?? "response.completed";
-    await this.#write({ type, response: this.withOutput(response) });
   }
 
   /** The end of a stream that failed, as bytes. */
@@ -95,6 +142,17 @@ export class EventWriter {
     both.set(told);
     both.set(end, told.byteLength);
     return both;
+  }
+
+  /**
+   * The end of a response that was broken off.
+   * @param error OpenAI's error object; null: its client did it
+   */
+  async breakOff(error: JsonObject | null, response: JsonObject): Promise<void> {
+    const { code = null, message = "", param = null } = error ?? {};
+    if (error !== null) await this.#write({ type: "error", code, message, param, error });
+    const end = this.withOutput(response);
+    await this.#write({ type: "response.failed", response: end });
   }
 
   /** A response with what the client has seen of its items. */
@@ -155,6 +213,7 @@ export class EventWriter {
   ): Promise<void> {
     if (item["type"] === "message" && this.#dropped === round) return;
     const shown = this.#options.output.open(round, place, item);
+    shown.numbers = { added: this.#sequence };
     await this.#write({ ...event, output_index: shown.index, item: shown.item });
     if (shown.callId === null) return;
     this.#options.onText();
@@ -164,6 +223,7 @@ export class EventWriter {
   #close(event: ItemEvent, item: JsonObject, shown: ShownItem): Written {
     this.#options.output.close(shown, item);
     if (shown.callId !== null) return;
+    shown.numbers = { ...shown.numbers, done: this.#sequence };
     return this.#write({ ...event, output_index: shown.index, item: shown.item });
   }
 
@@ -186,6 +246,7 @@ export class EventWriter {
     const type = `response.mcp_call.${String(shown.item["status"])}`;
     await this.#write({ type, ...placeOf(shown) });
     const { index: output_index, item } = shown;
+    shown.numbers = { ...shown.numbers, done: this.#sequence };
     await this.#write({ type: "response.output_item.done", output_index, item });
   }
 
@@ -193,9 +254,8 @@ export class EventWriter {
     return this.#options.write(this.#bytes(event));
   }
 
-  #bytes({ type, sequence_number: _upstream, ...members }: ItemEvent): Uint8Array {
-    const event = { type, sequence_number: this.#sequence++, ...members };
-    return encoder.encode(`event: ${type}\ndata: ${JSON.stringify(event)}\n\n`);
+  #bytes(event: ItemEvent): Uint8Array {
+    return eventBytes(event, this.#sequence++);
   }
 }
 
