@@ -38,7 +38,7 @@ export const ROWS: Row[] = [
     because: "an SDK reads the same bytes wherever they come from: one target is enough",
   },
   {
-    files: ["chat-over-responses-properties"],
+    files: ["chat-over-responses-properties", "responses-over-chat-properties"],
     fast: ["in-process"],
     slow: [],
     because: "the core alone: text in, text out; and half a minute on workerd",

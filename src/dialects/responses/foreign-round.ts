@@ -89,9 +89,10 @@ export class ForeignRound {
   }
 
   #addCalls(calls: readonly CallProgress[]): ItemEvent[] {
-    // Until its name is known, nobody knows whose call it is.
-    const settled = [...calls.entries()].filter(([, { settled: isSettled }]) => isSettled);
-    return settled.flatMap(([place, progress]) => this.#addCall(place, progress));
+    // Until its name is known, nobody knows whose call it is; those after it keep their order.
+    const unsettled = calls.findIndex(({ settled }) => !settled);
+    const known = unsettled === -1 ? calls : calls.slice(0, unsettled);
+    return known.flatMap((progress, place) => this.#addCall(place, progress));
   }
 
   #addCall(place: number, progress: CallProgress): ItemEvent[] {

@@ -227,19 +227,17 @@ export class EventWriter {
     return this.#write({ ...event, output_index: shown.index, item: shown.item });
   }
 
-  /** Arguments of a server tool. */
-  #writeOwnPiece(event: ItemEvent, shown: ShownItem): Written {
+  /** Arguments of a server tool. Missing ones are `{}`: its pieces are what it says at its end. */
+  async #writeOwnPiece(event: ItemEvent, shown: ShownItem): Promise<void> {
     const { delta, arguments: args } = event;
     const place = placeOf(shown);
     if (event.type === "response.function_call_arguments.delta")
       return this.#write({ type: "response.mcp_call_arguments.delta", delta, ...place });
     if (event.type !== "response.function_call_arguments.done") return;
+    if (args === "")
+      await this.#write({ type: "response.mcp_call_arguments.delta", delta: "{}", ...place });
     const whole = args === "" ? "{}" : args;
-    return this.#write({
-      type: "response.mcp_call_arguments.done",
-      arguments: whole,
-      ...place,
-    });
+    await this.#write({ type: "response.mcp_call_arguments.done", arguments: whole, ...place });
   }
 
   async #writeOwnEnd(shown: ShownItem): Promise<void> {
