@@ -14,7 +14,7 @@ import {
   type ClientOptions,
   type ClientTool,
 } from "../helpers/client-driver.ts";
-import { describeToolLoop, overResponses } from "../helpers/client-promises.ts";
+import { describeToolLoop, overResponses, withoutChatTools } from "../helpers/client-promises.ts";
 
 const says = { stop: "stop", calls: "tool_calls" };
 
@@ -149,6 +149,8 @@ describeToolLoop(streamByHand);
 describeToolLoop(overResponses(runToolsWhole));
 describeToolLoop(overResponses(runToolsStreamed));
 describeToolLoop(overResponses(streamByHand));
+describeToolLoop(withoutChatTools(runToolsWhole));
+describeToolLoop(withoutChatTools(streamByHand));
 
 const ASK = '{"question": "Which?"}';
 

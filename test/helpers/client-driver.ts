@@ -1,5 +1,10 @@
 /** How a test makes any client library talk to the proxy, as a key that has one server tool. */
-import { startRounds, type ScriptedRound, type TokenSum } from "./mixed-upstream.ts";
+import {
+  startRounds,
+  startRoundsOverResponses,
+  type ScriptedRound,
+  type TokenSum,
+} from "./mixed-upstream.ts";
 import { proxy } from "./proxy.ts";
 import type { ScriptedUpstream } from "./upstream.ts";
 
@@ -33,8 +38,11 @@ export interface ClientOptions {
 /** A way in which a client library talks to a model. */
 export interface ClientDriver {
   name: string;
-  /** In which dialect its upstream is asked; absent: chat completions. */
-  upstreamDialect?: "responses";
+  /**
+   * In which dialect its upstream is asked; `auto`: one that refuses tools on chat completions is
+   * asked in the dialect that it takes. Absent: chat completions.
+   */
+  upstreamDialect?: "responses" | "auto";
   /** The library's words for how an answer ended. */
   says: { stop: string; calls: string };
   /**
@@ -90,7 +98,8 @@ export async function converse(
     },
   });
   const { id, name: add } = await proxy.createTool(ADD);
-  const upstream = await startRounds(...script(add));
+  const start = driver.upstreamDialect === "auto" ? startRoundsOverResponses : startRounds;
+  const upstream = await start(...script(add));
   const { key } = await proxy.createKey({
     toolIds: [id],
     openaiBaseUrl: upstream.url,

@@ -282,6 +282,13 @@ export const overResponses = (driver: ClientDriver): ClientDriver => ({
   upstreamDialect: "responses",
 });
 
+/** The same, with a model that takes tools over Responses alone, and a proxy that finds that out. */
+export const withoutChatTools = (driver: ClientDriver): ClientDriver => ({
+  ...driver,
+  name: `${driver.name}, where chat completions take no tools`,
+  upstreamDialect: "auto",
+});
+
 /** Holds one way of a library to ask against everything that the tool loop promises. */
 export function describeToolLoop(driver: ClientDriver): void {
   describe(`the tool loop, used by ${driver.name}`, () => {

@@ -182,13 +182,39 @@ function answerOf(round: ScriptedRound, index: number): Answer {
   };
 }
 
+const SURPLUS: Answer = json(
+  { error: { message: "The script has ended", type: "invalid_request_error" } },
+  400,
+);
+
 /** Starts an upstream that gives these rounds in turn, and refuses to be asked more often. */
 export function startRounds(...rounds: ScriptedRound[]): Promise<ScriptedUpstream> {
-  const surplus: Answer = json(
-    { error: { message: "The script has ended", type: "invalid_request_error" } },
-    400,
-  );
-  return startUpstream(...rounds.map(answerOf), surplus);
+  return startUpstream(...rounds.map(answerOf), SURPLUS);
+}
+
+/** OpenAI's words, of September 2026. */
+const NO_TOOLS =
+  "Function tools with reasoning_effort are not supported for gpt-test in /v1/chat/completions. " +
+  "To use function tools, use /v1/responses or set reasoning_effort to 'none'.";
+
+/**
+ * The same with a model that takes no tools on chat completions, whatever it is asked. What it
+ * refuses is none of its requests.
+ */
+export async function startRoundsOverResponses(
+  ...rounds: ScriptedRound[]
+): Promise<ScriptedUpstream> {
+  const error = { message: NO_TOOLS, type: "invalid_request_error", param: "reasoning_effort" };
+  const strict = (answer: Answer): Answer => {
+    return (request, response) => {
+      const isChat = request.url.endsWith("/chat/completions");
+      if (!isChat || request.json()["tools"] === undefined) return answer(request, response);
+      upstream.requests.pop();
+      return json({ error }, 400)(request, response);
+    };
+  };
+  const upstream = await startUpstream(...rounds.map(answerOf).map(strict), SURPLUS);
+  return upstream;
 }
 
 /** A history, whichever dialect it is in: an answer of several items is one message. */

@@ -397,6 +397,21 @@ describe("Items", () => {
     expect(inputWith([said("a"), sealed])).toEqual([answer]);
   });
 
+  it.each(["constructor", "__proto__", "toString", "hasOwnProperty", ""])(
+    "of a type that nobody knows stay beside their message: %j",
+    (type) => {
+      const [message] = chatToResponses.items([{ type, id: "x" }, said("a")]);
+      expect(message).toMatchObject({ content: "a" });
+      const kept = new Map([[1, JSON.stringify([message])]]);
+      const request = asked({ messages: [USER, { role: "assistant", content: "a" }] });
+      const { input } = JSON.parse(chatToResponses.request(request.restored(kept))) as Json;
+      expect(input).toEqual([USER, { role: "assistant", content: "a" }]);
+      const choice = { type, [type]: { name: "f" } };
+      expect(() => chatToResponses.request(asked({ tool_choice: choice }))).not.toThrow();
+      expect(chatToResponses.refuses(asked({ tools: [{ type }] }))).toMatch(/^tools: /);
+    },
+  );
+
   it("of an answer that said nothing are a message with an empty content", () => {
     const [message] = chatToResponses.items([{ ...reasoned, summary: [] }]);
     expect(message).toMatchObject({ role: "assistant", content: "" });

@@ -1,5 +1,12 @@
 /** Tools of chat completions, and what may be called, as the Responses API spells them. */
-import { isObject, objectsOf, parseJson, textOf, type JsonObject } from "../../openai/json.ts";
+import {
+  isObject,
+  objectsOf,
+  ownMember,
+  parseJson,
+  textOf,
+  type JsonObject,
+} from "../../openai/json.ts";
 import { memberText, readElements, setMembers } from "../../openai/json-object-text.ts";
 
 /** A function whose request says nothing of its parameters has none. */
@@ -39,10 +46,10 @@ function customText(tool: string): string {
 }
 
 /** By a tool's type. */
-const TOOLS: Record<string, (tool: string) => string> = {
-  function: functionText,
-  custom: customText,
-};
+const TOOLS = new Map([
+  ["function", functionText],
+  ["custom", customText],
+]);
 
 const typeOf = ({ type }: JsonObject): string => (type === undefined ? "function" : textOf(type));
 
@@ -51,7 +58,7 @@ export function toolsText(text: string): string {
   if (!text.startsWith("[")) return text;
   const tools = readElements(text).map((tool) => {
     const parsed = parseJson(tool);
-    const spell = isObject(parsed) ? TOOLS[typeOf(parsed)] : undefined;
+    const spell = isObject(parsed) ? TOOLS.get(typeOf(parsed)) : undefined;
     return spell?.(tool) ?? tool;
   });
   return `[${tools.join(",")}]`;
@@ -59,14 +66,14 @@ export function toolsText(text: string): string {
 
 /** The first type of tools that has no counterpart, or null. */
 export function foreignTool(tools: unknown): string | null {
-  const found = objectsOf(tools).find((tool) => !Object.hasOwn(TOOLS, typeOf(tool)));
+  const found = objectsOf(tools).find((tool) => !TOOLS.has(typeOf(tool)));
   return found === undefined ? null : `tools of the type ${typeOf(found) || "(none)"}`;
 }
 
 /** A tool that is named, without its definition's own object. */
 function namedTool(tool: JsonObject): JsonObject {
   const type = typeOf(tool);
-  const definition = tool[type];
+  const definition = ownMember(tool, type);
   return isObject(definition) ? { type, name: definition["name"] } : tool;
 }
 

@@ -3,31 +3,33 @@ import { objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
 import { withKeptItems } from "../chat/kept-items.ts";
 
 /** A call, by the type of its item. */
-const CALLS: Record<string, (item: JsonObject) => JsonObject> = {
-  function_call: ({ call_id: id, name, arguments: args }) => ({
-    id,
-    type: "function",
-    function: { name, arguments: args },
-  }),
-  custom_tool_call: ({ call_id: id, name, input }) => ({
-    id,
-    type: "custom",
-    custom: { name, input },
-  }),
-};
+const CALLS = new Map<unknown, (item: JsonObject) => JsonObject>([
+  [
+    "function_call",
+    ({ call_id: id, name, arguments: args }) => ({
+      id,
+      type: "function",
+      function: { name, arguments: args },
+    }),
+  ],
+  [
+    "custom_tool_call",
+    ({ call_id: id, name, input }) => ({ id, type: "custom", custom: { name, input } }),
+  ],
+]);
 
 /** Members of plain items of an answer: all that a message can say of them. */
-const PLAIN: Record<string, ReadonlySet<string>> = {
-  message: new Set(["id", "type", "status", "role", "content"]),
-  function_call: new Set(["id", "type", "status", "call_id", "name", "arguments"]),
-  custom_tool_call: new Set(["id", "type", "status", "call_id", "name", "input"]),
-};
+const PLAIN = new Map<unknown, ReadonlySet<string>>([
+  ["message", new Set(["id", "type", "status", "role", "content"])],
+  ["function_call", new Set(["id", "type", "status", "call_id", "name", "arguments"])],
+  ["custom_tool_call", new Set(["id", "type", "status", "call_id", "name", "input"])],
+]);
 
 const isNull = (value: unknown): boolean => value === undefined || value === null;
 
 /** Whether a message says all that an item does. */
 function isPlain(item: JsonObject): boolean {
-  const members = PLAIN[textOf(item["type"])];
+  const members = PLAIN.get(item["type"]);
   if (members === undefined) return false;
   return Object.entries(item).every(([name, value]) => members.has(name) || isNull(value));
 }
@@ -47,7 +49,7 @@ function answerOf(items: JsonObject[]): JsonObject {
   const refusal = joined(said.map((parts) => textOfParts(parts, "refusal")));
   const reasoned = partsOf(ofType("reasoning"), ["summary", "content"]);
   const reasoning = joined(reasoned.map(({ text }) => textOf(text)));
-  const calls = items.flatMap((item) => CALLS[textOf(item["type"])]?.(item) ?? []);
+  const calls = items.flatMap((item) => CALLS.get(item["type"])?.(item) ?? []);
   const message = {
     role: "assistant",
     // An answer without calls has a content, or upstreams refuse it.

@@ -29,27 +29,35 @@ function plainItem({ id: _id, status: _status, ...item }: JsonObject): JsonObjec
   return item;
 }
 
-/** An answer's item as an upstream takes it back that may not have it; null: it cannot. */
-const SENT_BACK: Record<string, (item: JsonObject, isStored: boolean) => JsonObject | null> = {
-  reasoning: ({ status: _status, ...item }, isStored) => {
-    const { encrypted_content: encrypted, content } = item;
-    const isWhole = typeof encrypted === "string" || objectsOf(content).length > 0;
-    return isWhole || isStored ? item : null;
-  },
-  message: ({ role, content, phase }) => ({
-    role,
-    content: answerContent({ content }),
-    ...(isGiven(phase) ? { phase } : {}),
-  }),
-  function_call: plainItem,
-  custom_tool_call: plainItem,
-};
+/** An item as an upstream takes it back that may not have it; null: it cannot. */
+type SentBack = (item: JsonObject, isStored: boolean) => JsonObject | null;
+
+/** By the item's type; others are nothing that anybody takes back. */
+const SENT_BACK = new Map<unknown, SentBack>([
+  [
+    "reasoning",
+    ({ status: _status, ...item }, isStored) => {
+      const { encrypted_content: encrypted, content } = item;
+      const isWhole = typeof encrypted === "string" || objectsOf(content).length > 0;
+      return isWhole || isStored ? item : null;
+    },
+  ],
+  [
+    "message",
+    ({ role, content, phase }) => ({
+      role,
+      content: answerContent({ content }),
+      ...(isGiven(phase) ? { phase } : {}),
+    }),
+  ],
+  ["function_call", plainItem],
+  ["custom_tool_call", plainItem],
+]);
 
 /** The items of an answer that were kept. */
 function keptItems(items: JsonObject[], isStored: boolean): JsonObject[] {
   const sent = items.flatMap((item) => {
-    const row = SENT_BACK[textOf(item["type"])];
-    const back = row?.(item, isStored) ?? null;
+    const back = SENT_BACK.get(item["type"])?.(item, isStored) ?? null;
     return back === null ? [] : [back];
   });
   // Upstream refuses reasoning that nothing came of.
