@@ -20,7 +20,7 @@ import {
   foreignDialect,
   type Choosing,
 } from "../upstream/choose-dialect.ts";
-import { mayLackResponses } from "../upstream/lacks-responses.ts";
+import { lacksResponses, mayLackResponses } from "../upstream/lacks-responses.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { watchesTools } from "./admin-session.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
@@ -138,6 +138,7 @@ async function askedElsewhere(
 ): Promise<UpstreamResponse | Response> {
   if (choosing.setting !== "auto" || !mayLackResponses(answer.status)) return answer;
   const refusal = await readRefusal(answer);
+  if (!lacksResponses(refusal)) return refusal.response;
   const asked = await readRequest(await body.text());
   if (asked === null) return refusal.response;
   const isHere = mayBeMadeHere(parts, asked);

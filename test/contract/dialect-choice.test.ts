@@ -394,6 +394,16 @@ describe.each(WAYS)("A client of Responses, %s", (_way, way) => {
     }
   });
 
+  it("is told what upstream says of a response that is not there, as it says it", async () => {
+    const words = { message: "Previous response with id 'resp_1' not found.", code: null };
+    const unknown = json({ error: words }, 404);
+    const served = await serve({ chat: overChat, responses: unknown }, { hasTool: false });
+    const asks = { input: "Sure?", ...way, previous_response_id: "resp_1" };
+    const response = await postResponse(served, asks);
+    expect([response.status, await response.json()]).toEqual([404, { error: words }]);
+    expect(served.paths()).toEqual([RESPONSES]);
+  });
+
   it("is told what chat completions cannot carry", async () => {
     for (const hasTool of [true, false]) {
       const served = await serve(chatOnly, { hasTool });
