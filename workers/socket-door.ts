@@ -12,6 +12,9 @@ const MAX_INBOX = 256;
 /** RFC 6455, 7.4.1: a message that cannot be taken, and a client that does what is not allowed. */
 const [TOO_LARGE, POLICY] = [1009, 1008];
 
+/** What a runtime says of a connection that ended without a code, or without a word. */
+const [NORMAL, NO_CODE, VANISHED] = [1000, 1005, 1006];
+
 function clientSocket(socket: WorkerWebSocket, maxMessageBytes: number): ClientSocket {
   const gone = new AbortController();
   const inbox: Message[] = [];
@@ -38,8 +41,9 @@ function clientSocket(socket: WorkerWebSocket, maxMessageBytes: number): ClientS
     if (inbox.length > MAX_INBOX) close(POLICY, "Too many messages at a time.");
   });
   socket.addEventListener("close", ({ code }) => {
-    // The runtime leaves the answer to a client's own close to us. 1005: it gave no code.
-    if (code !== 1006) close(code === 1005 ? 1000 : code, "");
+    // Our end has to be closed, too: the runtime takes it for hung where a client has vanished, and
+    // cuts connections of others (seen 2026-11). There are no such codes to send.
+    close(code === NO_CODE || code === VANISHED ? NORMAL : code, "");
     end();
   });
   socket.addEventListener("error", end);

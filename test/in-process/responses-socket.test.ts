@@ -217,13 +217,10 @@ describe("frames", () => {
 
   it("that nobody masked close it, too", async () => {
     const { key } = await keyFor();
-    const { hostname, port, host } = new URL(first().url);
-    const lines = Object.entries({ ...HANDSHAKE, host, authorization: `Bearer ${key}` });
-    const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
-    const socket: Socket = connect(Number(port), hostname);
+    const { socket, head } = rawSocket(key);
     const received: Buffer[] = [];
     socket.on("data", (data) => received.push(data));
-    socket.write(`GET /v1/responses HTTP/1.1\r\n${head}\r\n`);
+    socket.write(head);
     await expect.poll(() => Buffer.concat(received).toString()).toContain("101 Switching");
     received.length = 0;
     socket.write(Buffer.from([0x81, 0x02, 0x7b, 0x7d]));
@@ -268,6 +265,42 @@ it("a client that ends its half of the connection is gone", async () => {
   await upstream.requests[0]?.aborted;
 });
 
+/** A frame as a client has to send it, masked with nothing. */
+function textFrame(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  const head = Buffer.from([0x81, 0x80 | 126, 0, 0, 0, 0, 0, 0]);
+  head.writeUInt16BE(bytes.byteLength, 2);
+  return Buffer.concat([head, bytes]);
+}
+
+/** A connection of bytes. */
+function rawSocket(key: string): { socket: Socket; head: string; received(): string } {
+  const { hostname, port, host } = new URL(first().url);
+  const lines = Object.entries({ ...HANDSHAKE, host, authorization: `Bearer ${key}` });
+  const fields = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
+  const socket = connect(Number(port), hostname);
+  let text = "";
+  socket.on("data", (data) => {
+    text += data.toString();
+  });
+  onTestFinished(() => void socket.destroy());
+  return {
+    socket,
+    head: `GET /v1/responses HTTP/1.1\r\n${fields}\r\n`,
+    received: () => text,
+  };
+}
+
+it("events that come with the handshake are served, and those before its answer", async () => {
+  const { key } = await keyFor(HELLO);
+  const event = textFrame(JSON.stringify({ type: "response.create", model: "m", input: "hi" }));
+  const { socket, head, received } = rawSocket(key);
+  socket.write(Buffer.concat([Buffer.from(head), event]));
+  socket.write(event);
+  await expect.poll(() => received().match(/"type":"response.completed"/g)?.length).toBe(2);
+  expect(received()).toMatch(/^HTTP\/1.1 101 /);
+});
+
 describe("a handshake", () => {
   it.each([
     ["of another version", { "sec-websocket-version": "8" }],
@@ -304,12 +337,9 @@ describe("a handshake", () => {
 
   it("leaves nothing behind where its client has gone meanwhile", async () => {
     const { key } = await keyFor(HELLO);
-    const { hostname, port, host } = new URL(first().url);
-    const lines = Object.entries({ ...HANDSHAKE, host, authorization: `Bearer ${key}` });
-    const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join("");
     for (let gone = 0; gone < 5; gone++) {
-      const socket = connect(Number(port), hostname);
-      socket.write(`GET /v1/responses HTTP/1.1\r\n${head}\r\n`, () => socket.resetAndDestroy());
+      const { socket, head } = rawSocket(key);
+      socket.write(head, () => socket.resetAndDestroy());
       await new Promise((resolve) => socket.once("close", resolve));
     }
     const { output } = await askSocket(await openSocket(key), { input: "hi" });
