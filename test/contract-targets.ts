@@ -191,6 +191,7 @@ export const ROWS: Row[] = [
   {
     files: [
       "admin-openapi",
+      "billed-units",
       "chat-over-responses",
       "chat-over-responses-answers",
       "chat-over-responses-memory",

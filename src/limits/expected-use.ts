@@ -2,6 +2,7 @@
 import { pickMembers } from "../openai/json-object-text.ts";
 import type { Usage } from "../openai/usage.ts";
 import type { Platform } from "../platform.ts";
+import { isMediaEndpoint } from "../record/media-endpoint.ts";
 import { findPrice } from "../record/model-prices.ts";
 import { costAt } from "../record/price-rounds.ts";
 import type { TurnRecord } from "../record/turn-record.ts";
@@ -32,8 +33,6 @@ interface AskedUse {
   completion: number | null;
 }
 
-/** Endpoints whose use costs something that no count of tokens tells before. */
-const MEDIA_ENDPOINT = /\/(?:images\/\w+|audio\/\w+|videos)$/;
 const EMBEDDINGS = /\/embeddings$/;
 /** What an answer may have at most, by which name. */
 const BOUNDS = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
@@ -106,7 +105,7 @@ export async function expectedUse(
   const { record, request, upstream } = opening;
   const path = record.bodies ?? record.endpoint;
   if (request.method !== "POST") return null;
-  if (!TOKEN_ENDPOINT.test(path) && !MEDIA_ENDPOINT.test(path)) return null;
+  if (!TOKEN_ENDPOINT.test(path) && !isMediaEndpoint(path)) return null;
   const { model, prompt, completion } = askedUse(opening, path);
   const usage = usageOf(prompt, completion ?? USUAL_COMPLETION);
   const call = { model, upstream, at: new Date(clock.now()) };

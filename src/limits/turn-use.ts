@@ -1,6 +1,6 @@
 import type { Usage } from "../openai/usage.ts";
 import type { Platform } from "../platform.ts";
-import { priceRounds } from "../record/price-rounds.ts";
+import { isUsed, priceRounds } from "../record/price-rounds.ts";
 import type { RoundRecord, TurnRecord } from "../record/turn-record.ts";
 import { estimateUsage } from "./estimate-usage.ts";
 import { requestedModel } from "./requested-model.ts";
@@ -33,7 +33,7 @@ export async function costOf(
   record: TurnRecord,
   { prices }: Pick<Platform["config"], "prices">,
 ): Promise<number> {
-  const used = rounds.filter(({ usage }) => usage !== null);
+  const used = rounds.filter(isUsed);
   if (used.length === 0) return 0;
   const call = {
     model: requestedModel(record),

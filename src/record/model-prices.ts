@@ -22,7 +22,8 @@ export interface PricedCall {
 const MAKERS = [
   {
     providerId: "openai",
-    models: /^(?:ft:)?(?:gpt-(?!oss)|chatgpt-|codex-|text-embedding-(?:3|ada)-|o\d(?:-|$))/,
+    models:
+      /^(?:ft:)?(?:gpt-(?!oss)|chatgpt-|codex-|text-embedding-(?:3|ada)-|whisper-1$|o\d(?:-|$))/,
   },
   { providerId: "anthropic", models: /^claude-/ },
   { providerId: "google", models: /^gemini-/ },

@@ -1,9 +1,11 @@
 /** What a turn's rounds cost: by upstream's own account, or by their tokens. */
+import type { BilledUnits } from "../openai/billed-units.ts";
 import { isObject } from "../openai/json.ts";
 import type { Usage } from "../openai/usage.ts";
 import type { CountedRound } from "./count-rounds.ts";
 import { findPrice, type ModelPrice, type PricedCall } from "./model-prices.ts";
 import type { PriceOverrides } from "./price-overrides.ts";
+import type { RoundRecord } from "./turn-record.ts";
 
 /** A round whose cost is known, as far as it can be. */
 export interface PricedRound extends CountedRound {
@@ -123,17 +125,36 @@ function perMillion(price: ModelPrice[string], input: number): number | null {
 
 type Cost = Pick<PricedRound, "cost" | "costIncomplete">;
 
+/** What is billed beside tokens: each by a thousand or an hour, and the names of its price. */
+function unitCosts(usage: Usage, units: BilledUnits, price: ModelPrice): (number | null)[] {
+  const { audioSeconds = 0, fileSearches = 0 } = units;
+  // Anthropic counts them in its usage.
+  const { webSearches = countAt(usage, "server_tool_use.web_search_requests") ?? 0 } = units;
+  const parts: [count: number, ...names: string[]][] = [
+    [audioSeconds / 3600, "input_audio_hours", "audio_hours"],
+    [webSearches / 1000, "web_searches_kcount"],
+    [fileSearches / 1000, "storage_searches_kcount"],
+  ];
+  return parts
+    .filter(([count]) => count > 0)
+    .map(([count, ...names]) => {
+      const known = names.map((name) => perMillion(price[name], 0)).find((found) => found !== null);
+      return known === undefined ? null : count * known;
+    });
+}
+
 /** What a use costs at a price. */
-export function costAt(usage: Usage, price: ModelPrice): Cost {
+export function costAt(usage: Usage, price: ModelPrice, units: BilledUnits = {}): Cost {
   // A free model has no prices at all; one that has some may lack just the one that is needed.
   if (Object.keys(price).length === 0) return { cost: 0, costIncomplete: false };
   const { input } = billedTokens(usage);
-  const costs = partsOf(usage).map(({ tokens, prices }) => {
+  const tokenCosts = partsOf(usage).map(({ tokens, prices }) => {
     const known = prices
       .map((name) => perMillion(price[name], input))
       .find((found) => found !== null);
     return known === undefined ? null : (tokens * known) / 1_000_000;
   });
+  const costs = [...tokenCosts, ...unitCosts(usage, units, price)];
   const known = costs.filter((cost) => cost !== null);
   if (known.length === 0 && costs.length > 0) return { cost: null, costIncomplete: true };
   const perRequest = (perMillion(price["requests_kcount"], input) ?? 0) / 1000;
@@ -154,13 +175,19 @@ function reportedCost(usage: Usage): number | null {
   return cost + (countAt(usage, "cost_details.upstream_inference_cost") ?? 0);
 }
 
+const NO_TOKENS: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
+
+/** Whether a round used something that has a price. */
+export const isUsed = ({ usage, billed }: Pick<RoundRecord, "usage" | "billed">): boolean =>
+  usage !== null || billed !== undefined;
+
 /** A round of which nobody knows the price. */
 export const unpriced = (round: CountedRound): PricedRound => ({
   ...round,
   cachedTokens: null,
   reasoningTokens: null,
   cost: null,
-  costIncomplete: round.usage !== null,
+  costIncomplete: isUsed(round),
 });
 
 /**
@@ -172,18 +199,19 @@ export async function priceRounds(
   call: PricedCall,
   overrides: PriceOverrides = { models: {} },
 ): Promise<PricedRound[]> {
-  const isPriced = ({ usage }: CountedRound) => usage !== null && reportedCost(usage) === null;
+  const isReported = ({ usage }: CountedRound) => usage !== null && reportedCost(usage) !== null;
+  const isPriced = (round: CountedRound) => isUsed(round) && !isReported(round);
   const price = rounds.some(isPriced) ? await findPrice(call, overrides) : null;
   return rounds.map((round) => {
-    const { usage } = round;
-    if (usage === null) return unpriced(round);
+    if (!isUsed(round)) return unpriced(round);
+    const usage = round.usage ?? NO_TOKENS;
     const reported = reportedCost(usage);
     const unknown: Cost = { cost: null, costIncomplete: true };
     const cost =
       reported === null
         ? price === null
           ? unknown
-          : costAt(usage, price)
+          : costAt(usage, price, round.billed)
         : { cost: reported, costIncomplete: false };
     return {
       ...round,

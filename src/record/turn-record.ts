@@ -3,6 +3,7 @@
  * plain JSON, because it waits in a file (Node) or in a queue (workerd) until the database has it.
  */
 import type { HistoryPlace } from "../openai/history-hash.ts";
+import type { BilledUnits } from "../openai/billed-units.ts";
 import type { Usage } from "../openai/usage.ts";
 
 /**
@@ -19,6 +20,8 @@ export interface RoundRecord {
   round: number;
   status: RoundStatus;
   usage: Usage | null;
+  /** What upstream bills beside tokens. Absent where there is nothing. */
+  billed?: BilledUnits;
   timeToFirstTokenMs: number | null;
   durationMs: number;
   finishReason: string | null;

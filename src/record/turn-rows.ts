@@ -7,6 +7,7 @@ import { addUsage, type Usage } from "../openai/usage.ts";
 import { answerModel, readChatAnswers } from "./chat-content.ts";
 import { countRounds, type CountedRound } from "./count-rounds.ts";
 import { contentOf, type Answered } from "./endpoint-content.ts";
+import { isUnmeasured } from "./media-endpoint.ts";
 import { PartReader } from "./part-reader.ts";
 import type { PriceOverrides } from "./price-overrides.ts";
 import { priceRounds, unpriced, type PricedRound } from "./price-rounds.ts";
@@ -153,10 +154,13 @@ export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Pro
     rounds.map(uncounted),
   );
   const call = { model, upstream: record.upstream ?? null, at: new Date(record.startedAt) };
-  const priced = await parts.await(
+  const known = await parts.await(
     "The price",
     async () => priceRounds(counted, call, prices),
     counted.map(unpriced),
+  );
+  const priced = known.map((round) =>
+    isUnmeasured(record, round) ? { ...round, costIncomplete: true } : round,
   );
   const answer = produced.findLast(({ hidden }) => !hidden)?.message;
   const history = content.hasHistory ? record.request : null;

@@ -52,7 +52,8 @@ export async function passOn(parts: TurnRequest, look?: Look): Promise<Response>
   await limits.check();
   const { all } = await checkModels(key, judgedRequest(request), read);
   const upstream = pickUpstream(scope.platform.config, key);
-  for (const model of all) await checkPriced(scope, key, { model, upstream: upstream.baseUrl });
+  const priced = { upstream: upstream.baseUrl, path: context.req.path };
+  for (const model of all) await checkPriced(scope, key, { model, ...priced });
   await limits.take({ record: turn.record, request, upstream: upstream.baseUrl });
   const keepsText = keepsAnswerText(context.req.path);
   return relayTurn({

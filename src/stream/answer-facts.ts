@@ -1,4 +1,5 @@
 /** What an answer says of itself, gathered from its JSON: a whole one, or that of its events. */
+import { unitsOfOutput, unitsOfUsage, type BilledUnits } from "../openai/billed-units.ts";
 import { readErrorMember, readErrorWords, type ErrorWords } from "../openai/error-words.ts";
 import { isObject, objectsOf, ownMember as own, type JsonObject } from "../openai/json.ts";
 import { mergeUsage, readUsage, type Usage } from "../openai/usage.ts";
@@ -8,6 +9,8 @@ import type { WantedValue } from "./scan-members.ts";
 export interface PayloadFacts {
   /** The last report, or all of them where it came in parts. */
   usage: Usage | null;
+  /** What is billed beside tokens; null where nothing is. */
+  billed: BilledUnits | null;
   model: string | null;
   /** Of the completion or response. */
   id: string | null;
@@ -30,6 +33,7 @@ const HEAD: Record<string, WantedValue> = {
   stop_reason: WHOLE,
   usage: WHOLE,
   usageMetadata: WHOLE,
+  output: { elements: { wanted: { members: { type: WHOLE, action: WHOLE } }, max: 256 } },
   error: WHOLE,
   errors: WHOLE,
   detail: WHOLE,
@@ -95,6 +99,7 @@ function responseEnd(response: JsonObject): string | null {
 /** Gathers facts, payload by payload: a whole answer is one. */
 export class FactsCollector implements PayloadFacts {
   usage: Usage | null = null;
+  billed: BilledUnits | null = null;
   model: string | null = null;
   id: string | null = null;
   finishReason: string | null = null;
@@ -121,6 +126,10 @@ export class FactsCollector implements PayloadFacts {
       this.usage = mergeUsage(this.usage, readUsage(own(place, "usage")));
       this.usage = mergeUsage(this.usage, readUsage(own(place, "usageMetadata")));
     }
+    this.billed = unitsOfUsage(own(payload, "usage")) ?? this.billed;
+    // A response has all of its output at its end.
+    const ended = own(payload, "object") === "response" ? payload : response;
+    this.billed = unitsOfOutput(ended === null ? [] : own(ended, "output")) ?? this.billed;
     const heads = [payload, response, message].filter((place) => place !== null);
     this.id ??= firstName(heads.map((head) => own(head, "id")));
     const models = heads.flatMap((head) => [own(head, "model"), own(head, "modelVersion")]);

@@ -121,11 +121,11 @@ class TextBody {
   }
 
   result(): Omit<AnswerFacts, "bytes" | "sha256"> {
-    const { usage, model, id, finishReason, error } = this.#facts;
+    const { usage, billed, model, id, finishReason, error } = this.#facts;
     const { text, truncated } = this.#kept;
     // Bytes that nobody could decode are no text, whatever their type says.
     const isText = this.isText === true && this.#reader !== null;
-    return { usage, model, id, finishReason, error, text, truncated, isText };
+    return { usage, billed, model, id, finishReason, error, text, truncated, isText };
   }
 
   add(bytes: Uint8Array): void {

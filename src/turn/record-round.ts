@@ -1,5 +1,6 @@
 import type { OpenAnswer, Round } from "../dialects/dialect.ts";
 import { messageOf } from "../openai/error-message.ts";
+import { unitsOfOutput } from "../openai/billed-units.ts";
 import { lacksHalf } from "../openai/usage.ts";
 import type { RoundRecord } from "../record/turn-record.ts";
 import { retryWait } from "./ask-upstream.ts";
@@ -81,9 +82,11 @@ interface RoundTimes {
 
 /** The figures of a round that has ended now. */
 function figuresOf({ number, askedAt, firstEventAt, notes }: RoundTimes, came: Round | null) {
+  const billed = unitsOfOutput(came?.items);
   return {
     round: number,
     usage: came?.usage ?? null,
+    ...(billed === null ? {} : { billed }),
     timeToFirstTokenMs: firstEventAt === null ? null : Math.round(firstEventAt - askedAt),
     durationMs: Math.round(performance.now() - askedAt),
     finishReason: came?.finishReason ?? null,

@@ -69,11 +69,12 @@ function noteRound(
   end: RelayedEnd,
 ): void {
   const { method } = request;
-  const answer = { apiKeyId: key.id, method, id: facts.id, usage: facts.usage };
+  const { billed, id, usage } = facts;
+  const answer = { apiKeyId: key.id, method, id, usage, billed };
   turn.roundEnded({
     round: 1,
     status: end.status,
-    usage: useOnce(scope, answer),
+    ...useOnce(scope, answer),
     timeToFirstTokenMs: firstByteAt === null ? null : Math.round(firstByteAt - askedAt),
     durationMs: Math.round(performance.now() - askedAt),
     finishReason: facts.finishReason,
