@@ -10,10 +10,12 @@ import {
   ResponsesDialectRequest,
 } from "../dialects/responses/responses-dialect.ts";
 import { checkPriced } from "../limits/check-priced.ts";
+import { ApiError } from "../openai/api-error.ts";
 import { readJsonBody } from "../openai/json.ts";
 import { readBody } from "../stream/read-body.ts";
 import { NO_TOOLS, resolveTools, spellTool, type ToolOffer } from "../tools/resolve-tools.ts";
 import { openResponseHistory } from "../turn/response-history.ts";
+import { choosingOf, foreignDialect } from "../upstream/choose-dialect.ts";
 import { pickUpstream } from "../upstream/pick-upstream.ts";
 import { inTurn, type TurnRequest } from "./in-turn.ts";
 import { isSmall } from "./is-small.ts";
@@ -61,8 +63,21 @@ async function relay(parts: TurnRequest, offersTools: boolean): Promise<Response
   return relayRead(parts, { ...relayed, known: counted });
 }
 
+/** @throws ApiError 404 where upstream speaks a dialect that has nothing like it */
+function checkServed({ scope, key, request }: TurnRequest): void {
+  if (foreignDialect(choosingOf(scope.platform, key, responsesDialect)) === null) return;
+  const { pathname } = new URL(request.url);
+  const message =
+    `${pathname} is not served: upstream is asked over chat completions, which have nothing like it. ` +
+    "Shorten or count the history yourself.";
+  throw new ApiError("not_found", message);
+}
+
 const ofHistory = (offersTools: boolean) =>
-  inTurn((parts) => (parts.key.tools.length === 0 ? passOn(parts) : relay(parts, offersTools)));
+  inTurn((parts) => {
+    checkServed(parts);
+    return parts.key.tools.length === 0 ? passOn(parts) : relay(parts, offersTools);
+  });
 
 /** `POST /v1/responses/compact`: nothing is added to a compaction. */
 export const compactResponse = ofHistory(false);

@@ -135,7 +135,7 @@ export const MILDER_FORMS: MilderForm[] = [
     // Mistral: "Extra inputs are not permitted"; Groq: "property 'verbosity' is unsupported".
     name: "commonMembers",
     words: "with members alone that every server of chat completions knows",
-    applies: ({ isTranslated }) => isTranslated,
+    applies: ({ isTranslated, request }) => isTranslated && request.dialect.name === "chat",
     isNamed: (refusal) =>
       NOT_UNDERSTOOD.has(refusal.response.status) && says(refusal, UNCOMMON_MEMBERS),
   },

@@ -186,6 +186,18 @@ it.each([
   expect(key.upstream.requests).toEqual([]);
 });
 
+it.each(["compact", "input_tokens"])("cannot be given to %s, which is told", async (path) => {
+  const key = await chatKey(TWO);
+  const answer = await fetch(`${proxy.url}/v1/responses/${path}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key.key}`, "content-type": "application/json" },
+    body: JSON.stringify({ model: "m", input: "Hi" }),
+  });
+  expect(answer.status).toBe(404);
+  expect(await answer.text()).toContain("over chat completions");
+  expect(key.upstream.requests).toEqual([]);
+});
+
 it("that is streamed as one JSON document is kept with it", async () => {
   const { id } = await adder();
   const key = await chatKey([{ text: '{"sum":5}' }], { toolIds: [id] });

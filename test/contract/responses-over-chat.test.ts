@@ -302,6 +302,56 @@ it("A server that does not know all members is asked with those that every serve
   expect(others).toEqual({ max_tokens: 20 });
 });
 
+it("An error in a stream is told as the Responses API tells it", async () => {
+  const error = { message: "Out of memory", type: "server_error", code: "oom" };
+  const key = await plainKey(await startUpstream(events(chunk({ content: "Hel" }), { error })));
+  const told = eventsOf(await (await postResponse(key, { input: "Hi", stream: true })).text());
+  expect(told.at(-2)).toMatchObject({ type: "error", message: "Out of memory" });
+  expect(told.at(-1)).toMatchObject({
+    type: "response.failed",
+    response: { status: "failed", error: { message: "Out of memory" } },
+  });
+});
+
+it("What codex asks for is asked over chat completions, and the rest is on record", async () => {
+  const upstream = await startRounds({ text: "Done." });
+  const key = await plainKey(upstream);
+  const input = [
+    { type: "message", role: "developer", content: [{ type: "input_text", text: "Sandboxed." }] },
+    { type: "message", role: "user", content: [{ type: "input_text", text: "Go" }] },
+  ];
+  const body = {
+    instructions: "You are codex.",
+    input,
+    tools: [ASK, { type: "custom", name: "apply_patch" }, { type: "web_search" }],
+    tool_choice: "auto",
+    parallel_tool_calls: false,
+    reasoning: { effort: "medium", summary: "auto" },
+    store: false,
+    stream: true,
+    include: ["reasoning.encrypted_content"],
+    prompt_cache_key: "thread",
+    client_metadata: { installation: "i" },
+  };
+  const answer = await postResponse(key, body);
+  const id = answer.headers.get("x-proxy-conversation-id") ?? "";
+  expect(answer.headers.get("x-proxy-upstream-dialect")).toBe("chat");
+  expect(eventsOf(await answer.text()).at(-1)).toMatchObject({ type: "response.completed" });
+  expect(historyOf(upstream, 0)).toEqual(["system: You are codex.\n\nSandboxed.", "user: Go"]);
+  const { tools, messages: _messages, model: _model, ...others } = sentBody(upstream, 0);
+  expect(others).toEqual({
+    tool_choice: "auto",
+    parallel_tool_calls: false,
+    reasoning_effort: "medium",
+    stream: true,
+    stream_options: { include_usage: true },
+    prompt_cache_key: "thread",
+  });
+  expect(tools).toHaveLength(2);
+  const [round] = (await proxy.conversation(id)).rounds;
+  expect(round?.notes).toContain("Left out the tool web_search: chat completions have none");
+});
+
 it("A stream that is cut fails as the Responses API does", async () => {
   const cut: Answer = async (_request, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });

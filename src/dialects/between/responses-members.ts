@@ -43,7 +43,7 @@ export const LOGPROBS = "message.output_text.logprobs";
 const includes = (value: unknown, name: string): boolean =>
   Array.isArray(value) && value.includes(name);
 
-/** Every member of the published document, and `n`. */
+/** Every member of the published document, and two that are not in it. */
 export const MEMBERS: MemberRow[] = [
   same("model"),
   same("stream"),
@@ -143,6 +143,7 @@ export const MEMBERS: MemberRow[] = [
     words: "nobody shortens the history",
   },
   { member: "n", fate: "dropped", words: "a response is one answer" },
+  { member: "client_metadata", fate: "kept", words: "codex says it of itself" },
   {
     member: "background",
     fate: "refused",
