@@ -7,12 +7,16 @@ type Spelled = JsonObject[] | string;
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null;
 
 /** Levels of detail that chat completions know, by those of Responses. */
-const DETAILS: Record<string, string> = { low: "low", high: "high", original: "high" };
+const DETAILS = new Map([
+  ["low", "low"],
+  ["high", "high"],
+  ["original", "high"],
+]);
 
 function image(part: JsonObject): Spelled {
   const url = textOf(part["image_url"]);
   if (url === "") return "input has an input_image without an image_url";
-  const detail = DETAILS[textOf(part["detail"])];
+  const detail = DETAILS.get(textOf(part["detail"]));
   return [{ type: "image_url", image_url: { url, ...(detail === undefined ? {} : { detail }) } }];
 }
 

@@ -23,7 +23,7 @@ type Changes = Record<string, string | undefined>;
 
 function changesOf(body: JsonObject, spelled: JsonObject): Changes {
   // Servers that take a member do not always take null for it.
-  const empty = SAME_MEMBERS.filter((name) => name in body && !isGiven(body[name]));
+  const empty = SAME_MEMBERS.filter((name) => Object.hasOwn(body, name) && !isGiven(body[name]));
   const removed = [...CHANGED_MEMBERS, ...empty].map((name): [string, undefined] => [
     name,
     undefined,
@@ -72,12 +72,12 @@ function spell({ text }: DialectRequest): Spelled {
   const rows = appliedRows(body);
   const tools = spelledTools(body);
   const input = messagesOfInput(body, tools.plain);
-  const members = rows.map(({ row, value }) => row.spell?.(value) ?? {});
+  const members = rows.flatMap(({ row, value }) => Object.entries(row.spell?.(value) ?? {}));
   const spelled = {
     messages: input.messages,
     tools: tools.tools,
     tool_choice: tools.choice,
-    ...Object.assign({}, ...members),
+    ...Object.fromEntries(members),
   };
   const left = rows.filter(({ row }) => row.fate === "dropped");
   return {

@@ -33,7 +33,7 @@ function callItem({ id, name }: CallProgress, tools: ToolsByName): JsonObject {
 /** Collects one round's events. */
 export class ForeignRound {
   /** What upstream says of the answer. */
-  readonly facts: AnswerFacts = {};
+  facts: AnswerFacts = {};
   readonly #tools: ToolsByName;
   readonly #items: OpenItem[] = [];
   /** By place among the round's calls. */
@@ -56,7 +56,7 @@ export class ForeignRound {
     if (this.#isEnded) return [];
     if (event.type === "text") return this.#addText(event);
     if (event.type === "calls") return this.#addCalls(event.calls);
-    if (event.type === "facts") Object.assign(this.facts, event.facts);
+    if (event.type === "facts") this.facts = { ...this.facts, ...event.facts };
     if (event.type === "annotations") this.#text?.annotate(event.annotations);
     return [];
   }
