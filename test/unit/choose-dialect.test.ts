@@ -1,5 +1,6 @@
 /** In which dialect upstream is asked: the rows of the choice, and what refusals teach. */
 import { describe, expect, it } from "vitest";
+import { readConfig } from "../../src/config/read-config.ts";
 import { chatDialect } from "../../src/dialects/chat/chat-dialect.ts";
 import type { Dialect, DialectRequest, Translation } from "../../src/dialects/dialect.ts";
 import { responsesDialect } from "../../src/dialects/responses/responses-dialect.ts";
@@ -7,11 +8,13 @@ import { Memory } from "../../src/memory.ts";
 import { UpstreamRefusal } from "../../src/openai/upstream-error.ts";
 import {
   chooseDialect,
+  choosingOf,
   foreignDialect,
   type Choosing,
   type DialectChoice,
 } from "../../src/upstream/choose-dialect.ts";
 import { knownDialects } from "../../src/upstream/known-dialects.ts";
+import { SETTINGS } from "../helpers/settings.ts";
 
 type Json = Record<string, unknown>;
 
@@ -80,6 +83,21 @@ describe("The setting", () => {
     expect(toOf(responsesDialect, "responses")).toBeNull();
     expect(toOf(responsesDialect, "chat")).toBe(chatDialect);
     expect(toOf(chatDialect, "responses")).toBe(responsesDialect);
+  });
+
+  it("is the key's, and the server's where the key has none", () => {
+    const config = readConfig({ ...SETTINGS, UPSTREAM_DIALECT: "chat" });
+    const platform = { config, memory: new Memory() };
+    const settingOf = (upstreamDialect: Choosing["setting"] | null) =>
+      choosingOf(platform, { upstreamDialect, openaiBaseUrl: null }, chatDialect).setting;
+    expect([null, "auto", "responses"].map((own) => settingOf(own as null))).toEqual([
+      "chat",
+      "auto",
+      "responses",
+    ]);
+    expect(readConfig(SETTINGS).upstreamDialect).toBe("auto");
+    const wrong = { ...SETTINGS, UPSTREAM_DIALECT: "messages" };
+    expect(() => readConfig(wrong)).toThrow(/UPSTREAM_DIALECT is "messages"/);
   });
 
   it("that names a dialect leaves nothing to learn", () => {
