@@ -110,7 +110,7 @@ it("leave neither memory, descriptors nor errors behind, and each answer is whol
     await Promise.all(all.map((_, index) => client(index)));
     await pause(1000);
   };
-  const lengthMs = stormLength({ ci: 4500, soak: 1_200_000 });
+  const lengthMs = stormLength({ ci: 3000, soak: 1_200_000 });
   await rage(lengthMs / 3);
   const early = held();
   await rage((lengthMs * 2) / 3);

@@ -87,21 +87,6 @@ describe("a server that ends", () => {
     expect(await client.closed).toMatchObject({ code: 1006 });
     await upstream.requests[0]?.aborted;
   });
-
-  it("does not take a connection for one that nobody uses", { timeout: 10_000 }, async () => {
-    const { answer, go } = held();
-    const { key, upstream } = await keyFor(answer);
-    const { url, drain } = await ownServer();
-    const client = await openSocket(key, { url });
-    client.create({ input: "one" });
-    await expect.poll(() => upstream.requests.length).toBe(1);
-    const drained = drain(10_000);
-    // Longer than an unused connection is kept.
-    await new Promise((resolve) => setTimeout(resolve, 3500));
-    go();
-    expect((await client.answer()).at(-1)).toMatchObject({ type: "response.completed" });
-    await drained;
-  });
 });
 
 /** A connection of which a test is the runtime. */
