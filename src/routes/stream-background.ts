@@ -17,13 +17,14 @@ export function streamBackground(
 ): Response {
   const { platform, clientGone } = scope;
   const client = openClientStream(platform.maxUnreadBytes);
-  const signal = AbortSignal.any([clientGone, client.gone, scope.ending]);
+  const gone = AbortSignal.any([clientGone, client.gone]);
   const { keepAlive: comment, streamHeaders } = responsesDialect;
   const write = async (): Promise<void> => {
     const alive = keepAlive(client, { comment, noticesLeavingMs: platform.noticesLeavingMs });
     try {
       const place = { apiKeyId: key.id, id };
-      for await (const event of followBackground(platform, place, { after, signal })) {
+      const following = { after, gone, ending: scope.ending };
+      for await (const event of followBackground(platform, place, following)) {
         const written = client.write(event);
         if (written) await written;
       }

@@ -97,16 +97,26 @@ export interface ClaimedBackground extends BackgroundRow {
   wasBegun: boolean;
 }
 
+/** How much a process takes over. */
+interface Claim {
+  owner: string;
+  most: number;
+  /** Keys of which it makes enough already. */
+  exceptKeys: string[];
+}
+
 /** Takes over what nobody makes: each response by one process, those that wait longest first. */
 export async function claimBackground(
   database: Database,
-  owner: string,
-  most: number,
+  { owner, most, exceptKeys }: Claim,
 ): Promise<ClaimedBackground[]> {
+  const except = JSON.stringify(exceptKeys);
   const claimed = await database.execute<{ api_key_id: string; id: string; was: string }>(sql`
     with waiting as (
       select api_key_id, id, status from ${backgroundResponses}
       where status in ('queued', 'in_progress') and lease_until < now()
+        and (is_cancelled or api_key_id not in (
+          select id::uuid from json_array_elements_text(${except}::text::json) id))
       order by lease_until limit ${most} for update skip locked)
     update ${backgroundResponses} response
     set owner = ${owner}::uuid, lease_until = ${leaseEnd}, status = 'in_progress', attempts = attempts + 1

@@ -16,6 +16,8 @@ import type { EventLog } from "./event-log.ts";
 
 /** More wait in the table: each holds its rounds in memory. */
 const MAX_RUNS = 200;
+/** So many are of one key at most: the others' find room. */
+const MAX_RUNS_OF_KEY = 50;
 const RENEW_EVERY_MS = 1000;
 /** How long those that are given up may take for it. */
 const LAST_WORDS_MS = 2000;
@@ -54,9 +56,22 @@ class BackgroundRuns {
   #renewing = false;
   #isEnding = false;
 
-  /** How many more may be made at the same time. */
-  get room(): number {
-    return this.#isEnding ? 0 : MAX_RUNS - this.#runs.size;
+  /** Keys of which enough are made at the same time. */
+  get fullKeys(): string[] {
+    const counts = new Map<string, number>();
+    for (const { apiKeyId } of this.#runs.values())
+      counts.set(apiKeyId, (counts.get(apiKeyId) ?? 0) + 1);
+    return [...counts].filter(([, count]) => count >= MAX_RUNS_OF_KEY).map(([id]) => id);
+  }
+
+  /** Whether one more may be made, of whichever key. */
+  get hasRoom(): boolean {
+    return !this.#isEnding && this.#runs.size < MAX_RUNS;
+  }
+
+  /** Whether one more of a key may be made. */
+  hasRoomFor(apiKeyId: string): boolean {
+    return this.hasRoom && !this.fullKeys.includes(apiKeyId);
   }
 
   find(place: BackgroundPlace): BackgroundRun | undefined {

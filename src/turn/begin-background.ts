@@ -38,6 +38,8 @@ const UNKNOWN_EVENTS = 1_000_000;
 /** `response.created`, `response.queued`, and `response.in_progress`. */
 const QUEUE_EVENTS = 2;
 const FIRST_EVENTS = 3;
+/** Few, so that one key cannot fill the process in one step. */
+const CLAIMED_AT_ONCE = 5;
 /** A response that ends the process each time is not begun for ever. */
 const MAX_ATTEMPTS = 5;
 
@@ -89,7 +91,7 @@ export async function beginResponse(parts: ResponsesTurn, text: string): Promise
     conversation: turn.conversation,
   };
   const mask = maskOf(platform, key.upstreamApiKey);
-  const hasRoom = runs.room > 0;
+  const hasRoom = runs.hasRoomFor(key.id);
   const beginning = beginBackground(platform.database, {
     apiKeyId: key.id,
     id,
@@ -212,10 +214,20 @@ async function endUnopened(
 
 /** Takes over what nobody makes any more, as far as there is room, and goes on with it. */
 export async function resumeResponses(background: BackgroundScope): Promise<void> {
-  const { database, logger, memory } = background.platform;
+  const { database, memory } = background.platform;
   const runs = backgroundRuns.of(memory);
-  if (runs.room <= 0) return;
-  const rows = await claimBackground(database, runs.owner, runs.room);
+  let rows: ClaimedBackground[];
+  do {
+    if (!runs.hasRoom) return;
+    const { owner, fullKeys: exceptKeys } = runs;
+    rows = await claimBackground(database, { owner, most: CLAIMED_AT_ONCE, exceptKeys });
+    await resumeAll(background, rows);
+  } while (rows.length === CLAIMED_AT_ONCE);
+}
+
+/** Goes on with what was taken over. */
+async function resumeAll(background: BackgroundScope, rows: ClaimedBackground[]): Promise<void> {
+  const { database, logger } = background.platform;
   for (const row of rows) {
     try {
       const states = readStates(await findBackgroundRounds(database, row));

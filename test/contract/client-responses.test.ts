@@ -398,3 +398,53 @@ it("openai: responses.parse has the last round's document", async () => {
   });
   expect(response.output_parsed).toEqual({ sum: 5 });
 });
+
+describe("openai-node in the background", () => {
+  const addingKey = () =>
+    keyWithAdder((add) => [
+      says([functionCall("call_1", add, { a: 2, b: 3 })]),
+      says([message("It is 5.")]),
+    ]);
+  const asked = { model: "gpt-test", input: "2+3?", background: true as const };
+
+  it("polls until the response is made", async () => {
+    const client = sdk((await addingKey()).key);
+    let response = await client.responses.create(asked);
+    expect(response.status).toBe("queued");
+    while (response.status === "queued" || response.status === "in_progress")
+      response = await client.responses.retrieve(response.id);
+    expect(response.output_text).toBe("It is 5.");
+    expect(await client.responses.cancel(response.id)).toMatchObject({ status: "completed" });
+  });
+
+  it("cancels", async () => {
+    const client = sdk((await keyWithAdder(() => [() => {}])).key);
+    const { id } = await client.responses.create(asked);
+    expect((await client.responses.cancel(id)).status).toBe("cancelled");
+  });
+
+  it("leaves a stream, and takes it up again by the last number it has", async () => {
+    const client = sdk((await addingKey()).key);
+    const seen: number[] = [];
+    let id = "";
+    for await (const event of await client.responses.create({ ...asked, stream: true })) {
+      seen.push(event.sequence_number);
+      if (event.type === "response.created") id = event.response.id;
+      if (event.type === "response.mcp_call.completed") break;
+    }
+    const more = { stream: true as const, starting_after: seen.at(-1) ?? 0 };
+    let text = "";
+    for await (const event of await client.responses.retrieve(id, more)) {
+      seen.push(event.sequence_number);
+      if (event.type === "response.completed") text = textIn(event);
+    }
+    expect(seen).toEqual(seen.map((_number, at) => at));
+    expect(text).toBe("It is 5.");
+  });
+
+  const textIn = ({ response }: { response: OpenAIResponse }): string =>
+    response.output
+      .flatMap((item) => (item.type === "message" ? item.content : []))
+      .map((part) => (part.type === "output_text" ? part.text : ""))
+      .join("");
+});

@@ -15,7 +15,13 @@ import { startPostgres, type TestPostgres } from "../helpers/postgres-server.ts"
 import { eventsOf, sentInput } from "../helpers/response-turn.ts";
 import { functionCall, message, says } from "../helpers/responses-upstream.ts";
 import { startWorker, type StartedProcess } from "../helpers/start-target.ts";
-import { startUpstream, type Answer, type ScriptedUpstream } from "../helpers/upstream.ts";
+import {
+  completion,
+  startUpstream,
+  toolCall,
+  type Answer,
+  type ScriptedUpstream,
+} from "../helpers/upstream.ts";
 
 type Json = Record<string, unknown>;
 
@@ -39,6 +45,12 @@ interface Application extends Asking {
 const calls: Answer = (request, response) => {
   const [tool] = request.json()["tools"] as { name: string }[];
   return says([functionCall("call_1", tool?.name ?? "", { a: 2, b: 3 })])(request, response);
+};
+/** The same over chat completions. */
+const callsOverChat: Answer = (request, response) => {
+  const [tool] = request.json()["tools"] as { function: { name: string } }[];
+  const call = toolCall("call_1", tool?.function.name ?? "", { a: 2, b: 3 });
+  return completion({ content: "Adding.", tool_calls: [call] })(request, response);
 };
 const answers = says([message("It is 5.")]);
 
@@ -68,7 +80,16 @@ const post = ({ key, at }: Application, more: Json = {}): Promise<Response> =>
 const begun = async (app: Application): Promise<string> =>
   ((await (await post(app)).json()) as { id: string }).id;
 
-/** How many proxies are on a database of their own, and where. */
+/** The id of a response that is streamed, of which nothing more is read. */
+async function idOf({ body }: Response): Promise<string> {
+  for await (const bytes of body ?? []) {
+    const id = /"id":"(resp_[0-9a-f]{40})"/.exec(new TextDecoder().decode(bytes));
+    if (id?.[1] !== undefined) return id[1];
+  }
+  throw new Error("A stream without a response");
+}
+
+/** Proxies on a database of their own, that end with the test. */
 async function proxies(count: number, env: Record<string, string> = {}): Promise<StartedProcess[]> {
   const databaseUrl = await postgres.createDatabase();
   const starting = Array.from({ length: count }, () =>
@@ -77,63 +98,70 @@ async function proxies(count: number, env: Record<string, string> = {}): Promise
   return Promise.all(starting);
 }
 
-interface Turns {
-  data: { id: string }[];
+/** The conversation that an answer begins, when it is on record. */
+async function recorded(at: string, { headers }: Response): Promise<Json> {
+  const id = headers.get("x-proxy-conversation-id") ?? "";
+  const session = async () => (await adminCall<Json>(at, `/conversations/${id}`))["status"];
+  await expect.poll(session, { timeout: 8000 }).toMatch(/completed|failed/);
+  return adminCall<Json>(at, `/conversations/${id}`);
 }
 
-/** The one turn that is on record. */
-async function recorded(at: string): Promise<Json> {
-  const list = async () => (await adminCall<Turns>(at, "/conversations")).data;
-  await expect.poll(async () => (await list()).length, { timeout: 8000 }).toBe(1);
-  return adminCall<Json>(at, `/conversations/${(await list())[0]?.id}`);
+/** A response that is streamed by its process until that is killed in its second round. */
+interface Left extends Application {
+  posted: Response;
+  response: string;
+}
+
+async function left(app: Application): Promise<Left> {
+  const posted = await post(app, { stream: true });
+  const response = await idOf(posted);
+  await expect.poll(() => app.upstream.requests.length).toBe(2);
+  return { ...app, posted, response };
 }
 
 it("is gone on with by another process after a kill -9, and no tool runs twice", async () => {
   const [one, other] = await proxies(2);
   const at = other?.captured ?? "";
-  const app = await application(one?.captured ?? "", calls, () => {}, answers);
-  const live = await post(app, { stream: true });
-  const text = live.text().catch(() => "");
-  await expect.poll(() => app.upstream.requests.length).toBe(2);
+  const here = one?.captured ?? "";
+  const gate = gated(answers);
+  const followed = await left(await application(here, calls, () => {}, answers));
+  const streamed = await left(await application(here, calls, () => {}, gate.answer));
+  const off = await left(await application(here, calls, () => {}, answers));
+  const overChat = [callsOverChat, () => {}, completion({ content: "It is 5." })];
+  const plain = await application(here, ...overChat);
+  await adminCall(here, `/api-keys/${plain.id}`, { upstreamDialect: "chat" }, "PATCH");
+  const chat = await left(plain);
   await one?.stop("SIGKILL");
-  await text;
-  await expect.poll(() => app.upstream.requests.length, { timeout: TAKEN_OVER_MS }).toBe(3);
-  const outputs = sentInput(app.upstream, 2).filter(({ type }) => type === "function_call_output");
-  expect(outputs).toMatchObject([{ call_id: "call_1", output: "5" }]);
-  expect(sentInput(app.upstream, 2)).toEqual(sentInput(app.upstream, 1));
-  const conversation = await recorded(at);
-  expect(conversation["id"]).toBe(live.headers.get("x-proxy-conversation-id"));
+  await adminCall(at, `/api-keys/${off.id}`, { isActive: false }, "PATCH");
+  const stream = askFor({ ...streamed, at }, `${streamed.response}?stream=true&starting_after=2`);
+  for (const { upstream } of [followed, streamed, chat])
+    await expect.poll(() => upstream.requests.length, { timeout: TAKEN_OVER_MS }).toBe(3);
+  gate.open();
+
+  expect(sentInput(followed.upstream, 2)).toEqual(sentInput(followed.upstream, 1));
+  expect(sentInput(followed.upstream, 2).at(-1)).toMatchObject({ call_id: "call_1", output: "5" });
+  const conversation = await recorded(at, followed.posted);
   expect(conversation["toolExecutions"]).toMatchObject([{ result: "5" }]);
-  expect((conversation["rounds"] as Json[]).map(({ round, status }) => [round, status])).toEqual([
+  const rounds = (conversation["rounds"] as Json[]).map(({ round, status }) => [round, status]);
+  expect(rounds).toEqual([
     [1, "completed"],
     [2, "completed"],
   ]);
-});
 
-it("is streamed on by the process that goes on with it, and fails with its key", async () => {
-  const [one, other] = await proxies(2);
-  const gate = gated(answers);
-  const app = await application(one?.captured ?? "", calls, () => {}, gate.answer);
-  const off = await application(one?.captured ?? "", calls, () => {}, answers);
-  const id = await begun(app);
-  const failing = await post(off);
-  await expect.poll(() => app.upstream.requests.length + off.upstream.requests.length).toBe(4);
-  await one?.stop("SIGKILL");
-  const there = { key: app.key, at: other?.captured ?? "" };
-  await adminCall(there.at, `/api-keys/${off.id}`, { isActive: false }, "PATCH");
-  expect((await responseNow(there, id)).output).toMatchObject([{ type: "mcp_call", output: "5" }]);
-  const stream = askFor(there, `${id}?stream=true&starting_after=2`);
-  await expect.poll(() => app.upstream.requests.length, { timeout: TAKEN_OVER_MS }).toBe(3);
-  gate.open();
   const events = checkedEvents(eventsOf(await (await stream).text()));
   const types = events.map(({ type }) => String(type));
   expect(types[0]).toBe("response.output_item.added");
   expect(types.filter((type) => type === "response.output_item.done")).toHaveLength(2);
-  expect(events.at(-1)?.["response"]).toEqual(await responseNow(there, id));
   expect(types.at(-1)).toBe("response.completed");
-  const conversation = failing.headers.get("x-proxy-conversation-id") ?? "";
-  const found = () => adminCall<Json>(there.at, `/conversations/${conversation}`);
-  await expect.poll(async () => (await found())["status"], { timeout: 8000 }).toBe("failed");
+  const made = await responseNow({ ...streamed, at }, streamed.response);
+  expect(events.at(-1)?.["response"]).toEqual(made);
+
+  const { output } = await untilStatus({ ...chat, at }, chat.response, "completed");
+  expect(output.map(({ type }) => type)).toEqual(["message", "mcp_call", "message"]);
+  const next = await post({ ...chat, at }, { previous_response_id: chat.response });
+  expect(next.status, await next.text()).toBe(200);
+
+  expect(await recorded(at, off.posted)).toMatchObject({ status: "failed" });
   expect(off.upstream.requests).toHaveLength(2);
 });
 
@@ -170,10 +198,12 @@ it("is let end by a SIGTERM, and given up at once where it does not", async () =
 
 it("is shown, streamed and cancelled by any process", async () => {
   const databaseUrl = await postgres.createDatabase();
-  const one = await dataDirectory().start({ DATABASE_URL: databaseUrl });
-  const other = await dataDirectory().start({ DATABASE_URL: databaseUrl });
   const stops: (() => Promise<void>)[] = [];
-  const worker = await startWorker(databaseUrl, stops);
+  const [one, other, worker] = await Promise.all([
+    dataDirectory().start({ DATABASE_URL: databaseUrl }),
+    dataDirectory().start({ DATABASE_URL: databaseUrl }),
+    startWorker(databaseUrl, stops),
+  ]);
   onTestFinished(async () => {
     for (const stop of stops.toReversed()) await stop();
   });
