@@ -147,7 +147,8 @@ export const MEMBERS: MemberRow[] = [
   {
     member: "background",
     fate: "refused",
-    words: "background responses are made by the proxy, or by an upstream of the Responses API",
+    words:
+      "the proxy makes such a response itself, but not on Workers, nor for a key that logs metadata",
     matters: (value) => value !== false,
   },
   {
