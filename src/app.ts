@@ -16,7 +16,7 @@ import { chatCompletions } from "./routes/chat-completions.ts";
 import { allowAnyOrigin, answerPreflight } from "./routes/cross-origin.ts";
 import { health } from "./routes/health.ts";
 import { mcp } from "./routes/mcp.ts";
-import { endpointOf, withNormalPath } from "./routes/normalise-path.ts";
+import { endpointOf, withHarmlessPath, withNormalPath } from "./routes/normalise-path.ts";
 import { nothingHere } from "./routes/nothing-here.ts";
 import { passthrough } from "./routes/passthrough.ts";
 import { responses } from "./routes/responses.ts";
@@ -93,7 +93,7 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
   const route = app.fetch;
   app.fetch = (request, env, execution) => {
     try {
-      const normal = withNormalPath(request);
+      const normal = normalOrRefused(request, env as RequestScope);
       checkHost((env as RequestScope).platform.config, normal, endpointOf(normal.url));
       return route(normal, env, execution);
     } catch (error) {
@@ -101,6 +101,22 @@ export function createApp(): Hono<{ Bindings: RequestScope }> {
     }
   };
   return app;
+}
+
+/**
+ * A request with the one form of its path. One of `/v1` that has none is refused when its key is
+ * known: then it is on record.
+ * @throws ApiError 400 for any other
+ */
+function normalOrRefused(request: Request, scope: RequestScope): Request {
+  try {
+    return withNormalPath(request);
+  } catch (error) {
+    const harmless = withHarmlessPath(request);
+    if (harmless === null || !(error instanceof Error)) throw error;
+    scope.refusal = error;
+    return harmless;
+  }
 }
 
 /** An error as a response that names its request. */

@@ -292,6 +292,8 @@ export interface RequestScope {
   requestId: string;
   /** The path that the client asked for, where another route asks on its behalf. */
   endpoint?: string;
+  /** Why the request is refused, whoever asks: its path has no normal form. */
+  refusal?: Error;
   /** Fires when the client goes away before the response has ended. */
   clientGone: AbortSignal;
   /**

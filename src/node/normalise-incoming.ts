@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { normaliseTarget } from "../routes/normalise-path.ts";
+import { harmlessTarget, normaliseTarget } from "../routes/normalise-path.ts";
 
 /** What a client that takes us for its HTTP proxy puts before the path (RFC 9112, 3.2.2). */
 const ABSOLUTE_FORM = /^https?:\/\/[^/?#\\]+/;
@@ -7,12 +7,22 @@ const ABSOLUTE_FORM = /^https?:\/\/[^/?#\\]+/;
 /**
  * Gives a request's target its normal form before anything reads it: the adapter resolves dot
  * segments and backslashes, so that behind it nobody can refuse them.
+ * @returns why the app must refuse it, when it knows whose it is; null: it need not
  * @throws ApiError 400, see `normaliseTarget`
  */
-export function normaliseIncoming(incoming: IncomingMessage): void {
+export function normaliseIncoming(incoming: IncomingMessage): Error | null {
   const { url = "" } = incoming;
   const [prefix = ""] = url.startsWith("/") ? [] : (ABSOLUTE_FORM.exec(url) ?? []);
-  incoming.url = prefix + normaliseTarget(url.slice(prefix.length));
+  const target = url.slice(prefix.length);
+  try {
+    incoming.url = prefix + normaliseTarget(target);
+    return null;
+  } catch (error) {
+    const harmless = harmlessTarget(target);
+    if (harmless === null || !(error instanceof Error)) throw error;
+    incoming.url = prefix + harmless;
+    return error;
+  }
 }
 
 /**

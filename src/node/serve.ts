@@ -103,6 +103,7 @@ export function startServer(platform: Platform): Promise<RunningServer> {
       const value = headers[name];
       return Array.isArray(value) ? value.join(",") : (value ?? null);
     });
+  const refusals = new WeakMap<IncomingMessage, Error>();
   const handle = (request: Request, { incoming, outgoing }: Exchange) => {
     const requestId = uuidv7();
     // The page is served before the app, which checks what is its own.
@@ -121,6 +122,8 @@ export function startServer(platform: Platform): Promise<RunningServer> {
       clientAddress: addressOf(incoming),
       waitUntil: background.waitUntil,
     };
+    const refusal = refusals.get(incoming);
+    if (refusal !== undefined) scope.refusal = refusal;
     const answering = app.fetch(request, scope);
     // What is behind these breaks off by itself, and an answer in a shield takes a slower way.
     if (incoming.url?.startsWith("/v1/") === true) return answering;
@@ -138,7 +141,8 @@ export function startServer(platform: Platform): Promise<RunningServer> {
     },
     (incoming, outgoing) => {
       try {
-        normaliseIncoming(incoming);
+        const refusal = normaliseIncoming(incoming);
+        if (refusal !== null) refusals.set(incoming, refusal);
       } catch (error) {
         return void refuseRequest(error, { outgoing, logger });
       }

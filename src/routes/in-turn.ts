@@ -81,11 +81,14 @@ export function inTurn(
     const since = performance.now();
     const scope = context.env;
     const request = context.req.raw;
-    const key = await authenticate(scope, request.headers);
+    const key = await authenticate(scope, request.headers).catch((error: unknown) => {
+      throw scope.refusal ?? error;
+    });
     const waitedMs = performance.now() - since;
     const limits = openLimits(scope, key);
     const turn = openTurn(scope, { key, limits, endpoint: pathOf(context), startedAt });
     try {
+      if (scope.refusal !== undefined) throw scope.refusal;
       nameConversation({ scope, turn, key }, request.headers);
       return await serve({ context, scope, request, key, limits, turn, waitedMs });
     } catch (error) {

@@ -52,6 +52,24 @@ export function normaliseTarget(target: string): string {
   return normalisePath(sent.slice(0, question)) + sent.slice(question);
 }
 
+/** What begins like a path of `/v1`, whatever follows. */
+const LIKE_V1 = /^\/v1(?:\/|\\|%2f|%5c)/i;
+const MAX_SHOWN = 200;
+
+/**
+ * A target that is refused, as one that leads nowhere and tells what it was: under it the request is
+ * on record. Null where it is none of `/v1`.
+ */
+export function harmlessTarget(target: string): string | null {
+  const [start] = LIKE_V1.exec(target) ?? [];
+  if (start === undefined) return null;
+  const [path = ""] = target.slice(start.length).split(/[?#]/, 1);
+  const shown = encodeURIComponent(path.slice(0, MAX_SHOWN).toWellFormed());
+  // What is escaped once would still be a dot, or a backslash.
+  const twice = shown.replaceAll(".", "%252E").replaceAll("%5C", "%255C").replaceAll("%2F", "/");
+  return normalisePath(`/v1/${twice}`);
+}
+
 const pathStart = (url: string) => url.indexOf("/", url.indexOf("://") + 3);
 
 /**
@@ -64,6 +82,14 @@ export function withNormalPath(request: Request): Request {
   const target = url.slice(start);
   const normal = normaliseTarget(target);
   return normal === target ? request : new Request(url.slice(0, start) + normal, request);
+}
+
+/** A request whose target is refused, as one that leads nowhere. Null where it is none of `/v1`. */
+export function withHarmlessPath(request: Request): Request | null {
+  const { url } = request;
+  const start = pathStart(url);
+  const target = harmlessTarget(url.slice(start));
+  return target === null ? null : new Request(url.slice(0, start) + target, request);
 }
 
 /** What a request with a normal URL asks: its path, without the query. */

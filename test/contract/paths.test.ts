@@ -91,6 +91,21 @@ describe("a path", () => {
     expect(upstream.requests).toEqual([]);
   });
 
+  it.each(["/v1/files/..%2fmodels", "/v1%2F..%5cx", "/v1/%2e%2e%2f..%5c"])(
+    "that is refused is on record where its key is known, and asks nobody where it is not: %s",
+    async (target) => {
+      const { upstream, headers } = await passingKey();
+      const answer = await rawRequest({ target, headers });
+      expectRefusal(answer, 400, "bad_request");
+      const turn = await proxy.conversation(answer.headers.get("x-proxy-conversation-id") ?? "");
+      expect(turn).toMatchObject({ status: "refused", errorCode: "bad_request" });
+      expect((turn as unknown as { endpoint: string }).endpoint).toMatch(/^\/v1\/.*%25/);
+      const strange = { ...headers, authorization: "Bearer sk-proxy-nobody" };
+      expectRefusal(await rawRequest({ target, headers: strange }), 400, "bad_request");
+      expect(upstream.requests).toEqual([]);
+    },
+  );
+
   it.each([
     ["/api//admin/api-keys", 401],
     ["/api%2fadmin/api-keys/", 401],

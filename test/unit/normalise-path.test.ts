@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ApiError } from "../../src/openai/api-error.ts";
-import { endpointOf, normaliseTarget, withNormalPath } from "../../src/routes/normalise-path.ts";
+import {
+  endpointOf,
+  harmlessTarget,
+  normaliseTarget,
+  withNormalPath,
+} from "../../src/routes/normalise-path.ts";
 
 /** The normal form, or null where the target is refused. */
 function normalOf(target: string): string | null {
@@ -65,6 +70,21 @@ describe("the normal form of a path", () => {
     };
     const counterexample = fc.check(fc.property(paths, isOne), RUNS).counterexample;
     expect(counterexample).toBeNull();
+  });
+
+  it("of what is refused leads nowhere, whoever reads it, and is one", () => {
+    fc.assert(
+      fc.property(paths, (path) => {
+        const harmless = harmlessTarget(`/v1${path}`);
+        if (harmless === null) return;
+        expect(normaliseTarget(harmless)).toBe(harmless);
+        expect(new URL(`http://proxy.example${harmless}`).pathname).toBe(harmless);
+        expect(bytesOf(harmless)).not.toMatch(/\.|\\/);
+      }),
+      RUNS,
+    );
+    expect(harmlessTarget("/v1/files/..%2fmodels?a")).toBe("/v1/files/%252E%252E%252fmodels");
+    expect(harmlessTarget("/api/admin/..")).toBeNull();
   });
 
   it("means the same to every reader: no URL parser finds another path in it", () => {
