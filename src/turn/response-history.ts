@@ -7,6 +7,7 @@ import { memberText, readElements, setMembers } from "../openai/json-object-text
 import { messagesOfItems } from "../openai/response-items.ts";
 import { ApiError } from "../openai/api-error.ts";
 import type { HistoryPlace } from "../openai/history-hash.ts";
+import { plainMessage } from "../openai/plain-message.ts";
 import type { HistoryItem, LoopEnd, MergedTurn } from "../dialects/dialect.ts";
 import type { MergedResponse } from "../dialects/responses/client-answer.ts";
 import { modelItems } from "../dialects/responses/hidden-items.ts";
@@ -31,16 +32,17 @@ import {
 import { knownForms } from "./known-forms.ts";
 import { openMediaSupport } from "./media-support.ts";
 import {
-  isOutput,
-  ownerOf,
+  ownedEntries,
   readOwners,
   rememberResponse,
   turnStartOf,
+  type Owned,
   type Owners,
 } from "./response-owners.ts";
 import { spokenPlaces, type SpokenPlaces } from "./spoken-places.ts";
 import {
   idsOf,
+  isOutput,
   isReference,
   saidUnderIds,
   seenItems,
@@ -64,6 +66,7 @@ interface ReadHistory extends ResponseHistoryParts {
   spoken: SpokenPlaces;
   entries: Entry[];
   owners: Owners;
+  owned: Owned;
   /** Where the turn is in its client's history: known when the answer is. */
   ended: { place: string };
   /** Whether upstream speaks another dialect: then it has nothing of what was before. */
@@ -118,36 +121,47 @@ async function readChain({
   throw new ApiError("previous_response_not_found", message, { param: "previous_response_id" });
 }
 
-const ownerIdOf = (entry: Entry, owners: Owners): string =>
-  ownerOf(entry, owners)?.responseId ?? "";
-
 const textsIn = (item: JsonObject): string =>
   objectsOf(item["content"])
     .map((part) => textOf(part["text"]) || textOf(part["refusal"]))
     .join("");
 
-/** Whether a client says of a message what it was: one that it has changed stays as it is sent. */
-function isUnchanged(item: unknown, kept: JsonObject[]): boolean {
-  // What has no id is known by what it says.
-  if (!isObject(item) || item["type"] !== "message" || item["id"] === undefined) return true;
+const isChangedMessage = (item: JsonObject, kept: JsonObject[]): boolean => {
   const known = kept.find(({ id }) => id === item["id"]);
-  if (known === undefined || isReference(known)) return true;
-  if (typeof item["content"] === "string") return true;
-  return textsIn(known) === textsIn(item);
+  if (known === undefined || isReference(known)) return false;
+  return typeof item["content"] !== "string" && textsIn(known) !== textsIn(item);
+};
+
+const plainCall = (item: JsonObject): string => messagesOfItems([item]).map(plainMessage).join();
+
+const isChangedCall = (item: JsonObject, kept: JsonObject[]): boolean => {
+  const isIt = (one: JsonObject) => one["call_id"] === item["call_id"] && !isOutput(one);
+  const known = kept.find(isIt);
+  if (known === undefined || isReference(known)) return false;
+  return plainCall(known) !== plainCall(item);
+};
+
+/** Whether a client says of an item what it was: one that it has changed stays as it is sent. */
+function isUnchanged(item: unknown, kept: JsonObject[]): boolean {
+  if (!isObject(item)) return true;
+  if (item["type"] === "function_call") return !isChangedCall(item, kept);
+  // A message without an id is known by what it says.
+  const isNamed = item["type"] === "message" && item["id"] !== undefined;
+  return !isNamed || !isChangedMessage(item, kept);
 }
 
 /** Which responses are put back in the place of what is left of them in the input. */
 function restorable(
   { key, isForeign }: ReadHistory,
   entries: Entry[],
-  owners: Owners,
+  owned: Owned,
 ): Map<string, string> {
   const turnStart = turnStartOf(entries);
   const found = new Map<string, string>();
   const changed = new Set<string>();
   for (const [index, entry] of entries.entries()) {
     const { item } = entry;
-    const owner = ownerOf(entry, owners);
+    const owner = owned.get(entry);
     if (owner === undefined || owner.items === null) continue;
     const { responseId, items } = owner;
     // Without memory only the turn that is going on has hidden rounds: its client is back.
@@ -162,16 +176,17 @@ function restorable(
 const isReasoning = (item: unknown): boolean => isObject(item) && item["type"] === "reasoning";
 
 /** The input with what the client did not see, and its items of ours as upstream takes them. */
-function restore(parts: ReadHistory, entries: Entry[], owners: Owners): Piece[] {
-  const kept = restorable(parts, entries, owners);
+function restore(parts: ReadHistory): Piece[] {
+  const { entries, owned } = parts;
+  const kept = restorable(parts, entries, owned);
   const done = new Set<string>();
   const pieces: (Piece & { item?: unknown })[] = [];
   for (const entry of entries) {
     const { item, text } = entry;
-    const owner = ownerIdOf(entry, owners);
+    const owner = owned.get(entry)?.responseId ?? "";
     const items = kept.get(owner);
     if (items !== undefined) {
-      const isOfOwner = (other: Entry) => ownerIdOf(other, owners) === owner;
+      const isOfOwner = (other: Entry) => owned.get(other)?.responseId === owner;
       if (!done.has(owner)) pieces.push(...withSeen(items, entries.filter(isOfOwner)));
       done.add(owner);
     } else if (isOwnItem(item)) {
@@ -220,13 +235,13 @@ const placeOf = (responseId: string): string => `response:${responseId}`;
 function placesOf(
   request: ResponsesDialectRequest,
   entries: Entry[],
-  owners: Owners,
+  owned: Owned,
 ): HistoryPlace[] {
   const { previousResponseId: previous } = request;
   const places = new Map<string, HistoryPlace>();
   if (previous !== null) places.set(previous, { index: -1, lookup: placeOf(previous) });
   for (const [index, entry] of entries.entries()) {
-    const owner = ownerOf(entry, owners)?.responseId;
+    const owner = owned.get(entry)?.responseId;
     if (owner === undefined) continue;
     const items = entries.slice(0, index + 1).map(({ item }) => item);
     const count = messagesOfItems(items).length + (request.instructions === null ? 0 : 1);
@@ -315,19 +330,19 @@ export async function openResponseHistory(parts: ResponseHistoryParts): Promise<
   const before = new Set(chain.map(({ id }) => id));
   for (const [id, { responseId }] of owners) if (before.has(responseId)) owners.delete(id);
   const ended = { place: placeOf("") };
-  return historyOf({ ...parts, chain, spelled, spoken, entries, owners, ended, isForeign: false });
+  const owned = ownedEntries(entries, owners);
+  const read = { chain, spelled, spoken, entries, owners, owned };
+  return historyOf({ ...parts, ...read, ended, isForeign: false });
 }
 
 function historyOf(parts: ReadHistory): ResponseHistory {
   const { scope, request, upstream, turn, isForeign } = parts;
-  const { chain, spelled, spoken, entries, owners, ended } = parts;
+  const { chain, spelled, spoken, entries, owners, owned, ended } = parts;
   const { dialect, model, traits } = request;
   const asked = { upstream, dialect: dialect.name, model, traits };
   const known = knownForms(scope.platform.memory, asked);
   const media = openMediaSupport(known, { model, sent: request.mediaSent() });
-  const own = request.hasConversation
-    ? missingOutputs(entries, owners)
-    : restore(parts, entries, owners);
+  const own = request.hasConversation ? missingOutputs(entries, owners) : restore(parts);
   // From what upstream alone knows it goes on itself.
   const anchor = chain.findLastIndex(isPassedOn);
   const earlier = chain
@@ -345,7 +360,7 @@ function historyOf(parts: ReadHistory): ResponseHistory {
     return request.withText(isSame ? plain : setMembers(plain, { input }));
   };
   const hasReasoning = (text: string) => dialect.withoutReasoning(text) !== text;
-  const places = placesOf(request, entries, owners);
+  const places = placesOf(request, entries, owned);
   const expiresAt = () => Date.now() + scope.platform.config.hiddenRoundsHours * HOUR_MS;
   turn.placed({ places, place: null });
   // It is asked for more than once, and its request is translated once.

@@ -3,13 +3,13 @@
  * what this process remembers.
  */
 import { isOwnItem } from "../dialects/responses/own-items.ts";
-import { isObject, textOf } from "../openai/json.ts";
+import { isObject, objectsOf, parseJson, textOf } from "../openai/json.ts";
 import { describeError } from "../store/describe-error.ts";
 import { findResponsesOfItems, type ItemsResponse } from "../store/kept-responses.ts";
 import { withinLimit } from "../store/within-limit.ts";
 import { cannotKnow, HOUR_MS, limitAfter, type HistoryParts } from "./history.ts";
 import { rememberedRounds, rememberRounds } from "./kept-rounds.ts";
-import { entryIds, idsOf, type Entry } from "./unseen-items.ts";
+import { entryIds, idsOf, isOutput, type Entry } from "./unseen-items.ts";
 
 /** Responses by the ids of their items and calls. */
 export type Owners = Map<string, ItemsResponse>;
@@ -63,10 +63,6 @@ async function askTable(
   }
 }
 
-/** Whether an item is the output of a call, which is the client's own. */
-export const isOutput = (item: unknown): boolean =>
-  isObject(item) && textOf(item["type"]).endsWith("_output");
-
 const isUser = (item: unknown): boolean => isObject(item) && item["role"] === "user";
 
 /** Where in the input the turn begins that is going on; -1: with the input. */
@@ -102,10 +98,37 @@ export async function readOwners(parts: HistoryParts, entries: Entry[]): Promise
   return owners;
 }
 
-/** The response that an entry is a part of; an output of a call is the client's own. */
-export function ownerOf(entry: Entry, owners: Owners): ItemsResponse | undefined {
-  if (isOutput(entry.item)) return undefined;
-  return entryIds(entry)
-    .map((id) => owners.get(id))
-    .find((owner) => owner !== undefined);
+/** Which responses entries are parts of; an output of a call is the client's own. */
+export type Owned = ReadonlyMap<Entry, ItemsResponse>;
+
+/** Ids of the calls that a response has. */
+const callsOf = ({ items }: ItemsResponse): string[] =>
+  objectsOf(items === null ? [] : parseJson(items))
+    .filter((item) => !isOutput(item))
+    .map((item) => textOf(item["call_id"]))
+    .filter((id) => id !== "");
+
+/**
+ * The entries that are parts of responses: by their ids, or their places. Other calls of the same
+ * answer may stand behind the output of the first one.
+ */
+export function ownedEntries(entries: Entry[], owners: Owners): Owned {
+  const owned = new Map<Entry, ItemsResponse>();
+  const begun = new Set<string>();
+  const open = new Map<string, ItemsResponse>();
+  for (const entry of entries) {
+    if (isUser(entry.item)) open.clear();
+    if (isOutput(entry.item)) continue;
+    const callId = isObject(entry.item) ? textOf(entry.item["call_id"]) : "";
+    const found = entryIds(entry)
+      .map((id) => owners.get(id))
+      .find((owner) => owner !== undefined);
+    const owner = found ?? open.get(callId);
+    if (owner === undefined) continue;
+    if (!begun.has(owner.responseId)) for (const call of callsOf(owner)) open.set(call, owner);
+    begun.add(owner.responseId);
+    open.delete(callId);
+    owned.set(entry, owner);
+  }
+  return owned;
 }

@@ -1,12 +1,14 @@
 /**
- * Answers as clients send them back that keep no ids: they are known by all that was said up to
- * them. Their place stands beside the ids of a response's items.
+ * Answers as clients send them back that keep no ids of items: they are known by what was said up to
+ * them, as in chat completions. The id of a call is not enough: some upstreams give the same ones
+ * again and again.
  */
 import type { ResponsesDialectRequest } from "../dialects/responses/responses-dialect.ts";
 import { isOwnItem } from "../dialects/responses/own-items.ts";
 import { hashHistory } from "../openai/history-hash.ts";
 import { isObject, objectsOf, textOf, type JsonObject } from "../openai/json.ts";
 import { messagesOfItems } from "../openai/response-items.ts";
+import { isOutput } from "./unseen-items.ts";
 
 /** Where a client may come back without ids. */
 export interface SpokenPlaces {
@@ -20,12 +22,24 @@ const NOWHERE: SpokenPlaces = { ofEntries: new Map(), after: async () => [] };
 
 const isSaid = ({ type = "message" }: JsonObject): boolean => type === "message";
 
+/** A call that its client answers: by an id. */
+const isCall = (item: JsonObject): boolean =>
+  typeof item["call_id"] === "string" && !isOutput(item);
+
+/** What a client has to run, however its kind of tool spells it. */
+function spokenCall(item: JsonObject): JsonObject {
+  const { type, call_id: id, name = type, arguments: args, input, action } = item;
+  const text = args ?? input ?? JSON.stringify(action ?? null);
+  return { role: "assistant", tool_calls: [{ id, function: { name, arguments: text } }] };
+}
+
 /** What is hashed of an item; nothing of what not every client sends back. */
 function spokenMessages(item: unknown): JsonObject[] {
   if (!isObject(item) || isOwnItem(item)) return [];
-  const { type = "message" } = item;
-  const isSpoken = isSaid(item) || /_call(?:_output)?$/.test(textOf(type));
-  return isSpoken ? messagesOfItems([item]) : [];
+  if (isSaid(item)) return messagesOfItems([item]);
+  if (isCall(item)) return [spokenCall(item)];
+  if (!isOutput(item)) return [];
+  return [{ role: "tool", tool_call_id: item["call_id"], content: item["output"] }];
 }
 
 const wordsOf = ({ content }: JsonObject): string =>
@@ -33,17 +47,21 @@ const wordsOf = ({ content }: JsonObject): string =>
     .map((part) => textOf(part["text"]) || textOf(part["refusal"]))
     .join("");
 
-/** A message for each, one for all, and the last one alone. */
-function formsOf(said: JsonObject[]): JsonObject[][] {
+/**
+ * The forms in which an answer may come back: all of its items, its calls without a word; without
+ * calls one message for all, or the last one alone.
+ */
+function formsOf(output: JsonObject[]): JsonObject[][] {
+  const calls = output.filter(isCall);
+  const said = output.filter(isSaid);
+  const whole = output.filter((item) => isSaid(item) || isCall(item));
   const last = said.at(-1);
-  if (last === undefined) return [];
+  if (last === undefined) return [whole];
+  if (calls.length > 0) return [whole, calls];
   if (said.length === 1) return [said];
-  const whole = { role: "assistant", content: said.map(wordsOf).join("") };
-  return [said, [whole], [last]];
+  const joined = { role: "assistant", content: said.map(wordsOf).join("") };
+  return [said, [joined], [last]];
 }
-
-/** Answers to whole histories; those with calls have ids. */
-const isAnswer = (lookup: string): boolean => lookup.startsWith("answer:");
 
 /** Reads the places of a request. What upstream has the history of has none. */
 export async function spokenPlaces(request: ResponsesDialectRequest): Promise<SpokenPlaces> {
@@ -58,7 +76,7 @@ export async function spokenPlaces(request: ResponsesDialectRequest): Promise<Sp
   const ofEntries = new Map<number, string>();
   for (const { index, lookup } of places) {
     const entry = spoken[index - told.length]?.index;
-    if (entry !== undefined && isAnswer(lookup)) ofEntries.set(entry, lookup);
+    if (entry !== undefined) ofEntries.set(entry, lookup);
   }
   const placesAfter = async (answer: JsonObject[]): Promise<string[]> => {
     const hashed = await hashHistory(request.endUser, [...messages, ...answer]);
@@ -69,9 +87,9 @@ export async function spokenPlaces(request: ResponsesDialectRequest): Promise<Sp
   return {
     ofEntries,
     after: async (output) => {
-      const said = output.filter(isSaid);
       const found: string[] = [];
-      for (const form of formsOf(said)) found.push(...(await placesAfter(messagesOfItems(form))));
+      for (const form of formsOf(output))
+        found.push(...(await placesAfter(form.flatMap(spokenMessages))));
       return [...new Set(found)];
     },
   };

@@ -4,7 +4,7 @@
  */
 import type { HistoryItem } from "../dialects/dialect.ts";
 import { isOwnItem } from "../dialects/responses/own-items.ts";
-import { isObject, objectsOf, parseJson, type JsonObject } from "../openai/json.ts";
+import { isObject, objectsOf, parseJson, textOf, type JsonObject } from "../openai/json.ts";
 
 /** An entry of the input, parsed and as it was spelled. */
 export interface Entry {
@@ -24,9 +24,19 @@ export const idsOf = (item: unknown): string[] => {
   return ids.filter((id): id is string => typeof id === "string" && id !== "");
 };
 
-/** The same of an entry: an answer is known by its place too. */
-export const entryIds = ({ item, place }: Entry): string[] =>
-  place === undefined ? idsOf(item) : [...idsOf(item), place];
+/** Whether an item is the output of a call, which is the client's own. */
+export const isOutput = (item: unknown): boolean =>
+  isObject(item) && textOf(item["type"]).endsWith("_output");
+
+/**
+ * The same of an entry, which is known by its place too: of a call the id alone says nothing, where
+ * its upstream gives the same ones again.
+ */
+export function entryIds({ item, place }: Entry): string[] {
+  if (isOutput(item)) return idsOf(item);
+  const id = isObject(item) ? textOf(item["id"]) : "";
+  return [id, place ?? ""].filter((one) => one !== "");
+}
 
 /** Whether an item stands for one that its client saw. */
 export const isReference = ({ type }: JsonObject): boolean => type === "item_reference";

@@ -126,3 +126,71 @@ it("A key without memory keeps its hidden rounds to itself", async () => {
   await asked(key, [USER, ...ANSWERED, AGAIN]);
   expect(spoken(sentInput(key.upstream, 2))).toEqual(["user", "assistant", "assistant", "user"]);
 });
+
+const OWN = { type: "function", name: "ask", strict: false, parameters: { type: "object" } };
+const CALL = { type: "function_call", call_id: "call_0", name: "ask", arguments: '{"of":"a"}' };
+const OUTPUT = { type: "function_call_output", call_id: "call_0", output: "yes" };
+
+/** A key whose upstream gives the same ids of calls in every answer, as some do. */
+const repeating = (fields: Json = {}): Promise<AdderKey> =>
+  keyWithAdder(
+    (add) => [
+      says([
+        functionCall("call_1", add, { a: 2, b: 3 }),
+        functionCall("call_0", "ask", { of: "a" }),
+      ]),
+      says([message("Well.")]),
+    ],
+    fields,
+  );
+
+const OTHERS: [string, Json[], Json][] = [
+  ["another question", [{ role: "user", content: "other" }, CALL, OUTPUT], {}],
+  ["other arguments", [USER, { ...CALL, arguments: '{"of":"b"}' }, OUTPUT], {}],
+  ["another name", [USER, { ...CALL, name: "other" }, OUTPUT], {}],
+  ["another end user", [USER, CALL, OUTPUT], { safety_identifier: "b" }],
+];
+
+describe.each([{ store: false }, { store: true }])("A call's id, $store", ({ store }) => {
+  it.each(OTHERS)("brings nothing of another answer in: %s", async (_what, input, more) => {
+    const key = await repeating();
+    const beside = { tools: [OWN], store, safety_identifier: "a" };
+    await askResponse(key, { ...beside, input: [USER] });
+    await askResponse(key, { ...beside, ...more, input });
+    expect(sentInput(key.upstream, 1)).toEqual(input);
+  });
+
+  it("finds its answer where all else is the same, one result between two calls too", async () => {
+    const key = await keyWithAdder((add) => [
+      says([
+        functionCall("call_1", add, { a: 2, b: 3 }),
+        functionCall("call_0", "ask", { of: "a" }),
+        functionCall("call_2", "ask", { of: "b" }),
+      ]),
+      says([message("Well.")]),
+    ]);
+    const beside = { tools: [OWN], store };
+    await askResponse(key, { ...beside, input: [USER] });
+    const second = { ...CALL, call_id: "call_2", arguments: '{ "of": "b" }' };
+    const input = [USER, CALL, OUTPUT, second, { ...OUTPUT, call_id: "call_2" }];
+    await askResponse(key, { ...beside, input });
+    expect(spoken(sentInput(key.upstream, 1))).toEqual([
+      "user",
+      "function_call call_1",
+      "function_call call_0",
+      "function_call call_2",
+      "function_call_output call_1 5",
+      "function_call_output call_0 yes",
+      "function_call_output call_2 yes",
+    ]);
+  });
+
+  it("twice in one input is two calls", async () => {
+    const key = await repeating();
+    await askResponse(key, { tools: [OWN], store, input: [USER] });
+    const input = [USER, CALL, OUTPUT, { ...CALL, arguments: '{"of":"c"}' }, OUTPUT];
+    await askResponse(key, { tools: [OWN], store, input });
+    const sent = spoken(sentInput(key.upstream, 1));
+    expect(sent.filter((item) => item === "function_call call_0")).toHaveLength(2);
+  });
+});
