@@ -239,22 +239,19 @@ function placesOf(
 ): HistoryPlace[] {
   const { previousResponseId: previous } = request;
   const places = new Map<string, HistoryPlace>();
-  if (previous !== null) places.set(previous, { index: -1, lookup: placeOf(previous) });
-  for (const [index, entry] of entries.entries()) {
+  const ofPrevious = placeOf(previous ?? "");
+  if (previous !== null) places.set(ofPrevious, { index: -1, lookup: ofPrevious });
+  let count = request.instructions === null ? 0 : 1;
+  for (const entry of entries) {
     const owner = owned.get(entry)?.responseId;
-    if (owner === undefined) continue;
-    const items = entries.slice(0, index + 1).map(({ item }) => item);
-    const count = messagesOfItems(items).length + (request.instructions === null ? 0 : 1);
-    places.delete(owner);
-    places.set(owner, { index: count - 1, lookup: placeOf(owner) });
+    const lookups = [owner === undefined ? undefined : placeOf(owner), entry.place];
+    count += messagesOfItems([entry.item]).length;
+    for (const lookup of lookups.filter((one) => one !== undefined)) {
+      places.delete(lookup);
+      places.set(lookup, { index: count - 1, lookup });
+    }
   }
   return [...places.values()];
-}
-
-/** Ids in a response's items, and places of what it says, by which its client may come back. */
-async function comingBack({ output }: JsonObject, spoken: SpokenPlaces): Promise<string[]> {
-  const items = objectsOf(output);
-  return [...items.flatMap(idsOf), ...(await spoken.after(items))];
 }
 
 /** Keeps a response for whoever comes back to it. */
@@ -400,10 +397,13 @@ function historyOf(parts: ReadHistory): ResponseHistory {
     keep: async (end: LoopEnd, merged: MergedTurn) => {
       const { response, upstreamIds, said } = merged as MergedResponse;
       const id = textOf(response["id"]);
-      ended.place = placeOf(id);
+      const output = objectsOf(response["output"]);
+      const after = await spoken.after(output);
+      // Nobody knows an id that is not stored.
+      ended.place = request.isStored ? placeOf(id) : (after.end ?? placeOf(id));
       turn.placed({ places, place: ended.place });
       const hasHidden = end.hidden.length > 0;
-      const itemIds = await comingBack(response, spoken);
+      const itemIds = [...output.flatMap(idsOf), ...after.all];
       if (!request.isStored && !hasHidden) {
         rememberResponse(parts, { responseId: id, itemIds, items: null, isAlone: false });
         return;

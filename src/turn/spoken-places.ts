@@ -14,11 +14,21 @@ import { isOutput } from "./unseen-items.ts";
 export interface SpokenPlaces {
   /** By the index of an answer in the input: its place. */
   ofEntries: ReadonlyMap<number, string>;
-  /** The places of an answer that follows, in each form in which a client may send it back. */
-  after(output: JsonObject[]): Promise<string[]>;
+  after(output: JsonObject[]): Promise<PlacesAfter>;
 }
 
-const NOWHERE: SpokenPlaces = { ofEntries: new Map(), after: async () => [] };
+/** The places of an answer that follows. */
+interface PlacesAfter {
+  /** In each form in which a client may send it back. */
+  all: string[];
+  /** Behind all of it, or null where there is nothing. */
+  end: string | null;
+}
+
+const NOWHERE: SpokenPlaces = {
+  ofEntries: new Map(),
+  after: async () => ({ all: [], end: null }),
+};
 
 const isSaid = ({ type = "message" }: JsonObject): boolean => type === "message";
 
@@ -87,10 +97,10 @@ export async function spokenPlaces(request: ResponsesDialectRequest): Promise<Sp
   return {
     ofEntries,
     after: async (output) => {
-      const found: string[] = [];
+      const forms: string[][] = [];
       for (const form of formsOf(output))
-        found.push(...(await placesAfter(form.flatMap(spokenMessages))));
-      return [...new Set(found)];
+        forms.push(await placesAfter(form.flatMap(spokenMessages)));
+      return { all: [...new Set(forms.flat())], end: forms[0]?.at(-1) ?? null };
     },
   };
 }

@@ -107,6 +107,25 @@ it("A history without ids goes on with its conversation", async () => {
   await expect.poll(rounds).toBe(3);
 });
 
+it("A history without ids goes on with a conversation in which no tool was called", async () => {
+  const key = await keyWithAdder(() => [
+    says([functionCall("call_0", "ask", { of: "a" })]),
+    says([message("Hm.")]),
+    says([message("Fine.")]),
+  ]);
+  const tools = [OWN];
+  const first = await asked(key, [USER], { tools });
+  const second = await asked(key, [USER, CALL, OUTPUT], { tools });
+  const third = [USER, CALL, OUTPUT, { role: "assistant", content: "Hm." }, AGAIN];
+  expect([second, await asked(key, third, { tools })]).toEqual([first, first]);
+  const detail = async () => {
+    const { rounds, messages } = await proxy.conversation(first);
+    return [rounds.length, messages.map(({ role }) => role).join()];
+  };
+  const said = "user,assistant,tool,assistant,user,assistant";
+  await expect.poll(detail).toEqual([3, said]);
+});
+
 it.each([
   ["another question", [{ role: "user", content: "3+2?" }, ...ANSWERED, AGAIN], {}],
   ["another answer", [USER, { role: "assistant", content: "It is 6." }, AGAIN], {}],
