@@ -110,6 +110,8 @@ export async function beginResponse(parts: ResponsesTurn, text: string): Promise
     throw new ApiError("database_unavailable", message, { retryAfter: 2, cause });
   });
   if (hasRoom) startBackground(platform, made, false);
+  // Whoever has room makes it, and ends its turn.
+  else await turn.left();
   return { id, response };
 }
 
