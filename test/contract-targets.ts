@@ -193,6 +193,7 @@ export const ROWS: Row[] = [
       "admin-openapi",
       "billed-units",
       "chat-over-responses",
+      "chat-over-responses-odd",
       "chat-over-responses-answers",
       "chat-over-responses-memory",
       "dialect-choice",

@@ -39,6 +39,15 @@ export const textOf = (value: unknown): string => (typeof value === "string" ? v
 export const textOrNull = (value: unknown): string | null =>
   typeof value === "string" ? value : null;
 
+/**
+ * What is a text, else its JSON text; empty where there is nothing. Some servers give a call's
+ * arguments as they are.
+ */
+export function textOrJson(value: unknown): string {
+  if (typeof value === "string") return value;
+  return value === undefined || value === null ? "" : JSON.stringify(value);
+}
+
 /** The parsed text, or undefined where it is not JSON. */
 export function parseJson(text: string): unknown {
   try {

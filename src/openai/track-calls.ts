@@ -4,7 +4,7 @@
  * fragment, or cut it in pieces: all of it was seen in the wild.
  */
 import { ApiError } from "./api-error.ts";
-import { isObject, ownMember, setMember, type JsonObject } from "./json.ts";
+import { isObject, ownMember, setMember, textOrJson, type JsonObject } from "./json.ts";
 import { mergeField } from "./merge-field.ts";
 import { WholeObject } from "./whole-object.ts";
 
@@ -63,13 +63,6 @@ const TEXT_MEMBER = new Map([
   ["custom", "input"],
 ]);
 
-const asText = (value: unknown) =>
-  typeof value === "string"
-    ? value
-    : value === undefined || value === null
-      ? ""
-      : JSON.stringify(value);
-
 /** A fragment, read. */
 interface Fragment {
   id: string;
@@ -83,17 +76,17 @@ interface Fragment {
 function readFragment(fragment: JsonObject): Fragment {
   const { id, index, type: given, ...rest } = fragment;
   const type =
-    asText(given) ||
+    textOrJson(given) ||
     (isObject(rest["custom"]) ? "custom" : isObject(rest["function"]) ? "function" : "");
   const member = TEXT_MEMBER.get(type || "function");
   const definition = ownMember(rest, type || "function");
-  const parts = { id: asText(id), index: typeof index === "number" ? index : undefined, type };
+  const parts = { id: textOrJson(id), index: typeof index === "number" ? index : undefined, type };
   if (member === undefined || !isObject(definition))
     return { ...parts, name: "", text: "", others: rest };
   const { [type || "function"]: _definition, ...others } = rest;
   const { name, [member]: text, ...more } = definition;
   if (Object.keys(more).length > 0) setMember(others, type, more);
-  return { ...parts, name: asText(name), text: asText(text), others };
+  return { ...parts, name: textOrJson(name), text: textOrJson(text), others };
 }
 
 /** Whether a call's arguments are a whole object, to which nothing can be added. */

@@ -56,6 +56,17 @@ export class UpstreamRefusal extends Error {
   }
 }
 
+/**
+ * An error that came with a status of success, for a client to whom it would be no error as it
+ * is: a 502 in the shape that all of OpenAI's clients read.
+ */
+export function refusalInside({ error, response }: UpstreamRefusal): UpstreamRefusal {
+  const body = { error: { ...errorOfWords(null), ...error } };
+  const bytes = new TextEncoder().encode(JSON.stringify(body));
+  const headers = { "content-type": "application/json" };
+  return new UpstreamRefusal({ ...response, status: 502, headers, body: bytes }, body);
+}
+
 /** An error object that came inside a stream. */
 export class UpstreamStreamError extends Error {
   readonly error: JsonObject;

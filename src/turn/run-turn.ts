@@ -8,6 +8,7 @@ import type {
   Round,
 } from "../dialects/dialect.ts";
 import { runToolLoop } from "../loop/run-tool-loop.ts";
+import { refusalInside, UpstreamRefusal } from "../openai/upstream-error.ts";
 import { jsonBytes } from "../openai/write-in-slices.ts";
 import { maskOf } from "../secrets/known-secrets.ts";
 import { openClientStream, type ClientStream } from "../stream/client-stream.ts";
@@ -48,7 +49,10 @@ export async function askRound(
       return answer.take(event, state.round);
     };
     const reading = { maxBytes: maxBodyBytes, onEvent: isHeard ? heard : null, onProgress };
-    const read = await request.readRound(opened, reading);
+    const read = await request.readRound(opened, reading).catch((error: unknown) => {
+      const isInside = error instanceof UpstreamRefusal && error.response.status < 400;
+      throw isForeign && isInside ? refusalInside(error) : error;
+    });
     return { round: read, headers: opened.response.headers };
   });
   rounds.push(round);

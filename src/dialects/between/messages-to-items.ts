@@ -1,5 +1,5 @@
 /** Messages of chat completions as items of the Responses API. */
-import { isObject, objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
+import { isObject, objectsOf, textOrJson, type JsonObject } from "../../openai/json.ts";
 import { keptItemsOf } from "../chat/kept-items.ts";
 import type { SeenMessage } from "../chat/splice-hidden.ts";
 import { answerContent, foreignPart, inputContent } from "./chat-content.ts";
@@ -11,10 +11,10 @@ function callItem(call: JsonObject): JsonObject {
   const { id, custom, function: definition } = call;
   if (isObject(custom)) {
     const { name, input } = custom;
-    return { type: "custom_tool_call", call_id: id, name, input: textOf(input) };
+    return { type: "custom_tool_call", call_id: id, name, input: textOrJson(input) };
   }
   const { name, arguments: args } = isObject(definition) ? definition : {};
-  return { type: "function_call", call_id: id, name, arguments: textOf(args) || "{}" };
+  return { type: "function_call", call_id: id, name, arguments: textOrJson(args) || "{}" };
 }
 
 /** What an answer said and called. */

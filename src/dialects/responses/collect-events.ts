@@ -154,7 +154,18 @@ export class EventCollector {
     const index = typeof place === "number" ? place : undefined;
     const open = new OpenItem(named, this.#items.length, index);
     this.#items.push(open);
+    this.#distinguish(open, item);
     return open;
+  }
+
+  /** Two calls of one id get one result between them: the later one gets an id of its own. */
+  #distinguish(call: OpenItem, { call_id: given }: JsonObject): void {
+    if (!CALL_TYPES.has(call.type)) return;
+    const id = textOf(given) || call.id;
+    const isTaken = this.#items.some(
+      (other) => other !== call && CALL_TYPES.has(other.type) && other.callId === id,
+    );
+    if (isTaken) call.renameCall();
   }
 
   #open(event: JsonObject): ItemEvent[] {
@@ -189,11 +200,15 @@ export class EventCollector {
       const open = this.#new(item, event);
       return [open.announce(), ...open.finish(item)];
     }
-    if (!this.#isNameless(known)) return known.finish(item);
+    if (!this.#isNameless(known)) {
+      this.#distinguish(known, item);
+      return known.finish(item);
+    }
     // Only now its name is known.
     const { index } = known;
     const named = new OpenItem({ ...item, id: known.id }, index, known.upstreamIndex);
     this.#items[index] = named;
+    this.#distinguish(named, item);
     return [named.announce(), ...named.finish(item)];
   }
 

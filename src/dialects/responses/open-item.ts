@@ -1,5 +1,5 @@
 /** An item of a round while it comes: its parts, and which of its events upstream has sent. */
-import { objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
+import { isObject, objectsOf, textOf, textOrJson, type JsonObject } from "../../openai/json.ts";
 import { partKindOf, TEXT_KINDS, type PartKind, type TextKind } from "./event-parts.ts";
 
 /** An event that is complete, but for its number in the stream. */
@@ -48,6 +48,8 @@ export class OpenItem {
   readonly upstreamId: string;
   #item: JsonObject;
   #isDone = false;
+  /** An id of ours, where another call has upstream's. */
+  #newCallId: string | null = null;
   readonly #parts: OpenPart[] = [];
   /** Pieces of a call's arguments, or of what a kind of item has in their place. */
   readonly #pieces: string[] = [];
@@ -74,7 +76,7 @@ export class OpenItem {
   }
   /** The id of a call. */
   get callId(): string {
-    return textOf(this.#item["call_id"]) || this.id;
+    return this.#newCallId ?? (textOf(this.#item["call_id"]) || this.id);
   }
   /** How a call ended, where it has. */
   get ended(): "whole" | "cut" | undefined {
@@ -84,6 +86,11 @@ export class OpenItem {
   /** The arguments as they came. */
   get pieces(): readonly string[] {
     return this.#pieces;
+  }
+
+  /** Gives the call an id that no other has: its result is told apart by it. */
+  renameCall(): void {
+    this.#newCallId ??= `call_${crypto.randomUUID().replaceAll("-", "")}`;
   }
 
   /** The item as it is so far, or as upstream finished it. */
@@ -122,8 +129,9 @@ export class OpenItem {
         ? this.#openPart(kind, index, kind.empty)
         : { part: known, events: [] as ItemEvent[] };
     if (event.type === kind.delta) {
-      if (part.hasText) return events;
-      part.pieces.push(textOf(event["delta"]));
+      const { delta } = event;
+      if (part.hasText || typeof delta !== "string") return events;
+      part.pieces.push(delta);
       return [...events, this.#placed(part, { ...kind.beside, ...event })];
     }
     if (event.type === kind.done)
@@ -136,10 +144,11 @@ export class OpenItem {
   addText({ member, delta }: TextKind, event: ItemEvent): ItemEvent[] {
     if (this.#hasArguments) return [];
     if (event.type === delta) {
-      this.#pieces.push(textOf(event["delta"]));
-      return [this.placed(event)];
+      const text = textOrJson(event["delta"]);
+      this.#pieces.push(text);
+      return [this.placed({ ...event, delta: text })];
     }
-    return this.#finishArguments(textOf(event[member]), event);
+    return this.#finishArguments(textOrJson(event[member]), event);
   }
 
   /** The end of the item: what upstream left out of its events comes before it. */
@@ -154,7 +163,9 @@ export class OpenItem {
     }
     const { member } = this.#textKind ?? {};
     if (member !== undefined && !this.#hasArguments)
-      events.push(...this.#finishArguments(textOf(whole[member]) || this.#pieces.join(""), null));
+      events.push(
+        ...this.#finishArguments(textOrJson(whole[member]) || this.#pieces.join(""), null),
+      );
     this.#item = whole;
     this.#isDone = true;
     const done = { output_index: this.index, item: this.item() };
@@ -171,9 +182,17 @@ export class OpenItem {
   }
 
   #named(item: JsonObject): JsonObject {
-    const hasCallId = typeof item["call_id"] === "string" && item["call_id"] !== "";
-    const callId = this.type === "function_call" && !hasCallId ? { call_id: this.id } : {};
-    return { ...item, ...callId, id: this.id };
+    const isFunction = this.type === "function_call";
+    const usual = isFunction ? textOf(item["call_id"]) || this.id : null;
+    const callId = this.#newCallId ?? usual;
+    const { member } = this.#textKind ?? {};
+    const given = member === undefined ? undefined : item[member];
+    return {
+      ...item,
+      ...(callId === null ? {} : { call_id: callId }),
+      ...(member !== undefined && isObject(given) ? { [member]: JSON.stringify(given) } : {}),
+      id: this.id,
+    };
   }
 
   /** Where a part is that does not say it. */

@@ -68,6 +68,9 @@ async function readEvents(events: ReadableStream<Uint8Array>, sink: EventSink): 
     if (error !== null) throw new UpstreamStreamError(error);
     if (!isObject(payload)) return false;
     const isWhole = payload["type"] === undefined && isResponse(payload);
+    // A chunk of chat completions, for one: nothing of a response.
+    if (!isWhole && payload["type"] === undefined) return false;
+    if (isWhole) checkWhole(payload);
     await tell(isWhole ? collector.addWhole(payload) : collector.add(payload), sink);
     return isWhole || endsRound(payload["type"]);
   };
@@ -88,8 +91,21 @@ function refusalOf({ response }: OpenAnswer, { error }: UpstreamStreamError): Up
   return new UpstreamRefusal({ ...response, status: 502, headers, body: bytes }, body);
 }
 
+/** Statuses of responses that may have an error, and no output. */
+const FAILED = new Set<unknown>(["failed", "cancelled"]);
+/** Statuses of responses that have not ended. */
+const UNENDED = new Set<unknown>(["queued", "in_progress"]);
+
 /** The error of a whole answer that is none: a response has such a member, null as a rule. */
-const isRefused = (json: JsonObject): boolean => !isResponse(json) && errorOf(json) !== null;
+const isRefused = (json: JsonObject): boolean =>
+  !(isResponse(json) && FAILED.has(json["status"])) && errorOf(json) !== null;
+
+/** @throws ApiError 502 where a response that came whole has no answer in it */
+function checkWhole({ status, output }: JsonObject): void {
+  if (UNENDED.has(status)) throw invalidAnswer(`a response that is still ${String(status)}`);
+  if (!Array.isArray(output) && !FAILED.has(status) && status !== "incomplete")
+    throw invalidAnswer("a response without output");
+}
 
 /**
  * Reads a round's answer, however it came; each event is told of the moment it is there.
@@ -116,6 +132,7 @@ export async function readRound(
       if (!isStreamed) throw new UpstreamRefusal(response, json);
       throw new UpstreamStreamError(errorOf(json) ?? {});
     }
+    checkWhole(json);
     await tell(collector.addWhole(json), sink);
     await tellEnd(sink);
     return collector.round();
