@@ -75,6 +75,7 @@ export const ROWS: Row[] = [
       "mcp-cache",
       "record",
       "refusals",
+      "responses-input-tools",
       "responses-over-chat-stored",
       "responses-record",
       "responses-return",

@@ -27,17 +27,18 @@ export interface ResponsesTurn extends ToolTurn {
 
 /** @throws ApiError where what it goes on from is not there, or cannot be looked up */
 export async function openResponsesTurn(opening: ResponsesOpening): Promise<ResponsesTurn> {
-  const { scope, request, key, turn, limits, asked, choosing, wanted, waitedMs } = opening;
+  const { scope, request, key, turn, limits, choosing, wanted, waitedMs } = opening;
   const upstream = pickUpstream(scope.platform.config, key);
-  const offer = resolveTools(key.tools, asked, request.headers.get("x-proxy-tools")) ?? NO_TOOLS;
   const history = await openResponseHistory({
     scope,
     key,
     turn,
     waitedMs,
-    request: asked,
+    request: opening.asked,
     upstream: upstream.baseUrl,
   });
+  const asked = opening.asked.withToolsOf(history.request.text);
+  const offer = resolveTools(key.tools, asked, request.headers.get("x-proxy-tools")) ?? NO_TOOLS;
   // As another dialect is to say it.
   const foreign = () => history.foreign().request;
   const choice = chooseDialect(choosing, foreign, wanted);

@@ -194,6 +194,34 @@ describe("Tools", () => {
     expect(sent({ tools, tool_choice: choice })["tool_choice"]).toEqual(expected);
   });
 
+  it("in the input are offered as those of the request; the last of a name counts", () => {
+    const item = (...tools: Json[]) => ({ type: "additional_tools", role: "developer", tools });
+    const found = {
+      type: "tool_search_output",
+      call_id: "c",
+      execution: "client",
+      tools: [agents],
+    };
+    const input = [
+      item({ ...search, description: "old" }, { type: "web_search" }),
+      { role: "user", content: "Hi" },
+      { type: "tool_search_call", call_id: "c", execution: "client", arguments: { query: "a" } },
+      found,
+      item({ ...search, description: "new" }),
+    ];
+    const body = sent({ input, tools: [agents] });
+    expect(body["tools"]).toMatchObject([
+      { function: { name: "agents__spawn" } },
+      { function: { name: "search", description: "new" } },
+    ]);
+    expect(body["messages"]).toMatchObject([
+      { role: "user" },
+      { role: "assistant", tool_calls: [{ id: "c" }] },
+      { role: "tool", tool_call_id: "c", content: "Found tools: agents" },
+    ]);
+    expect(notes({ input })).toEqual(["Left out the tool web_search: chat completions have none"]);
+  });
+
   it("that are not allowed are not offered", () => {
     const choice = (mode: string, ...allowed: Json[]) => ({
       tools: [search, agents, { type: "web_search" }],

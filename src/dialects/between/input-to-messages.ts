@@ -4,6 +4,7 @@
  */
 import { objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
 import { reasoningCarriedBy } from "../responses/carried-reasoning.ts";
+import { bringsTools, foundWords } from "../responses/input-tools.ts";
 import { isOwnItem, ownItemSentBack } from "../responses/own-items.ts";
 import { customArguments, plainName, type PlainTool } from "../responses/plain-tools.ts";
 import { joinedTexts, plainestContent, spelledParts } from "./content-parts.ts";
@@ -83,6 +84,8 @@ class InputReader {
     else if (isOwnItem(item) || type === "mcp_call") this.#ran(item);
     else if (isCall(item)) this.#call(item);
     else if (isOutput(item)) this.#output(item);
+    // Its tools are among those of the request.
+    else if (bringsTools(item)) return;
     else this.dropped.add(type);
   }
 
@@ -187,7 +190,8 @@ class InputReader {
   #tell(results: { item: JsonObject; call: { id: string; name: string } }[]): void {
     const shown: JsonObject[] = [];
     for (const { item, call } of results) {
-      const spelled = spelledOutput(item["output"], call);
+      const output = bringsTools(item) ? foundWords(item) : item["output"];
+      const spelled = spelledOutput(output, call);
       this.refused ??= spelled.refused[0] ?? null;
       this.messages.push({ role: "tool", tool_call_id: call.id, content: spelled.text });
       this.#told.add(item);

@@ -1,5 +1,6 @@
 /** Tools of Responses, and what the model may call of them, as chat completions have them. */
 import { isObject, objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
+import { toolsInInput } from "../responses/input-tools.ts";
 import { plainTools, type PlainTool } from "../responses/plain-tools.ts";
 
 /** Tools as chat completions have them, and what became of the others. */
@@ -45,8 +46,9 @@ function spelledChoice(choice: unknown, plain: PlainTool[]): unknown {
  */
 export function spelledTools(body: JsonObject): SpelledTools {
   const { tools, tool_choice: choice } = body;
-  const plain = plainTools(tools);
-  const types = objectsOf(tools).map(({ type }) => type);
+  const inInput = toolsInInput(body["input"]);
+  const plain = plainTools(tools, inInput);
+  const types = [...objectsOf(tools), ...inInput].map(({ type }) => type);
   const dropped = new Set(types.filter((type) => !HAVE_COUNTERPARTS.has(type)).map(textOf));
   const spelled = (offered: PlainTool[], itsChoice: unknown, refused: string | null) => ({
     plain,

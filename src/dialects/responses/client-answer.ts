@@ -120,7 +120,7 @@ export class ResponsesAnswer implements ClientAnswer {
   constructor(request: ResponsesRequest, parts: AnswerParts, own: string) {
     this.#request = request;
     const isForeign = parts.upstream !== own;
-    this.#foreign = isForeign ? new ForeignRounds(request.repeated["tools"]) : null;
+    this.#foreign = isForeign ? new ForeignRounds(request) : null;
     this.#id = request.backgroundId ?? newResponseId();
     this.#isTold = request.stream || request.backgroundId !== null;
     this.#mask = (said) => parts.mask(said);

@@ -4,6 +4,7 @@ import type { JsonObject } from "../../openai/json.ts";
 import { ForeignRound, type ToolsByName } from "./foreign-round.ts";
 import type { ItemEvent } from "./open-item.ts";
 import { plainTools } from "./plain-tools.ts";
+import type { ResponsesRequest } from "./responses-request.ts";
 import { responsesRound, type ResponsesRound, type RoundOfResponse } from "./responses-round.ts";
 
 /** Why an answer is not whole, by the reason for which its round ended. */
@@ -41,9 +42,9 @@ export class ForeignRounds {
   /** Rounds that were done before. */
   readonly #resumed = new Map<number, RoundOfResponse>();
 
-  /** @param tools of the client's request */
-  constructor(tools: unknown) {
-    this.#tools = new Map(plainTools(tools).map((tool) => [tool.name, tool]));
+  constructor({ repeated, inputTools }: Pick<ResponsesRequest, "repeated" | "inputTools">) {
+    const tools = plainTools(repeated["tools"], inputTools);
+    this.#tools = new Map(tools.map((tool) => [tool.name, tool]));
   }
 
   /** A round that another process had. @param round as its client was told of it */

@@ -65,7 +65,13 @@ function functionDefinition(tool: JsonObject): JsonObject {
   return Object.fromEntries(DEFINITION.filter(isGiven).map((name) => [name, tool[name]]));
 }
 
-function plainTool(tool: JsonObject, namespace: string | null, taken: Set<string>): PlainTool {
+/** A tool as it was spelled, and where. */
+interface SpelledTool {
+  tool: JsonObject;
+  namespace: string | null;
+}
+
+function plainTool({ tool, namespace }: SpelledTool, taken: Set<string>): PlainTool {
   const ownName = textOf(tool["name"]);
   const isCustom = tool["type"] === "custom";
   const base = plainName(namespace, ownName);
@@ -76,17 +82,33 @@ function plainTool(tool: JsonObject, namespace: string | null, taken: Set<string
   return { name, type, ownName, namespace, definition };
 }
 
-/** The functions and custom tools of a request, in its order. @param tools of its body */
-export function plainTools(tools: unknown): PlainTool[] {
-  const all = objectsOf(tools);
-  const taken = new Set(all.filter(isPlain).map(({ name }) => textOf(name)));
-  return all.flatMap((tool) => {
-    if (isPlain(tool)) return [plainTool(tool, null, taken)];
+/** The functions and custom tools of a list, those of namespaces too. */
+const spelledTools = (tools: unknown): SpelledTool[] =>
+  objectsOf(tools).flatMap((tool): SpelledTool[] => {
+    if (isPlain(tool)) return [{ tool, namespace: null }];
     if (tool["type"] !== "namespace") return [];
     const namespace = textOf(tool["name"]);
     const members = objectsOf(tool["tools"]).filter(isPlain);
-    return members.map((member) => plainTool(member, namespace, taken));
+    return members.map((member) => ({ tool: member, namespace }));
   });
+
+const keyOf = ({ tool, namespace }: SpelledTool): string =>
+  JSON.stringify([namespace, textOf(tool["name"])]);
+
+/**
+ * The functions and custom tools of a request, in its order.
+ * @param tools of its body
+ * @param inInput of its input, which may bring one again: the last one counts
+ */
+export function plainTools(tools: unknown, inInput: JsonObject[] = []): PlainTool[] {
+  const brought = new Map(spelledTools(inInput).map((tool) => [keyOf(tool), tool]));
+  const own = spelledTools(tools).map((tool) => brought.get(keyOf(tool)) ?? tool);
+  const known = new Set(own.map(keyOf));
+  const others = [...brought].filter(([key]) => !known.has(key)).map(([, tool]) => tool);
+  const all = [...own, ...others];
+  const unspaced = all.filter(({ namespace }) => namespace === null);
+  const taken = new Set(unspaced.map(({ tool }) => textOf(tool["name"])));
+  return all.map((tool) => plainTool(tool, taken));
 }
 
 /** The text of a custom tool's call as the arguments of a function. */

@@ -14,6 +14,7 @@ import type {
   ToolMedia,
 } from "../dialect.ts";
 import { ResponsesAnswer } from "./client-answer.ts";
+import { clientToolNames, mayBringTools, toolsInInput } from "./input-tools.ts";
 import {
   hasReasoning,
   keptItems,
@@ -125,6 +126,18 @@ export class ResponsesDialectRequest implements DialectRequest {
   /** The same request with another text, which says the same beside its history. */
   withText(text: string): DialectRequest {
     return new ResponsesDialectRequest({ ...this.#request, text });
+  }
+
+  /**
+   * The same request with the tools that its whole history brings.
+   * @param text of the request with its history
+   */
+  withToolsOf(text: string): ResponsesDialectRequest {
+    if (text === this.text || !mayBringTools(text)) return this;
+    const body = parseJson(text);
+    const inputTools = toolsInInput(isObject(body) ? body["input"] : undefined);
+    const clientTools = clientToolNames(this.#request.repeated["tools"], inputTools);
+    return new ResponsesDialectRequest({ ...this.#request, inputTools, clientTools });
   }
 
   /** Its answers are known by their ids, not by what they say: see `turn/response-history.ts`. */

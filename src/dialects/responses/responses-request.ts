@@ -2,7 +2,8 @@
  * The members of a request of the Responses API that the proxy acts on. Everything else stays in
  * the text.
  */
-import { isObject, objectsOf, textOrNull, type JsonObject } from "../../openai/json.ts";
+import { isObject, textOrNull, type JsonObject } from "../../openai/json.ts";
+import { clientToolNames, toolsInInput } from "./input-tools.ts";
 
 /** A request to make a response. */
 export interface ResponsesRequest {
@@ -17,6 +18,8 @@ export interface ResponsesRequest {
   toolChoice: unknown;
   /** Names of the client's own tools; what is in a namespace has none of its own. */
   clientTools: Set<string>;
+  /** The client's own tools that its input brings. */
+  inputTools: JsonObject[];
   /** Whether the answer must be JSON: then the last round's document is the answer alone. */
   wantsJson: boolean;
   /** Whether upstream is to keep the response: it does where nothing is said. */
@@ -61,13 +64,6 @@ const REPEATED: Record<string, unknown> = {
 
 const isGiven = (value: unknown): boolean => value !== undefined && value !== null;
 
-/** What a client may call by a plain name. */
-function namesOf(tools: unknown): Set<string> {
-  const names = objectsOf(tools).map((tool) => textOrNull(tool["name"]));
-  const isNamespace = objectsOf(tools).map(({ type }) => type === "namespace");
-  return new Set(names.filter((name, index) => name !== null && !isNamespace[index]) as string[]);
-}
-
 function inputOf(input: unknown): unknown[] {
   if (typeof input === "string") return [{ role: "user", content: input }];
   return Array.isArray(input) ? (input as unknown[]) : [];
@@ -88,6 +84,7 @@ export function readResponsesRequest(text: string, body: unknown): ResponsesRequ
   const format = isObject(body["text"]) ? body["text"]["format"] : undefined;
   const kind = isObject(format) ? format["type"] : undefined;
   const max = body["max_tool_calls"];
+  const inputTools = toolsInInput(body["input"]);
   return {
     text,
     model: textOrNull(body["model"]),
@@ -95,7 +92,8 @@ export function readResponsesRequest(text: string, body: unknown): ResponsesRequ
     input: inputOf(body["input"]),
     endUser: JSON.stringify([body["user"], body["safety_identifier"]]),
     toolChoice: body["tool_choice"],
-    clientTools: namesOf(body["tools"]),
+    clientTools: clientToolNames(body["tools"], inputTools),
+    inputTools,
     wantsJson: kind === "json_object" || kind === "json_schema",
     isStored: body["store"] !== false,
     include: Array.isArray(body["include"]) ? (body["include"] as unknown[]) : [],
