@@ -7,7 +7,10 @@ const ABSENT = new Set([404, 405, 501]);
 const OF_THE_REQUEST = new RegExp(
   [
     "\\bmodels?\\b|\\bmodel_|deployment|endpoints found|provider",
-    "\\btools?\\b|\\bwith id\\b|\\bno such\\b|previous.?response|conversation",
+    "\\btools?\\b|\\bwith id\\b|previous.?response|conversation",
+    "\\bno such (?!route|path|url|endpoint|page|api|method)",
+    // llama.cpp's "File Not Found" is of a path.
+    "\\bfile.?ids?\\b|\\bfiles? ['\"`\\w-]*\\d|\\bproject\\b|organi[sz]ation",
     "\\bitem_|\\bprompt|vector.?store|container",
   ].join("|"),
   "i",

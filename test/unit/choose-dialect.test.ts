@@ -282,6 +282,7 @@ describe("An upstream without a Responses API", () => {
     ["a page", new UpstreamRefusal({ status: 404, headers: {}, body: null }, null, "<h1>404</h1>")],
     ["nothing", new UpstreamRefusal({ status: 405, headers: {}, body: null }, null)],
     ["a server of few words", refused(501, { message: "Not implemented" })],
+    ["a router", refused(404, { message: "no such route" })],
   ])("is asked over chat completions, and remembered: %s", (_title, refusal) => {
     const request = read({}, client);
     const given = choosing({ client });
@@ -316,6 +317,8 @@ describe("An upstream without a Responses API", () => {
     ["a conversation", null, "Conversation with id 'conv_1' not found."],
     ["a response", "previous_response_not_found", "Previous response with id 'resp_1' not found."],
     ["a file", null, "No such File object: file-1"],
+    ["files", null, "The following file IDs were not found: ['file-1']"],
+    ["a project", null, "Project not found"],
   ])("is not one that does not find something else: %s", (_title, code, message) => {
     const request = read({}, client);
     const refusal = refused(404, { code, message, type: "invalid_request_error" });
