@@ -32,6 +32,12 @@ export interface History {
   lookupAfter(answer: unknown): string;
 }
 
+/** A history that was hashed. */
+export interface HashedHistory extends History {
+  /** The places of answers that follow the whole history, one behind the other. */
+  lookupsAfter(answers: unknown[]): string[];
+}
+
 /** Long messages are hashed by the runtime, off its main thread where it has another. */
 async function longDigest(message: unknown): Promise<string> {
   return sha256Aside(await inSlices(plainBytes(message)));
@@ -107,7 +113,7 @@ const hasCalls = (message: unknown) =>
  * @param owner what the request says of its end user: the histories of two users never match
  * @param messages of a chat completion request, as parsed
  */
-export async function hashHistory(owner: string, messages: unknown[]): Promise<History> {
+export async function hashHistory(owner: string, messages: unknown[]): Promise<HashedHistory> {
   const running = new RunningHash(sha256Hex(owner));
   const places: HistoryPlace[] = [];
   const slice = new Slice();
@@ -118,13 +124,17 @@ export async function hashHistory(owner: string, messages: unknown[]): Promise<H
     if (roleOf(message) === "assistant")
       places.push({ index, lookup: running.lookup(hasCalls(message)) });
   }
+  const lookupsAfter = (answers: unknown[]): string[] => {
+    const after = running.copy();
+    return answers.map((answer) => {
+      after.add("assistant", sha256Hex(plainMessage(answer)));
+      return after.lookup(hasCalls(answer));
+    });
+  };
   return {
     places,
     turnStart: messages.findLastIndex((message) => roleOf(message) === "user"),
-    lookupAfter: (answer) => {
-      const after = running.copy();
-      after.add("assistant", sha256Hex(plainMessage(answer)));
-      return after.lookup(hasCalls(answer));
-    },
+    lookupAfter: (answer) => lookupsAfter([answer])[0] ?? "",
+    lookupsAfter,
   };
 }

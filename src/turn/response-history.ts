@@ -398,7 +398,7 @@ function historyOf(parts: ReadHistory): ResponseHistory {
       const { response, upstreamIds, said } = merged as MergedResponse;
       const id = textOf(response["id"]);
       const output = objectsOf(response["output"]);
-      const after = await spoken.after(output);
+      const after = spoken.after(output);
       // Nobody knows an id that is not stored.
       ended.place = request.isStored ? placeOf(id) : (after.end ?? placeOf(id));
       turn.placed({ places, place: ended.place });

@@ -14,7 +14,7 @@ import { isOutput } from "./unseen-items.ts";
 export interface SpokenPlaces {
   /** By the index of an answer in the input: its place. */
   ofEntries: ReadonlyMap<number, string>;
-  after(output: JsonObject[]): Promise<PlacesAfter>;
+  after(output: JsonObject[]): PlacesAfter;
 }
 
 /** The places of an answer that follows. */
@@ -27,7 +27,7 @@ interface PlacesAfter {
 
 const NOWHERE: SpokenPlaces = {
   ofEntries: new Map(),
-  after: async () => ({ all: [], end: null }),
+  after: () => ({ all: [], end: null }),
 };
 
 const isSaid = ({ type = "message" }: JsonObject): boolean => type === "message";
@@ -82,24 +82,16 @@ export async function spokenPlaces(request: ResponsesDialectRequest): Promise<Sp
     spokenMessages(item).map((message) => ({ message, index })),
   );
   const messages: JsonObject[] = [...told, ...spoken.map(({ message }) => message)];
-  const { places } = await hashHistory(request.endUser, messages);
+  const { places, lookupsAfter } = await hashHistory(request.endUser, messages);
   const ofEntries = new Map<number, string>();
   for (const { index, lookup } of places) {
     const entry = spoken[index - told.length]?.index;
     if (entry !== undefined) ofEntries.set(entry, lookup);
   }
-  const placesAfter = async (answer: JsonObject[]): Promise<string[]> => {
-    const hashed = await hashHistory(request.endUser, [...messages, ...answer]);
-    return hashed.places
-      .filter(({ index }) => index >= messages.length)
-      .map(({ lookup }) => lookup);
-  };
   return {
     ofEntries,
-    after: async (output) => {
-      const forms: string[][] = [];
-      for (const form of formsOf(output))
-        forms.push(await placesAfter(form.flatMap(spokenMessages)));
+    after: (output) => {
+      const forms = formsOf(output).map((form) => lookupsAfter(form.flatMap(spokenMessages)));
       return { all: [...new Set(forms.flat())], end: forms[0]?.at(-1) ?? null };
     },
   };
