@@ -69,6 +69,18 @@ describe.each(WAYS)("An upstream that calls two calls the same, $way", ({ stream
   });
 });
 
+describe("A whole answer whose items have one id", () => {
+  it("loses none of its calls", async () => {
+    const calls = ["c1", "c2"].map((id) => functionCall(id, "cli", { id }, { id: "fc" }));
+    const script = () => [says(calls)];
+    const seen = await whole(await overResponses(script), { tools: [cli] });
+    expect(seen.calls.map(({ id }) => id)).toEqual(["c1", "c2"]);
+    const responses = await keyWithAdder(script, { upstreamDialect: "responses" });
+    const { output } = await askResponse(responses, { input: "2+3?", tools: [responsesCli] });
+    expect(output.map((item) => item["call_id"])).toEqual(["c1", "c2"]);
+  });
+});
+
 describe.each(WAYS)("Arguments that are no text but an object, $way", ({ stream, seen }) => {
   const objects = (name: string, args: Json) => {
     const { arguments: _text, ...item } = functionCall("c1", name, {});

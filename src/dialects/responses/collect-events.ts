@@ -192,14 +192,17 @@ export class EventCollector {
     return [...events, ...item.addPart(kind, event)];
   }
 
+  /** An item of which nothing came before. */
+  #whole(item: JsonObject, event: JsonObject): ItemEvent[] {
+    const open = this.#new(item, event);
+    return [open.announce(), ...open.finish(item)];
+  }
+
   #finish(event: JsonObject): ItemEvent[] {
     const item = isObject(event["item"]) ? event["item"] : {};
     const known = this.#find(event);
     if (known?.isDone === true) return [];
-    if (known === undefined || known.type !== item["type"]) {
-      const open = this.#new(item, event);
-      return [open.announce(), ...open.finish(item)];
-    }
+    if (known === undefined || known.type !== item["type"]) return this.#whole(item, event);
     if (!this.#isNameless(known)) {
       this.#distinguish(known, item);
       return known.finish(item);
@@ -217,7 +220,11 @@ export class EventCollector {
     this.#hasEnded = true;
     const status = ENDS[type] ?? "completed";
     const output = objectsOf(isObject(response) ? response["output"] : undefined);
-    const events = output.flatMap((item, place) => this.#finishListed(item, place));
+    // Where nothing came before, all are new, though some may have one id.
+    const isNew = this.#items.length === 0;
+    const events = output.flatMap((item, place) =>
+      isNew ? this.#whole(item, { output_index: place }) : this.#finishListed(item, place),
+    );
     const left = this.#items.filter(({ isDone }) => !isDone);
     const ended = { status: status === "completed" ? "completed" : "incomplete" };
     events.push(...left.flatMap((item) => item.finish({ ...item.item(), ...ended })));
