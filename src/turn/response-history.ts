@@ -11,6 +11,7 @@ import { plainMessage } from "../openai/plain-message.ts";
 import type { HistoryItem, LoopEnd, MergedTurn } from "../dialects/dialect.ts";
 import type { MergedResponse } from "../dialects/responses/client-answer.ts";
 import { modelItems } from "../dialects/responses/hidden-items.ts";
+import { withMissingOutputs } from "../dialects/responses/missing-outputs.ts";
 import { isOwnItem, ownItemSentBack } from "../dialects/responses/own-items.ts";
 import type { ResponsesDialectRequest } from "../dialects/responses/responses-dialect.ts";
 import { inputText } from "../dialects/responses/round-body.ts";
@@ -217,16 +218,18 @@ function missingOutputs(entries: Entry[], owners: Owners): Piece[] {
 const same = (kept: string): string => kept;
 
 /** @param changeSent what becomes of what the client sent, an array of one item */
-const piecesText = (
+const piecesElements = (
   pieces: Piece[],
   change: (kept: string) => string,
   changeSent: (sent: string) => string = same,
-): string => {
+): string[] => {
   const elements = pieces.flatMap((piece) =>
     readElements("sent" in piece ? changeSent(`[${piece.sent}]`) : change(piece.kept)),
   );
-  return `[${elements.join(",")}]`;
+  return elements;
 };
+
+const arrayOf = (elements: string[]): string => `[${elements.join(",")}]`;
 
 /** Where in its client's history a response ended. */
 const placeOf = (responseId: string): string => `response:${responseId}`;
@@ -352,9 +355,11 @@ function historyOf(parts: ReadHistory): ResponseHistory {
   const anchored = chain[anchor] === undefined ? undefined : JSON.stringify(chain[anchor].id);
   const plain = withPrevious(request, anchored);
   const requestWith = (change: (kept: string) => string, changeSent = same) => {
-    const input = piecesText(pieces, change, changeSent);
-    const isSame = texts.length === 0 && changeSent === same;
-    return request.withText(isSame ? plain : setMembers(plain, { input }));
+    const elements = piecesElements(pieces, change, changeSent);
+    // Where upstream has the history, it knows which calls have their outputs.
+    const all = request.hasConversation ? elements : withMissingOutputs(elements);
+    const isSame = texts.length === 0 && changeSent === same && all === elements;
+    return request.withText(isSame ? plain : setMembers(plain, { input: arrayOf(all) }));
   };
   const hasReasoning = (text: string) => dialect.withoutReasoning(text) !== text;
   const places = placesOf(request, entries, owned);
@@ -422,7 +427,7 @@ function historyOf(parts: ReadHistory): ResponseHistory {
         previousId: request.previousResponseId,
         isStored: true,
         upstreamIds,
-        input: piecesText(own, same),
+        input: arrayOf(piecesElements(own, same)),
         sent: own.some((piece) => "kept" in piece) ? `[${spelled.join(",")}]` : null,
         items: JSON.stringify(items),
         body: JSON.stringify(response),

@@ -14,6 +14,7 @@ const chatKey = (upstream: ScriptedUpstream) =>
 const tool = (name: string): Json => ({
   type: "function",
   name,
+  strict: false,
   parameters: { type: "object", properties: {} },
 });
 const brings = (...tools: Json[]): Json => ({ type: "additional_tools", role: "developer", tools });
@@ -73,3 +74,58 @@ describe.each([true, false])("With stream: %s, tools in the input", (stream) => 
     expect(sentBody(key.upstream, 0)).not.toHaveProperty("tools");
   });
 });
+
+const MISSING = "Error: the application returned no result for this call.";
+const outputOf = (id: string) => ({
+  type: "function_call_output",
+  call_id: id,
+  output: MISSING,
+});
+
+describe.each(["by id", "by items"])(
+  "A client's call without an output, gone on from %s",
+  (how) => {
+    const goOn = (first: { id: string; output: Json[] }, ...before: Json[]): Json =>
+      how === "by id"
+        ? { input: [user("Well?")], previous_response_id: first.id }
+        : { input: [...before, ...first.output, user("Well?")] };
+
+    it("has one that says so over chat completions", async () => {
+      const calls = [called("call_1", "run"), called("call_2", "patch")];
+      const upstream = await startRounds({ calls }, { text: "Well." });
+      const key = await chatKey(upstream);
+      const tools = [tool("run"), { type: "custom", name: "patch" }];
+      const first = await askResponse(key, { input: [user("Go")], tools });
+      await askResponse(key, { ...goOn(first, user("Go")), tools });
+      expect(historyOf(upstream, 1).slice(2)).toEqual([
+        `tool call_1: ${MISSING}`,
+        `tool call_2: ${MISSING}`,
+        "user: Well?",
+      ]);
+    });
+
+    it("has one that says so over Responses, beside a server's call", async () => {
+      const key = await keyWithAdder((add) => [
+        says([functionCall("call_1", add, { a: 2, b: 3 }), functionCall("call_2", "run", {})]),
+        says([]),
+      ]);
+      const tools = [tool("run")];
+      const first = await askResponse(key, { input: [user("Go")], tools });
+      await askResponse(key, { ...goOn(first, user("Go")), tools });
+      const sent = sentInput(key.upstream, 1);
+      expect(sent.filter(({ call_id: id }) => id === "call_2").slice(1)).toEqual([
+        outputOf("call_2"),
+      ]);
+      expect(sent.at(-1)).toMatchObject(user("Well?"));
+    });
+
+    it("has one that says so over Responses", async () => {
+      const key = await keyWithAdder(() => [says([functionCall("call_2", "run", {})]), says([])]);
+      const tools = [tool("run")];
+      const first = await askResponse(key, { input: [user("Go")], tools });
+      await askResponse(key, { ...goOn(first, user("Go")), tools });
+      const sent = sentInput(key.upstream, 1);
+      expect(sent.slice(-2)).toMatchObject([outputOf("call_2"), user("Well?")]);
+    });
+  },
+);

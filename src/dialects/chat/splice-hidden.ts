@@ -4,6 +4,7 @@
  */
 import { isObject, objectsOf, parseJson, type JsonObject } from "../../openai/json.ts";
 import { memberText, readElements, setMembers } from "../../openai/json-object-text.ts";
+import { NO_RESULT } from "../../openai/no-result.ts";
 import { showsMedia } from "./hidden-media.ts";
 import { keptItemsOf, withoutKeptItems } from "./kept-items.ts";
 import type { LoopEnd } from "../dialect.ts";
@@ -25,17 +26,11 @@ const isResult = (message: unknown): boolean => isObject(message) && message["ro
 
 const callIdOf = (message: unknown) => (isObject(message) ? message["tool_call_id"] : undefined);
 
-/**
- * What the model is told of a call for which its application brought no result: a call without one
- * is refused by upstreams.
- */
-function missingResult(callId: unknown): JsonObject {
-  return {
-    role: "tool",
-    tool_call_id: callId,
-    content: "Error: the application returned no result for this call.",
-  };
-}
+const missingResult = (callId: unknown): JsonObject => ({
+  role: "tool",
+  tool_call_id: callId,
+  content: NO_RESULT,
+});
 
 /**
  * The messages that a client did not see of a turn, in the order in which the model must see them:
