@@ -1,6 +1,6 @@
 /** Begins responses in the background, and goes on with those that another process has left. */
 import { checkUsable, findKeyAgain, type AuthenticatedKey } from "../auth/authenticate.ts";
-import { failureOf } from "../dialects/responses/client-answer.ts";
+import { failureOf } from "../dialects/responses/failure-of.ts";
 import {
   responsesDialect,
   ResponsesDialectRequest,

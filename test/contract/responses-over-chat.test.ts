@@ -302,6 +302,34 @@ it("A server that does not know all members is asked with those that every serve
   expect(others).toEqual({ max_tokens: 20 });
 });
 
+it.each([
+  ["a stream", true],
+  ["a whole answer", false],
+])("An error in a choice fails the response: %s", async (_name, stream) => {
+  const error = { message: "Provider gave up", code: 502 };
+  const ended = { index: 0, finish_reason: "error", error };
+  const whole = { object: "chat.completion", choices: [{ ...ended, message: { content: "" } }] };
+  const last = { ...chunk({}), choices: [{ ...ended, delta: {} }] };
+  const key = await plainKey(await startUpstream(stream ? events(last) : json(whole)));
+  const response = await askResponse(key, { input: "Hi", stream });
+  expect(response).toMatchObject({
+    status: "failed",
+    error: { code: "server_error", message: "Provider gave up" },
+  });
+});
+
+it("A response that failed has the text that had come, and its error's code is text", async () => {
+  const error = { message: "Out of memory", type: "server_error", code: 500 };
+  const pieces = [chunk({ content: "Hel" }), chunk({ content: "lo" })];
+  const key = await plainKey(await startUpstream(events(...pieces, { error })));
+  const told = eventsOf(await (await postResponse(key, { input: "Hi", stream: true })).text());
+  expect(told.at(-2)).toMatchObject({ type: "error", code: "500" });
+  const response = told.at(-1)?.["response"] as Json | undefined;
+  expect(response?.["output"]).toMatchObject([
+    { type: "message", status: "incomplete", content: [{ type: "output_text", text: "Hello" }] },
+  ]);
+});
+
 it("An error in a stream is told as the Responses API tells it", async () => {
   const error = { message: "Out of memory", type: "server_error", code: "oom" };
   const key = await plainKey(await startUpstream(events(chunk({ content: "Hel" }), { error })));

@@ -1,6 +1,8 @@
 /** A round of chat completions. */
 import type { CollectedMessage } from "../../openai/collect-chat-chunks.ts";
+import { readErrorMember } from "../../openai/error-words.ts";
 import { isObject, objectsOf, textOf, type JsonObject } from "../../openai/json.ts";
+import { errorOfWords } from "../../openai/upstream-error.ts";
 import type { Round, ToolCall } from "../dialect.ts";
 import { areArguments } from "../show-results.ts";
 
@@ -41,6 +43,12 @@ function wellFormed(message: JsonObject): JsonObject {
   return formed;
 }
 
+/** The error with which some servers end an answer whose stream or body is fine. */
+function failureIn(completion: JsonObject, finishReason: string | null): JsonObject | null {
+  const words = readErrorMember(objectsOf(completion["choices"])[0] ?? {});
+  return words === null && finishReason !== "error" ? null : errorOfWords(words);
+}
+
 /** A collected answer as a round of the loop. */
 export function chatRound(collected: CollectedMessage, completion: JsonObject): ChatRound {
   const { message, finishReason, usage, logprobs } = collected;
@@ -54,6 +62,7 @@ export function chatRound(collected: CollectedMessage, completion: JsonObject): 
       isCut: false,
     };
   });
+  const failure = failureIn(completion, finishReason);
   const last = calls.at(-1);
   // Only the end of an answer can be missing, and arguments that are a whole object are complete.
   if (last !== undefined && finishReason === "length") last.isCut = !areArguments(last.arguments);
@@ -66,5 +75,6 @@ export function chatRound(collected: CollectedMessage, completion: JsonObject): 
     message,
     logprobs,
     completion,
+    ...(failure === null ? {} : { failure }),
   };
 }

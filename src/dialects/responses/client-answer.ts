@@ -13,6 +13,7 @@ import type {
 } from "../dialect.ts";
 import { withoutCarried } from "./carried-reasoning.ts";
 import { ClientOutput, type ShownItem } from "./client-output.ts";
+import { failureOf } from "./failure-of.ts";
 import { ForeignRounds } from "./foreign-rounds.ts";
 import type { ItemEvent } from "./open-item.ts";
 import { isOwnItem, newResponseId } from "./own-items.ts";
@@ -34,9 +35,6 @@ export interface MergedResponse extends MergedTurn {
 /** Members that are one per turn: the first round's, as a stream has to have them. */
 const ONCE_PER_TURN = ["created_at", "model", "max_tool_calls"];
 
-/** The codes that a response's error may have. Others are words of upstream's. */
-const ERROR_CODES = new Set(["server_error", "rate_limit_exceeded", "invalid_prompt"]);
-
 /** What a response says that has not ended. */
 const UNFINISHED: JsonObject = {
   error: null,
@@ -44,14 +42,6 @@ const UNFINISHED: JsonObject = {
   usage: null,
   completed_at: null,
 };
-
-/** What a response says of its failure. @param error OpenAI's error object */
-export function failureOf({ code: given, message }: JsonObject) {
-  const code = textOrNull(given) ?? "";
-  const known = ERROR_CODES.has(code) ? code : "server_error";
-  const error = { code: known, message: textOrNull(message) ?? "The response failed." };
-  return { status: "failed", error };
-}
 
 /** An answer that another process began. */
 export interface BegunAnswer {

@@ -4,7 +4,9 @@
  */
 import { textOf, type JsonObject } from "../../openai/json.ts";
 import type { CallResult } from "../dialect.ts";
+import { grownItem } from "./grown-item.ts";
 import { NOT_RUN } from "./hidden-items.ts";
+import type { ItemEvent } from "./open-item.ts";
 import { ownItem, ownItemId, type OwnResult } from "./own-items.ts";
 
 /** How items are shown. */
@@ -75,6 +77,11 @@ export class ClientOutput {
     this.#items.push(shown);
     this.#places.set(`${round} ${place}`, shown);
     return shown;
+  }
+
+  /** A piece of an item has come: should it get no end, it has that at least. */
+  grow(shown: ShownItem, event: ItemEvent): void {
+    if (!shown.isDone) shown.item = grownItem(shown.item, event);
   }
 
   /** An item that the model has finished; one of ours goes on until its result is there. */

@@ -1,6 +1,7 @@
 /** Rounds of an upstream that speaks another dialect, as Responses have them. */
 import type { AnswerFacts, Round, RoundEvent } from "../dialect.ts";
 import type { JsonObject } from "../../openai/json.ts";
+import { failureOf } from "./failure-of.ts";
 import { ForeignRound, type ToolsByName } from "./foreign-round.ts";
 import type { ItemEvent } from "./open-item.ts";
 import { plainTools } from "./plain-tools.ts";
@@ -14,7 +15,8 @@ const INCOMPLETE = new Map([
 ]);
 
 /** What a response says of how its round ended. */
-function endOf({ finishReason }: Round): JsonObject {
+function endOf({ finishReason, failure }: Round): JsonObject {
+  if (failure !== undefined) return { ...failureOf(failure), incomplete_details: null };
   const reason = INCOMPLETE.get(finishReason ?? "");
   if (reason === undefined) return { status: "completed", incomplete_details: null };
   return { status: "incomplete", incomplete_details: { reason } };
@@ -31,6 +33,7 @@ function membersOf({ model, createdAt, serviceTier }: AnswerFacts): JsonObject {
 
 /** Whether an answer's last item is not whole; a call can be, though its answer is not. */
 function isCut(round: Round): boolean {
+  if (round.failure !== undefined) return true;
   if (!INCOMPLETE.has(round.finishReason ?? "")) return false;
   return round.calls.at(-1)?.isCut ?? true;
 }

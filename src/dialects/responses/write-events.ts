@@ -134,8 +134,7 @@ export class EventWriter {
 
   /** The end of a stream that failed, as bytes. */
   failed(error: JsonObject, response: JsonObject): Uint8Array {
-    const { code = null, message = "", param = null } = error;
-    const told = this.#bytes({ type: "error", code, message, param, error });
+    const told = this.#bytes(errorEvent(error));
     if (!this.#hasBegun) return told;
     const end = this.#bytes({ type: "response.failed", response: this.withOutput(response) });
     const both = new Uint8Array(told.byteLength + end.byteLength);
@@ -149,8 +148,7 @@ export class EventWriter {
    * @param error OpenAI's error object; null: its client did it
    */
   async breakOff(error: JsonObject | null, response: JsonObject): Promise<void> {
-    const { code = null, message = "", param = null } = error ?? {};
-    if (error !== null) await this.#write({ type: "error", code, message, param, error });
+    if (error !== null) await this.#write(errorEvent(error));
     const end = this.withOutput(response);
     await this.#write({ type: "response.failed", response: end });
   }
@@ -201,6 +199,7 @@ export class EventWriter {
     if (event.type === "response.output_item.done" && item !== undefined)
       return this.#close(event, item, shown);
     if (shown.callId !== null) return this.#writeOwnPiece(event, shown);
+    this.#options.output.grow(shown, event);
     const isText = event.type.endsWith(".delta");
     if (isText) this.#options.onText();
     return this.#write({ ...event, output_index: shown.index, item_id: shown.id });
@@ -258,3 +257,10 @@ export class EventWriter {
 }
 
 const placeOf = ({ index, id }: ShownItem) => ({ output_index: index, item_id: id });
+
+/** An error as an event. Upstreams have codes that are numbers. @param error OpenAI's error object */
+function errorEvent(error: JsonObject): ItemEvent {
+  const { code: given = null, message = "", param = null } = error;
+  const code = typeof given === "number" ? String(given) : given;
+  return { type: "error", code, message, param, error };
+}
