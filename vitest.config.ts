@@ -93,7 +93,8 @@ export default defineConfig(({ mode }) => {
   return {
     test: {
       reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
-      maxWorkers: 2,
+      // Most tests wait for most of their time: three of them keep two cores busy.
+      maxWorkers: 3,
       // A machine of CI may stall for seconds. What passes at the second try is named in the
       // output.
       retry: report === undefined ? 0 : 1,
