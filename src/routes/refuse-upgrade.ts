@@ -14,6 +14,8 @@ export const refuseUpgrade: MiddlewareHandler<{ Bindings: RequestScope }> = (con
   const { raw: request, path } = context.req;
   const protocols = request.headers.get("upgrade");
   if (protocols === null || !/\bwebsocket\b/i.test(protocols)) return next();
+  // What is wrong with its path is told where its key is known.
+  if (context.env.refusal !== undefined) return next();
   if (path !== SERVED)
     throw new ApiError(
       "upgrade_required",

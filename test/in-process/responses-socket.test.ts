@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { readConfig } from "../../src/config/read-config.ts";
+import { Memory } from "../../src/memory.ts";
 import { startServer } from "../../src/node/serve.ts";
 import type { ClientSocket } from "../../src/platform.ts";
 import { serveSocket } from "../../src/responses-socket/serve-socket.ts";
@@ -36,11 +37,11 @@ async function keyFor(...script: Answer[]) {
   return { upstream, ...(await proxy.createKey({ openaiBaseUrl: upstream.url })) };
 }
 
-/** A server that can be ended. */
+/** A server that can be ended, and remembers by itself that it was: others share the process. */
 async function ownServer() {
   const { platform } = first();
   const config = readConfig({ ...SETTINGS, HOST: "127.0.0.1", PORT: "0" });
-  const server = await startServer({ ...platform, config });
+  const server = await startServer({ ...platform, config, memory: new Memory() });
   onTestFinished(() => server.drain(0));
   return server;
 }
