@@ -36,7 +36,8 @@ interface KeyShares {
   answeredAt: number;
   /** When the parts are nobody's any more. */
   until: number;
-  failedAt: number;
+  /** Whether the database did not answer when it was asked last: then nobody waits for it. */
+  isAway: boolean;
   isAsking: boolean;
   /** Whether what was taken is about to be told. */
   isToTell: boolean;
@@ -50,8 +51,8 @@ const HELD_EVERY_MS = 9000;
 /** For so long nobody is asked again of whom nothing was to be had. */
 const EXHAUSTED_MS = 100;
 const LIMIT_MS = 2500;
-/** For so long a database that did not answer is not waited for. */
-const AWAY_MS = 10_000;
+/** A database that did not answer is asked so often, behind requests, until it does. */
+const PROBE_EVERY_MS = 2000;
 const FORGET_MS = 600_000;
 const MAX_ASKED = 8;
 const POLL_MS = 5;
@@ -77,7 +78,7 @@ function sharesOf({ platform }: RequestScope, apiKeyId: string): KeyShares {
     askedAt: never,
     answeredAt: never,
     until: never,
-    failedAt: never,
+    isAway: false,
     isAsking: false,
     isToTell: false,
   };
@@ -169,7 +170,6 @@ export function openSharedLimits(
   };
 
   const isFresh = ({ until }: KeyShares) => clock.elapsed() < until;
-  const isAway = ({ failedAt }: KeyShares) => clock.elapsed() - failedAt < AWAY_MS;
   const lacks = (shares: KeyShares, wanted: WantedUse[]): WantedUse[] =>
     wanted.filter(({ meter, amount }) => {
       const free = isFresh(shares) ? shareOf(shares, meter).free : 0;
@@ -188,7 +188,7 @@ export function openSharedLimits(
     lacks(shares, wanted).filter((use) => !isFirst(apiKeyId, shares, use));
   /** Whether asking is no use: the database is away, or nothing was to be had a moment ago. */
   const isHopeless = (apiKeyId: string, shares: KeyShares, wanted: WantedUse[]): boolean => {
-    if (isAway(shares)) return true;
+    if (shares.isAway) return true;
     if (!isFresh(shares) || clock.elapsed() - shares.answeredAt >= EXHAUSTED_MS) return false;
     return lacking(apiKeyId, shares, wanted).some(({ meter, amount }) => {
       const { free, granted } = shareOf(shares, meter);
@@ -219,6 +219,7 @@ export function openSharedLimits(
       share.taken = 0;
     }
     shares.until = asAt + FREE_MS;
+    shares.isAway = false;
   };
   const isAsking = ({ isAsking, askedAt }: KeyShares): boolean =>
     isAsking && clock.elapsed() - askedAt < 2 * LIMIT_MS;
@@ -233,7 +234,7 @@ export function openSharedLimits(
     try {
       await exchange(apiKeyId, shares);
     } catch (error) {
-      shares.failedAt = clock.elapsed();
+      shares.isAway = true;
       const fields = { key: apiKeyId, error: describeError(error) };
       logger.warn(
         "What is left of a key's limits could not be shared with other processes",
@@ -248,7 +249,11 @@ export function openSharedLimits(
 
   /** Has what was taken told behind the response: at once where not much is left of the part. */
   const tellSoon = (apiKeyId: string, shares: KeyShares): void => {
-    if (isAway(shares)) return;
+    if (shares.isAway) {
+      const isDue = clock.elapsed() - shares.answeredAt >= PROBE_EVERY_MS;
+      if (isDue && !isAsking(shares)) scope.waitUntil(askOnce(apiKeyId));
+      return;
+    }
     const isLow = [...shares.byMeter.values()].some(
       ({ free, taken, granted }) => free < taken / 2 && granted.left > 0,
     );
@@ -281,7 +286,7 @@ export function openSharedLimits(
     take: (apiKeyId, wanted) => {
       const shares = sharesOf(scope, apiKeyId);
       // What the database does not tell, this process's own figures have to.
-      const missing = isAway(shares) ? [] : lacking(apiKeyId, shares, wanted);
+      const missing = shares.isAway ? [] : lacking(apiKeyId, shares, wanted);
       if (missing.length > 0) return missing;
       for (const { meter, amount } of wanted) {
         const share = shareOf(shares, meter);
