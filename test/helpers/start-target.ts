@@ -189,6 +189,16 @@ export async function startWorkerProcess(
   return worker;
 }
 
+/** Says why the target has ended, should it do so before it is stopped: all tests behind it fail. */
+function tellOfEarlyEnd({ child, output }: StartedProcess, stops: Stop[]): void {
+  const tell = (code: number | null, signal: NodeJS.Signals | null) => {
+    const last = output.slice(-60).join("\n");
+    console.error(`wrangler dev ended (${code ?? signal}) before it was stopped:\n${last}`);
+  };
+  child.once("exit", tell);
+  stops.push(async () => void child.off("exit", tell));
+}
+
 /**
  * Starts the project's target; `stops` hears of each part as soon as it runs, so that a failed
  * start leaves nothing behind.
@@ -197,8 +207,11 @@ async function startTarget(target: StartedTarget, stops: Stop[]): Promise<string
   if (target === "node-pglite") return startNode(null, stops);
   const postgres = await startPostgres();
   stops.push(postgres.stop);
-  const start = target === "workerd" ? startWorker : startNode;
-  return start(await postgres.createDatabase(), stops);
+  const database = await postgres.createDatabase();
+  if (target !== "workerd") return startNode(database, stops);
+  const worker = await startWorkerProcess(database, stops, {});
+  tellOfEarlyEnd(worker, stops);
+  return worker.captured;
 }
 
 /** Vitest calls this before the first test of a project. */
