@@ -222,8 +222,8 @@ export interface Platform {
   /** Where connections are kept for whoever comes next. Null: each ends with its request. */
   connections: Memory | null;
   /**
-   * How often something must be written to a stream so that it is noticed when its client leaves, in
-   * milliseconds. Null: the runtime tells.
+   * How often something must be written to a stream so that it is noticed when its client leaves,
+   * in milliseconds. Null: the runtime tells.
    */
   noticesLeavingMs: number | null;
   /**

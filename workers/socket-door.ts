@@ -1,4 +1,7 @@
-/** A client's WebSocket on workerd: https://developers.cloudflare.com/workers/runtime-apis/websockets/ */
+/**
+ * A client's WebSocket on workerd:
+ * https://developers.cloudflare.com/workers/runtime-apis/websockets/
+ */
 import type { AcceptSocket, ClientSocket } from "../src/platform.ts";
 
 type Message = string | Uint8Array;

@@ -98,7 +98,10 @@ export interface Round {
   message: HistoryItem;
 }
 
-/** `answered`: the model called no tool. `client_calls`: the client has to run something. The others: it was stopped. */
+/**
+ * `answered`: the model called no tool. `client_calls`: the client has to run something. The
+ * others: it was stopped.
+ */
 export type StopReason = "answered" | "client_calls" | "max_rounds" | "max_time" | "limit";
 
 /** How a turn's loop ended. */
@@ -156,7 +159,9 @@ export interface RoundForm {
 /** What makes a round's body. */
 export interface RoundPlan {
   state: LoopState;
-  /** Each server tool as upstream's dialect spells it, by name, in the order the model sees them. */
+  /**
+   * Each server tool as upstream's dialect spells it, by name, in the order the model sees them.
+   */
   offered: ReadonlyMap<string, string>;
   form: RoundForm;
 }
@@ -287,7 +292,9 @@ export interface Dialect {
   isAnswer(json: JsonObject): boolean;
   /** A tool's definition as JSON text, always spelled the same: upstream's cache lives on it. */
   spellTool(definition: JsonObject): string;
-  /** The entries that tell a model of a round's results: one for each call, and what follows them. */
+  /**
+   * The entries that tell a model of a round's results: one for each call, and what follows them.
+   */
   openResults(
     takes: (kind: ToolMedia["kind"]) => boolean,
   ): (results: CallResult[]) => HistoryItem[];

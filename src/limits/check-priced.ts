@@ -20,7 +20,9 @@ export async function checkPriced(
   if (SPEECH.test(path))
     throw new ApiError(
       "model_not_priced",
-      "What speech costs is not known here, because upstreams do not say how much of it they made, and this API key may use only what has a known price. Ask the operator of this proxy to allow what has none for this key.",
+      "What speech costs is not known here, because upstreams do not say how much of it they " +
+        "made, and this API key may use only what has a known price. Ask the operator of this " +
+        "proxy to allow what has none for this key.",
     );
   const call = { model, upstream, at: new Date(platform.clock.now()) };
   if ((await findPrice(call, platform.config.prices)) !== null) return;

@@ -44,7 +44,9 @@ function answerTokens({ response }: TurnRecord, { received }: RoundRecord): numb
   return response.text.split("\ndata:").length;
 }
 
-/** Whether upstream answered, so that it has read the prompt. An error that it sent is no answer. */
+/**
+ * Whether upstream answered, so that it has read the prompt. An error that it sent is no answer.
+ */
 const isAnswered = (record: TurnRecord, { status, received }: RoundRecord): boolean =>
   received !== undefined ||
   (record.httpStatus < 300 && (status === "completed" || record.response !== null));

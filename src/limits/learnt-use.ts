@@ -20,8 +20,8 @@ const mixed = (before: number, now: number): number =>
   Math.max(now, before * STAYS + now * (1 - STAYS));
 
 /**
- * Remembers what a turn used: the most of the last ones, more or less. What a request says of itself
- * tells nothing of files that it names, nor of the rounds of its tools.
+ * Remembers what a turn used: the most of the last ones, more or less. What a request says of
+ * itself tells nothing of files that it names, nor of the rounds of its tools.
  */
 export function learnUse(
   memory: Memory,

@@ -47,7 +47,8 @@ const minuteRefusal =
     const retryAfter = Math.max(1, Math.ceil(waitMs / 1000));
     return new ApiError(
       error,
-      `This API key may use ${limit} ${meter} per minute, and has used them. Try again in ${retryAfter} seconds.`,
+      `This API key may use ${limit} ${meter} per minute, and has used them. ` +
+        `Try again in ${retryAfter} seconds.`,
       { retryAfter, headers: rateHeaders(readings) },
     );
   };
@@ -56,7 +57,8 @@ function budgetRefusal({ limit, waitMs }: LimitReading, _: LimitReading[], now: 
   const end = new Date(now + waitMs).toISOString();
   return new ApiError(
     "insufficient_quota",
-    `This API key has used up its budget of ${dollars(limit)} for this month, which ends at ${end}. Ask the operator of this proxy for more, or wait until then.`,
+    `This API key has used up its budget of ${dollars(limit)} for this month, ` +
+      `which ends at ${end}. Ask the operator of this proxy for more, or wait until then.`,
     // What official clients obey: they would try again at once.
     { retryAfter: waitMs / 1000, headers: { "x-should-retry": "false" } },
   );
@@ -66,12 +68,14 @@ function budgetRefusal({ limit, waitMs }: LimitReading, _: LimitReading[], now: 
 const HELD_RETRY_SECONDS = 1;
 
 const atOnce = (limit: string): string =>
-  `This API key may use ${limit}, and its requests that are under way may use all that is left. Try again in ${HELD_RETRY_SECONDS} s, or ask for one thing after the other.`;
+  `This API key may use ${limit}, and its requests that are under way may use all that is left. ` +
+  `Try again in ${HELD_RETRY_SECONDS} s, or ask for one thing after the other.`;
 
 const requestsHeld: LimitRow["heldRefusal"] = ({ limit }, readings) =>
   new ApiError(
     "too_many_requests",
-    `This API key may use ${limit} requests per minute, and other replicas of this proxy hold what is left of them. Try again in ${HELD_RETRY_SECONDS} s.`,
+    `This API key may use ${limit} requests per minute, and other replicas of this proxy hold ` +
+      `what is left of them. Try again in ${HELD_RETRY_SECONDS} s.`,
     { retryAfter: HELD_RETRY_SECONDS, headers: rateHeaders(readings) },
   );
 

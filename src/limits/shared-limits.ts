@@ -1,8 +1,8 @@
 /**
  * How processes on one database share what is left of a key's limits. Each has a part of it that it
  * may use without asking, so that a request waits for the database only where the part is used up:
- * with a key's first request after a pause, and where a limit is nearly reached. What a process uses
- * it tells behind the response.
+ * with a key's first request after a pause, and where a limit is nearly reached. What a process
+ * uses it tells behind the response.
  */
 import { memorySlot } from "../memory.ts";
 import type { RequestScope } from "../platform.ts";
@@ -92,7 +92,9 @@ function shareOf({ byMeter }: KeyShares, meter: Meter): Share {
   return share;
 }
 
-/** What was given of a limit that its operator has changed says nothing of what is left of it now. */
+/**
+ * What was given of a limit that its operator has changed says nothing of what is left of it now.
+ */
 function setLimits(shares: KeyShares, wanted: KeyLimit[]): void {
   const { limits } = shares;
   const isSame =
@@ -106,8 +108,8 @@ function setLimits(shares: KeyShares, wanted: KeyLimit[]): void {
 }
 
 /**
- * What a process asks for: as much as it took lately, and twice as much as before where that was used
- * up so soon. Half of what it does not need is anybody's.
+ * What a process asks for: as much as it took lately, and twice as much as before where that was
+ * used up so soon. Half of what it does not need is anybody's.
  */
 function askedShare(
   share: Share,
@@ -131,8 +133,8 @@ function askedShare(
 /** What this process and the others share of keys' limits. */
 export interface SharedLimits {
   /**
-   * Lets a request try to take what it wants, and where that fails asks for a larger part and lets it
-   * try again, while there is anything to be had.
+   * Lets a request try to take what it wants, and where that fails asks for a larger part and lets
+   * it try again, while there is anything to be had.
    * @param attempt gives what is lacking; never throws
    */
   admit(apiKeyId: string, wanted: WantedUse[], attempt: () => WantedUse[]): Promise<void>;
@@ -150,8 +152,8 @@ export interface SharedLimits {
  * Opens what is shared.
  * @param scope whose database is asked
  * @param readNow what this process uses by itself
- * @param tellAfterMs how long what was taken without asking is not told, in milliseconds: others take
- * it for unused after 4 s
+ * @param tellAfterMs how long what was taken without asking is not told, in milliseconds: others
+ * take it for unused after 4 s
  */
 export function openSharedLimits(
   scope: RequestScope,
@@ -161,7 +163,9 @@ export function openSharedLimits(
   const { platform } = scope;
   const { clock, logger, memory, once } = platform;
 
-  /** Of money what the record may not tell: each turn is in one of them, or for a moment in both. */
+  /**
+   * Of money what the record may not tell: each turn is in one of them, or for a moment in both.
+   */
   const read = (apiKeyId: string, limits: KeyLimit[]): LimitReading[] => {
     const ledger = monthLedger(platform, apiKeyId, monthOf(clock.now()));
     const used = ledger.unwrittenTotal();

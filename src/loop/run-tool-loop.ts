@@ -66,7 +66,9 @@ export interface FinishedRound {
 const MAX_PARALLEL_CALLS = 8;
 const MAX_FAILURES_PER_TOOL = 3;
 
-/** Runs jobs at the same time, at most `limit` of them, and gives the results in the jobs' order. */
+/**
+ * Runs jobs at the same time, at most `limit` of them, and gives the results in the jobs' order.
+ */
 async function inParallel<T, R>(
   items: T[],
   limit: number,

@@ -16,7 +16,8 @@ const SWEEP_MS = 100;
 const UNUSED_MS = 3000;
 /**
  * Connections that come between the last look at the listening socket and its closing are reset by
- * the system. So many looks show how short that time can be here; after so many it is closed anyway.
+ * the system. So many looks show how short that time can be here; after so many it is closed
+ * anyway.
  */
 const LEARNING_LOOKS = 50;
 const MAX_LOOKS = 1000;

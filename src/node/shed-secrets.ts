@@ -26,9 +26,9 @@ function handOver(secrets: Record<string, string>): string {
 /**
  * Clears secrets out of the environment that the process was started with: Linux shows that in
  * `/proc/PID/environ` as long as the process lives, whatever becomes of `process.env`. So the
- * process starts anew under the same number (94 to 192 ms, on a busy machine), without them, and takes them from a file
- * that only its user can read, which it removes at once. What `.env` or `NAME_FILE` hold never was
- * in there.
+ * process starts anew under the same number (94 to 192 ms, on a busy machine), without them, and
+ * takes them from a file that only its user can read, which it removes at once. What `.env` or
+ * `NAME_FILE` hold never was in there.
  */
 export function shedSecrets(): void {
   const path = process.env[HANDED_OVER];

@@ -63,8 +63,8 @@ const ERRORS = {
 } as const;
 
 /**
- * Seconds after which to try again, for statuses that promise that it may help, where whoever throws
- * the error knows no better.
+ * Seconds after which to try again, for statuses that promise that it may help, where whoever
+ * throws the error knows no better.
  */
 const RETRY_AFTER: Partial<Record<number, number>> = { 429: 5, 503: 5 };
 

@@ -31,8 +31,8 @@ export interface TrackedCall {
   type: string;
   name: string;
   /**
-   * A function's arguments, or a custom tool's input. While they come, read `pieces`: to look into a
-   * text that grows costs its whole length each time.
+   * A function's arguments, or a custom tool's input. While they come, read `pieces`: to look into
+   * a text that grows costs its whole length each time.
    */
   text: string;
   /** The same, as it came. */

@@ -1,9 +1,9 @@
 import { isObject, ownMember, setMember, type JsonObject } from "./json.ts";
 
 /**
- * Token usage under the names of chat completions, whatever upstream called it, and the rest of what
- * upstream said of it. The three counts, and all members whose name ends in `_tokens`, are whole
- * numbers from 0 to 2^53 - 1.
+ * Token usage under the names of chat completions, whatever upstream called it, and the rest of
+ * what upstream said of it. The three counts, and all members whose name ends in `_tokens`, are
+ * whole numbers from 0 to 2^53 - 1.
  */
 export interface Usage {
   prompt_tokens: number;

@@ -9,8 +9,8 @@ const MEDIA_ENDPOINT = /\/(?:images\/\w+|audio\/\w+|videos)$/;
 export const isMediaEndpoint = (path: string): boolean => MEDIA_ENDPOINT.test(path);
 
 /**
- * Whether a round used something of which upstream did not say how much: an image of a model that is
- * paid for by the piece, speech.
+ * Whether a round used something of which upstream did not say how much: an image of a model that
+ * is paid for by the piece, speech.
  */
 export function isUnmeasured(record: TurnRecord, round: CountedRound): boolean {
   const isSent = record.request !== null || record.requestDigest !== undefined;

@@ -8,8 +8,8 @@ export interface TurnObserver {
   /** One of its upstream calls ended, or was broken off: the last in `record.rounds`. */
   roundEnded?(record: TurnRecord): void;
   /**
-   * The turn ended, and its record is complete. Called once. What it gives back is waited for before
-   * the client sees the end of its answer.
+   * The turn ended, and its record is complete. Called once. What it gives back is waited for
+   * before the client sees the end of its answer.
    */
   ended?(record: TurnRecord): void | Promise<void>;
   /** Another process goes on with the turn: here it has no end. */

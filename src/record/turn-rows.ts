@@ -113,8 +113,8 @@ function modelOf(record: TurnRecord, body: JsonObject): string | null {
 
 /**
  * Reads what a record left unread. Heavy for large bodies, so it is done where it delays no
- * response. Never throws for what clients and upstreams sent: what cannot be read of it is left out,
- * and the figures stay.
+ * response. Never throws for what clients and upstreams sent: what cannot be read of it is left
+ * out, and the figures stay.
  * @param prices the operator's own
  */
 export async function readTurn(record: TurnRecord, prices?: PriceOverrides): Promise<ReadTurn> {

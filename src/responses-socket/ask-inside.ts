@@ -20,8 +20,12 @@ export interface Asker {
 }
 
 /** What was about the handshake, or about one request alone, and what shows the operator more. */
-const OF_THE_HANDSHAKE =
-  /^(?:connection|upgrade|sec-websocket-.*|content-.*|accept|accept-encoding|idempotency-key|cookie|x-proxy-tool-events)$/;
+const OF_THE_HANDSHAKE = new RegExp(
+  [
+    "^(?:connection|upgrade|sec-websocket-.*|content-.*|accept|accept-encoding",
+    "idempotency-key|cookie|x-proxy-tool-events)$",
+  ].join("|"),
+);
 
 /** What switches the mode on: upstream is asked without it. */
 const MODE = /^responses_websockets\b/;

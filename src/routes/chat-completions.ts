@@ -16,7 +16,9 @@ import { judgedRequest } from "./judged-request.ts";
 import { inTurn } from "./in-turn.ts";
 import { relayRead } from "./relay-read.ts";
 
-/** `POST /v1/chat/completions`: with the key's tools where it has some, untouched where it has none. */
+/**
+ * `POST /v1/chat/completions`: with the key's tools where it has some, untouched where it has none.
+ */
 export const chatCompletions = inTurn(async (parts) => {
   const { context, scope, request, key, limits, turn, waitedMs } = parts;
   const { config } = scope.platform;

@@ -57,8 +57,8 @@ const LIKE_V1 = /^\/v1(?:\/|\\|%2f|%5c)/i;
 const MAX_SHOWN = 200;
 
 /**
- * A target that is refused, as one that leads nowhere and tells what it was: under it the request is
- * on record. Null where it is none of `/v1`.
+ * A target that is refused, as one that leads nowhere and tells what it was: under it the request
+ * is on record. Null where it is none of `/v1`.
  */
 export function harmlessTarget(target: string): string | null {
   const [start] = LIKE_V1.exec(target) ?? [];

@@ -68,8 +68,8 @@ function checkServed({ scope, key, request }: TurnRequest): void {
   if (foreignDialect(choosingOf(scope.platform, key, responsesDialect)) === null) return;
   const { pathname } = new URL(request.url);
   const message =
-    `${pathname} is not served: upstream is asked over chat completions, which have nothing like it. ` +
-    "Shorten or count the history yourself.";
+    `${pathname} is not served: upstream is asked over chat completions, which have nothing like ` +
+    "it. Shorten or count the history yourself.";
   throw new ApiError("not_found", message);
 }
 

@@ -121,7 +121,9 @@ async function serve(parts: TurnRequest, choosing: Choosing): Promise<Response> 
   return runTurn({ ...opened, isWatched: await watchesTools(context) });
 }
 
-/** A request that was passed on, and upstream's answer, of which nothing was given to the client. */
+/**
+ * A request that was passed on, and upstream's answer, of which nothing was given to the client.
+ */
 interface PassedOn {
   body: ReadBody;
   answer: UpstreamResponse;

@@ -44,8 +44,10 @@ export async function beginBackground(database: Database, begun: NewBackground):
   const leaseUntil = owner === null ? sql`now()` : leaseEnd;
   await database.execute(sql`
     insert into ${backgroundResponses}
-      (api_key_id, id, status, turn_id, started_at, previous_id, request, sent, body, owner, lease_until, expires_at)
-    select ${apiKeys.id}, ${id}, ${status}, ${turnId}::uuid, ${begun.startedAt.toISOString()}::timestamptz,
+      (api_key_id, id, status, turn_id, started_at,
+        previous_id, request, sent, body, owner, lease_until, expires_at)
+    select ${apiKeys.id}, ${id}, ${status}, ${turnId}::uuid,
+      ${begun.startedAt.toISOString()}::timestamptz,
       ${previousId}::text, ${request}, ${sent}, ${body}, ${owner}::uuid, ${leaseUntil},
       ${begun.expiresAt.toISOString()}::timestamptz
     from ${apiKeys} where ${apiKeys.id} = ${apiKeyId}`);
@@ -119,7 +121,8 @@ export async function claimBackground(
           select id::uuid from json_array_elements_text(${except}::text::json) id))
       order by lease_until limit ${most} for update skip locked)
     update ${backgroundResponses} response
-    set owner = ${owner}::uuid, lease_until = ${leaseEnd}, status = 'in_progress', attempts = attempts + 1
+    set owner = ${owner}::uuid, lease_until = ${leaseEnd},
+      status = 'in_progress', attempts = attempts + 1
     from waiting where response.api_key_id = waiting.api_key_id and response.id = waiting.id
     returning response.api_key_id, response.id, waiting.status was`);
   const rows: ClaimedBackground[] = [];
@@ -143,8 +146,10 @@ export interface OwnedPlace extends BackgroundPlace {
   owner: string;
 }
 
-const isOwned = (place: OwnedPlace) =>
-  sql`${isThere(place)} and ${backgroundResponses.owner} = ${place.owner}::uuid and ${isUnfinished}`;
+const isOwned = (place: OwnedPlace) => {
+  const { owner } = backgroundResponses;
+  return sql`${isThere(place)} and ${owner} = ${place.owner}::uuid and ${isUnfinished}`;
+};
 
 /** Keeps a finished round. False: the response is not the owner's any more. */
 export async function keepBackgroundRound(
@@ -154,7 +159,8 @@ export async function keepBackgroundRound(
 ): Promise<boolean> {
   const rows = await database.execute(sql`
     with mine as (
-      update ${backgroundResponses} set attempts = 0, lease_until = ${leaseEnd} where ${isOwned(place)}
+      update ${backgroundResponses} set attempts = 0, lease_until = ${leaseEnd}
+      where ${isOwned(place)}
       returning api_key_id, id),
     kept as (
       insert into ${backgroundRounds} (api_key_id, response_id, round, state)
@@ -178,8 +184,8 @@ export async function endBackground(
   const rows = await database.execute(sql`
     with mine as (
       update ${backgroundResponses}
-      set status = ${status}, body = ${body}, numbers = ${numbers}::text, upstream_ids = ${upstreamIds},
-        owner = null, request = ''
+      set status = ${status}, body = ${body}, numbers = ${numbers}::text,
+        upstream_ids = ${upstreamIds}, owner = null, request = ''
       where ${isOwned(place)} returning api_key_id, id),
     gone as (
       delete from ${backgroundRounds} round using mine

@@ -39,8 +39,8 @@ const call = (holder: string, apiKeyId: string, asked: AskedShare, index: number
     ${asked.more}::float8, ${asked.since?.toISOString() ?? null}::timestamptz)`;
 
 /**
- * Tells the other processes what this one uses of a key's limits, and takes a part of what is left of
- * each: all parts together are never more than the limit. A part that is not asked for again is
+ * Tells the other processes what this one uses of a key's limits, and takes a part of what is left
+ * of each: all parts together are never more than the limit. A part that is not asked for again is
  * nobody's after a few seconds.
  * @param holder the process
  * @param asked in an order that all processes keep, because each limit is locked after the other

@@ -1,4 +1,7 @@
-/** Sends a round to upstream: in a milder form where the usual one is refused, again where it failed. */
+/**
+ * Sends a round to upstream: in a milder form where the usual one is refused, again where it
+ * failed.
+ */
 import type { DialectRequest, LoopState, OpenAnswer, RoundForm } from "../dialects/dialect.ts";
 import { ApiError } from "../openai/api-error.ts";
 import { UpstreamRefusal } from "../openai/upstream-error.ts";

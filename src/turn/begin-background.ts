@@ -106,7 +106,8 @@ export async function beginResponse(parts: ResponsesTurn, text: string): Promise
   });
   await withinLimit(beginning, DATABASE_LIMIT_MS).catch((cause: unknown) => {
     const message =
-      "The proxy's database is not available, so nothing can be begun in the background. Try again shortly.";
+      "The proxy's database is not available, so nothing can be begun in the background. " +
+      "Try again shortly.";
     throw new ApiError("database_unavailable", message, { retryAfter: 2, cause });
   });
   if (hasRoom) startBackground(platform, made, false);
@@ -166,7 +167,8 @@ async function resume(
   try {
     checkUsable(key, platform.clock.now());
     if (row.attempts > MAX_ATTEMPTS) {
-      const message = `The response was given up: it was begun ${MAX_ATTEMPTS} times, and never came on.`;
+      const begun = `it was begun ${MAX_ATTEMPTS} times, and never came on`;
+      const message = `The response was given up: ${begun}.`;
       throw new ApiError("internal", message);
     }
     const { url, headers, text } = kept;

@@ -16,7 +16,10 @@ export interface AskedModel {
   traits: string;
 }
 
-/** An upstream that refused is tried in the usual form again after this time: it may be another by then. */
+/**
+ * An upstream that refused is tried in the usual form again after this time: it may be another by
+ * then.
+ */
 const REMEMBERED_MS = 3_600_000;
 const MAX_REMEMBERED = 1000;
 

@@ -68,14 +68,18 @@ const CANNOT = /support|requires?|not (?:allowed|available|enabled|implemented)/
 const TOO_LONG = /context.{0,3}length|context.{0,3}window|\btokens?\b|too_large|too large/i;
 
 /**
- * OpenAI, of reasoning that another model or organization sealed: "The encrypted content gAAA… could
- * not be verified."
+ * OpenAI, of reasoning that another model or organization sealed: "The encrypted content gAAA…
+ * could not be verified."
  */
 const NOT_OPENED = /invalid_encrypted_content|encrypted content .{0,200}could not be/is;
 
 /** Members that a translation says, and some servers do not know. */
-const UNCOMMON_MEMBERS =
-  /max_completion_tokens|prompt_cache_|safety_identifier|verbosity|service_tier|parallel_tool_calls|moderation/;
+const UNCOMMON_MEMBERS = new RegExp(
+  [
+    "max_completion_tokens|prompt_cache_|safety_identifier|verbosity",
+    "service_tier|parallel_tool_calls|moderation",
+  ].join("|"),
+);
 
 const says = ({ words }: UpstreamRefusal, pattern: RegExp): boolean => pattern.test(words);
 

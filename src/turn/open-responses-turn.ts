@@ -1,4 +1,6 @@
-/** A turn of the Responses API as the loop needs it: with its history, what is offered, and where. */
+/**
+ * A turn of the Responses API as the loop needs it: with its history, what is offered, and where.
+ */
 import type { ResponsesDialectRequest } from "../dialects/responses/responses-dialect.ts";
 import { NO_TOOLS, resolveTools } from "../tools/resolve-tools.ts";
 import { chooseDialect, type Choosing, type DialectReason } from "../upstream/choose-dialect.ts";

@@ -137,7 +137,9 @@ async function endRelayed(
   await turn.ended({ status: "failed", error: said.error, errorCode: said.code });
 }
 
-/** A line that ends a stream of events, and what may follow it. Texts of models have no line ends. */
+/**
+ * A line that ends a stream of events, and what may follow it. Texts of models have no line ends.
+ */
 const DONE_LINE = /(?:^|[\r\n])data: ?\[DONE\]\s*$/;
 const TAIL_LENGTH = 32;
 const CLOSING_BRACKET = 93;

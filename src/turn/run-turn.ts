@@ -1,4 +1,6 @@
-/** A turn with tools, from upstream's first answer to the end of the client's: read it from below. */
+/**
+ * A turn with tools, from upstream's first answer to the end of the client's: read it from below.
+ */
 import type {
   ClientAnswer,
   HistoryItem,

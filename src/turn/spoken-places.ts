@@ -1,7 +1,7 @@
 /**
- * Answers as clients send them back that keep no ids of items: they are known by what was said up to
- * them, as in chat completions. The id of a call is not enough: some upstreams give the same ones
- * again and again.
+ * Answers as clients send them back that keep no ids of items: they are known by what was said up
+ * to them, as in chat completions. The id of a call is not enough: some upstreams give the same
+ * ones again and again.
  */
 import type { ResponsesDialectRequest } from "../dialects/responses/responses-dialect.ts";
 import { isOwnItem } from "../dialects/responses/own-items.ts";

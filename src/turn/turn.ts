@@ -293,8 +293,8 @@ export class Turn {
   }
 
   /**
-   * Ends the turn. The first cause wins: later calls change nothing. What it gives back settles when
-   * the record is safe.
+   * Ends the turn. The first cause wins: later calls change nothing. What it gives back settles
+   * when the record is safe.
    */
   ended({ status, httpStatus, error, errorCode }: TurnEnd): void | Promise<void> {
     if (this.#ended) return;

@@ -34,7 +34,9 @@ function effortOf(request: DialectRequest): unknown {
   return text === undefined ? null : parseJson(text);
 }
 
-/** Whether a request of chat completions would be refused for tools beside it, by its model's name. */
+/**
+ * Whether a request of chat completions would be refused for tools beside it, by its model's name.
+ */
 export function takesNoTools(request: DialectRequest): boolean {
   const row = ROWS.find(({ models }) => models.test(request.model ?? ""));
   return row !== undefined && row.refuses(effortOf(request));

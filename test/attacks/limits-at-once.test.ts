@@ -75,7 +75,7 @@ async function burst(key: string, count: number): Promise<number> {
   return statuses.filter((status) => status === 200).length;
 }
 
-it("50 at once, again and again, spend no more than the budget and a request for each proxy", async () => {
+it("50 at once, again and again, spend the budget and a request a proxy at most", async () => {
   const { id, key, upstream } = await makeKey({ monthlyBudget: 2 });
   let passed = 0;
   const bursts = stormLength({ ci: 4, soak: 40 });
@@ -97,7 +97,7 @@ it("50 at once use no more requests and tokens a minute than a key may", async (
   expect(passed).toBeLessThanOrEqual(12);
 });
 
-it("what a killed proxy held is not lost: the key goes on at the others and when it is back", async () => {
+it("what a killed proxy held is not lost: the key goes on, at the others too", async () => {
   const { key } = await makeKey({ monthlyBudget: 1, requestsPerMinute: 100 });
   const dying = Array.from({ length: 10 }, () => statusOf(ask(urlOf(0), key, true)).catch(() => 0));
   await pause(200);

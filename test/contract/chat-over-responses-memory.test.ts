@@ -118,7 +118,7 @@ const reasoned = () =>
   ]);
 
 describe("What a model reasoned over Responses", () => {
-  it("does not go to an upstream of chat completions, which has the rest of the rounds", async () => {
+  it("does not go to an upstream of chat completions, which has all other rounds", async () => {
     const upstream = await startUpstream(async (request, response) => {
       const isChat = request.url.endsWith("/chat/completions");
       const [name] = (request.json()["tools"] as { name?: string }[]).map((tool) => tool.name);

@@ -306,7 +306,7 @@ const FIRST = [
 const SECOND = [...FIRST, "assistant", "user"];
 
 describe.each(CLIENTS)("$name", ({ open }) => {
-  it("has its own tool run beside a server's, and finds both in the turn that follows", async () => {
+  it("has its own tool run beside a server's, and finds both in the next turn", async () => {
     const key = await conversing();
     const ran: string[] = [];
     const ask = open(key.key, () => {
@@ -347,7 +347,7 @@ async function conversingOverChat(): Promise<{
 }
 
 describe.each(CLIENTS)("$name, over chat completions", ({ open }) => {
-  it("has its own tool run beside a server's, and finds both in the turn that follows", async () => {
+  it("has its own tool run beside a server's, and finds both in the next turn", async () => {
     const { key, add, upstream } = await conversingOverChat();
     const ran: string[] = [];
     const ask = open(key, () => {

@@ -1,6 +1,6 @@
 /**
- * In which dialect upstream is asked: by the settings, by the table of models, and by what upstreams
- * refused. The client sees nothing of it but a header; the record says why.
+ * In which dialect upstream is asked: by the settings, by the table of models, and by what
+ * upstreams refused. The client sees nothing of it but a header; the record says why.
  */
 import { describe, expect, it } from "vitest";
 import { ask, post, readStream, readWhole } from "../helpers/chat-turn.ts";
@@ -248,7 +248,7 @@ describe.each(WAYS)("A client of chat completions, %s", (_way, way) => {
     expect(served.paths()).toEqual([RESPONSES, RESPONSES, CHAT, CHAT, CHAT]);
   });
 
-  it("is asked again over Responses where its model refuses tools, which is remembered", async () => {
+  it("is asked again over Responses where its model refuses tools, and remembered", async () => {
     const served = await serve({ chat: chatWithoutTools, responses: overResponses });
     const asks = { ...way, reasoning_effort: "high" };
     const first = await chats(served, asks);
@@ -266,7 +266,7 @@ describe.each(WAYS)("A client of chat completions, %s", (_way, way) => {
     expect(served.paths().slice(5)).toEqual([CHAT, CHAT]);
   });
 
-  it("does not reason where upstream has nothing else, or cannot be told in another way", async () => {
+  it("does not reason where upstream has nothing else, or can be told no other way", async () => {
     const cases = [
       { served: await serve({ chat: chatWithoutTools, responses: absent }), more: {} },
       {
@@ -296,7 +296,7 @@ describe.each(WAYS)("A client of chat completions, %s", (_way, way) => {
     expect(lacking?.served.paths().slice(5)).toEqual([CHAT, CHAT]);
   });
 
-  it("is asked in its own dialect where upstream does not take its request in the other", async () => {
+  it("is asked in its own dialect where upstream takes its request in no other", async () => {
     const refused = json({ error: { message: "Missing scopes: api.responses.write" } }, 403);
     const served = await serve({ chat: chatWithoutTools, responses: refused });
     const asks = { ...way, model: "gpt-5.6" };
@@ -333,7 +333,7 @@ describe.each(WAYS)("A client of Responses, %s", (_way, way) => {
     expect(served.paths()).toEqual([RESPONSES, RESPONSES]);
   });
 
-  it("is answered over chat completions where its key says so, with tools and without", async () => {
+  it("is answered over chat completions where its key says so, tools or not", async () => {
     for (const hasTool of [true, false]) {
       const served = await serve(both, { hasTool, upstreamDialect: "chat" });
       expect(await responds(served, way)).toMatchObject({

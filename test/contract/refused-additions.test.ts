@@ -127,7 +127,7 @@ describe("an upstream that refuses what the proxy added", () => {
     ["422, in words that nobody knows", 422, "Unprocessable"],
     ["404, which names tools", 404, "No endpoints found that support tool use."],
     ["500, which names tools", 500, "tools param requires --jinja flag"],
-    ["501, which names functions", 501, "function calling is not implemented"],
+    ["501, which names functions", 501, "function calling is unavailable"],
   ])("is sent the client's own request where it says %s", async (_title, status, message) => {
     const refused = refusal(message, status);
     const key = await keyWithAdd(() => [picky((body) => "tools" in body, refused)]);

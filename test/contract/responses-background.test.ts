@@ -1,4 +1,6 @@
-/** Responses that are made in the background, with the key's tools: polled, cancelled, gone on from. */
+/**
+ * Responses that are made in the background, with the key's tools: polled, cancelled, gone on from.
+ */
 import { expect, it } from "vitest";
 import { askFor, checked, gated, responseNow, untilStatus } from "../helpers/background.ts";
 import { proxy } from "../helpers/proxy.ts";

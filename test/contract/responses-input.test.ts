@@ -64,7 +64,7 @@ describe.each(["compact", "input_tokens"])("POST /v1/responses/%s", (path) => {
   });
 });
 
-it("The tokens of a request are counted with the key's tools, and a compaction has none", async () => {
+it("Tokens of a request are counted with the key's tools, and a compaction has none", async () => {
   const key = await adder();
   const tools = [{ type: "function", name: "own", parameters: {}, strict: false }];
   const { upstream } = key;

@@ -94,7 +94,7 @@ it("is found by references to its items where it had no tools", async () => {
   expect(historyOf(key.upstream, 1)).toEqual(["user: 1?", "assistant: One.", "user: 2?"]);
 });
 
-it("that nobody knows is a 404, as an item or as a response, and upstream is not asked", async () => {
+it("that nobody knows is a 404, an item or a response, and upstream is not asked", async () => {
   const key = await chatKey(TWO);
   const item = await postResponse(key, { input: [{ type: "item_reference", id: "msg_1" }] });
   expect(item.status).toBe(404);
@@ -149,7 +149,7 @@ it("that is not to be stored is not kept", async () => {
   expect(historyOf(key.upstream, 1)).toEqual(["user: 1?", "assistant: One.", "user: 2?"]);
 });
 
-it("that is not to be stored is carried by a client that sends back encrypted reasoning", async () => {
+it("that is not stored is carried by a client that sends back encrypted reasoning", async () => {
   const key = await chatKey(TWO);
   const asked = { store: false, include: ["reasoning.encrypted_content"], stream: true };
   const { output } = await askResponse(key, { input: "1?", ...asked });

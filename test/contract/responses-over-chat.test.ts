@@ -283,7 +283,7 @@ describe.each([true, false])("With stream: %s, a client of Responses", (stream) 
   });
 });
 
-it("A server that does not know all members is asked with those that every server knows", async () => {
+it("A server that does not know all members is asked with those that all know", async () => {
   const words = "property 'prompt_cache_key' is unsupported";
   const upstream = await startUpstream(
     json({ error: { message: words } }, 400),

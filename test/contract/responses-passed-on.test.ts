@@ -1,4 +1,6 @@
-/** Responses in the background where the runtime ends what nobody waits for: upstream makes them. */
+/**
+ * Responses in the background where the runtime ends what nobody waits for: upstream makes them.
+ */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { here, proxy } from "../helpers/proxy.ts";
 import { keyWithAdder, postResponse, sentBody, sentInput } from "../helpers/response-turn.ts";

@@ -161,7 +161,7 @@ describe("going on from a response that nobody keeps", () => {
     expect(sentInput(upstream, 2)).toHaveLength(5);
   });
 
-  it("has the rounds that its client did not see, and the outputs of the client's own tool", async () => {
+  it("has the rounds that its client did not see, and its own tool's outputs", async () => {
     const parameters = { type: "object", properties: {} };
     const look = { type: "function", name: "look", description: "Looks.", strict: false };
     const tools = [{ ...look, parameters }];

@@ -65,7 +65,7 @@ it("A tool is seen while it runs, and what it answered before the model does", a
   await page.getByText("Take an umbrella.").waitFor();
 });
 
-it("A response with a tool is asked for, seen as it comes, and read on record like a chat", async () => {
+it("A response with a tool is seen as it comes, and read on record like a chat", async () => {
   const tool = await adminCall<{ id: string }>(operator.url, "/tools", {
     name: "tide",
     type: "function",

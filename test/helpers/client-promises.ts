@@ -282,7 +282,9 @@ export const overResponses = (driver: ClientDriver): ClientDriver => ({
   upstreamDialect: "responses",
 });
 
-/** The same, with a model that takes tools over Responses alone, and a proxy that finds that out. */
+/**
+ * The same, with a model that takes tools over Responses alone, and a proxy that finds that out.
+ */
 export const withoutChatTools = (driver: ClientDriver): ClientDriver => ({
   ...driver,
   name: `${driver.name}, where chat completions take no tools`,

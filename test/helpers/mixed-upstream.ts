@@ -1,7 +1,7 @@
 /**
  * An upstream that answers a script of rounds in either dialect, streamed or whole as it was asked,
- * and that is as strict about histories as OpenAI is: a call without its result, or a result without
- * its call, is a 400.
+ * and that is as strict about histories as OpenAI is: a call without its result, or a result
+ * without its call, is a 400.
  */
 import { functionCall, message, reasoning, refusal, says } from "./responses-upstream.ts";
 import {

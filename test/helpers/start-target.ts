@@ -189,7 +189,9 @@ export async function startWorkerProcess(
   return worker;
 }
 
-/** Says why the target has ended, should it do so before it is stopped: all tests behind it fail. */
+/**
+ * Says why the target has ended, should it do so before it is stopped: all tests behind it fail.
+ */
 function tellOfEarlyEnd({ child, output }: StartedProcess, stops: Stop[]): void {
   const tell = (code: number | null, signal: NodeJS.Signals | null) => {
     const last = output.slice(-60).join("\n");

@@ -1,9 +1,9 @@
 /**
  * A wire format that nobody speaks, to see whether a third one finds its room behind `Dialect`.
  *
- * A request: `{model, stream, say: [{who: "me" | "it" | "tool", text, …}], tools: [{name, schema}]}`.
- * A whole answer: `{it: {who, text, calls}, end, used: [in, out]}`. A stream has one line for each
- * thing: `["t", text]`, `["c", id, name]`, `["a", index, piece]`, `["e", end, used]`.
+ * A request: `{model, stream, say: [{who: "me" | "it" | "tool", text, …}], tools: [{name,
+ * schema}]}`. A whole answer: `{it: {who, text, calls}, end, used: [in, out]}`. A stream has one
+ * line for each thing: `["t", text]`, `["c", id, name]`, `["a", index, piece]`, `["e", end, used]`.
  */
 import type {
   AnswerParts,

@@ -1,4 +1,6 @@
-/** The table of what becomes of a chat request's members over Responses: complete, and documented. */
+/**
+ * The table of what becomes of a chat request's members over Responses: complete, and documented.
+ */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { expect, it } from "vitest";

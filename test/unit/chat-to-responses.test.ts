@@ -368,7 +368,7 @@ describe("Items", () => {
     ]);
   });
 
-  it("are beside their message where they say more than it, and go to Responses alone", async () => {
+  it("are beside their message where they say more, and go to Responses alone", async () => {
     const sealed = { ...reasoned, encrypted_content: "sealed" };
     const [message] = chatToResponses.items([sealed, said("a")]);
     expect(chatDialect.hasReasoning(message ?? {})).toBe(true);

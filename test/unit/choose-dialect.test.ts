@@ -193,7 +193,7 @@ describe("A refusal of tools on chat completions", () => {
     expect(choose({ ...given, offered: another }, another).spoken).toBe(chatDialect);
   });
 
-  it("is nobody's but the milder form's where no tools were offered, or Responses cannot carry it", () => {
+  it("is the milder form's alone without tools, or where Responses cannot carry it", () => {
     expect(choose(choosing(), read()).instead(NO_TOOLS, [])).toBeNull();
     const notes: string[] = [];
     const offered = read({ seed: 1 });
@@ -204,7 +204,7 @@ describe("A refusal of tools on chat completions", () => {
     ]);
   });
 
-  it("leads back to chat completions where upstream has nothing else, and never there again", () => {
+  it("leads back to chat completions where there is nothing else, and never again", () => {
     const offered = read();
     const given = choosing({ offered });
     const back = choose(given, offered).instead(NO_TOOLS, [])?.instead(ABSENT, []);

@@ -46,7 +46,7 @@ describe("what a request may use", () => {
     },
   );
 
-  it("is no less than what turns with its model used lately, and follows when they use less", async () => {
+  it("is no less than turns with its model used lately, and follows them down", async () => {
     const { expected, learn } = openProcess();
     const body = { model: "priced", messages: [], max_tokens: 1 };
     learn("priced", 5000, 7000);
@@ -56,7 +56,7 @@ describe("what a request may use", () => {
     expect((await expected(body))?.tokens).toBeLessThan(30);
   });
 
-  it("is a long answer and a dollar where nobody can tell, and a usual answer when turns have ended", async () => {
+  it("is a long answer and a dollar where nobody can tell, a usual one afterwards", async () => {
     const { expected, learn } = openProcess();
     const body = { model: "homemade", messages: [] };
     expect(await expected(body)).toEqual({ tokens: promptOf(body) + 16_384, cost: 1 });
@@ -65,7 +65,7 @@ describe("what a request may use", () => {
     expect(await expected(body)).toEqual({ tokens: promptOf(body) + 1024, cost: 0 });
   });
 
-  it("is the prompt alone for embeddings, and what is known of a body that is not read", async () => {
+  it("is the prompt alone for embeddings, and what is known of an unread body", async () => {
     const { expected } = openProcess();
     const body = { model: "priced", input: "x".repeat(400) };
     const prompt = promptOf(body);

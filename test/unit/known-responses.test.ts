@@ -25,7 +25,7 @@ it("all connections of a process know 32 MB, and what was known longest goes fir
   expect([third?.find("d")?.id, second?.find("e")?.id]).toEqual(["d", "e"]);
 });
 
-it("a connection knows the latest response of each lane, and none of what is larger than all", () => {
+it("a connection knows the latest response of each lane, none that is too large", () => {
   const responses = new KnownResponses(new Memory());
   responses.note(null, known("a", 1));
   responses.note("lane", known("b", 1));

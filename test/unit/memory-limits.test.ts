@@ -158,7 +158,7 @@ describe("what turns under way may yet use", () => {
     expect(await hold(key, "c", { tokens: [60, 100], cost: [0.6, 1] })).toBe(true);
   });
 
-  it("refuses nobody who is alone, nor who uses nothing, nor who passes a limit that is not its", async () => {
+  it("refuses nobody who is alone, uses nothing, or has no such limit", async () => {
     const key = open();
     expect(await hold(key, "a", { cost: [50, 1] })).toBe(true);
     expect(await hold(key, "b", { cost: [0, 1] })).toBe(true);

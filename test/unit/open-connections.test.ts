@@ -11,7 +11,7 @@ afterEach(() => void vi.useRealTimers());
 const LONG_MS = 3300;
 const LIMIT_MS = 10_000;
 
-it("a connection that was upgraded is not taken for unused, and broken off at the limit", async () => {
+it("a connection that was upgraded is in use, and broken off at the limit", async () => {
   const server = createServer();
   const connections = followConnections(server);
   await once(server.listen(0, "127.0.0.1"), "listening");

@@ -5,9 +5,9 @@
 import { isObject, type JsonObject } from "../../openai/json.ts";
 
 /**
- * `same`: sent as it was spelled. `mapped`: said in the words of chat completions. `kept`: the proxy
- * does it itself. `dropped`: left out, and on record. `refused`: such a request cannot be asked
- * there.
+ * `same`: sent as it was spelled. `mapped`: said in the words of chat completions. `kept`: the
+ * proxy does it itself. `dropped`: left out, and on record. `refused`: such a request cannot be
+ * asked there.
  */
 type Fate = "same" | "mapped" | "kept" | "dropped" | "refused";
 
@@ -148,7 +148,8 @@ export const MEMBERS: MemberRow[] = [
     member: "background",
     fate: "refused",
     words:
-      "the proxy makes such a response itself, but not on Workers, nor for a key that logs metadata",
+      "the proxy makes such a response itself, " +
+      "but not on Workers, nor for a key that logs metadata",
     matters: (value) => value !== false,
   },
   {

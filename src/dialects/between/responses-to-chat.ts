@@ -41,8 +41,8 @@ const cannotBeAsked = (why: string, param: string): ApiError => {
 /** In OpenAI's words, but for where they are kept. */
 const notKept = (id: string): ApiError => {
   const message =
-    `Item with id '${id}' not found. Items are kept with a response that is stored, for as long as ` +
-    "that is. Send the item itself, or remove it from your input.";
+    `Item with id '${id}' not found. Items are kept with a response that is stored, for as ` +
+    "long as that is. Send the item itself, or remove it from your input.";
   return new ApiError("not_found", message, { param: "input" });
 };
 

@@ -10,7 +10,10 @@ import { areArguments } from "../show-results.ts";
 export interface ChatRound extends Round {
   /** The log probabilities of its tokens, where upstream gave them. */
   logprobs: JsonObject | null;
-  /** The completion that it came as, or was put together to; its message may be as upstream spelled it. */
+  /**
+   * The completion that it came as, or was put together to; its message may be as upstream spelled
+   * it.
+   */
   completion: JsonObject;
 }
 

@@ -57,8 +57,8 @@ function begunItem(item: JsonObject): JsonObject {
 }
 
 /**
- * The events of an item. Who knows its beginning is told of its ends alone, which say all of it: how
- * much of a text was told is not known any more.
+ * The events of an item. Who knows its beginning is told of its ends alone, which say all of it:
+ * how much of a text was told is not known any more.
  * @param after number of the last event that is known
  */
 export function itemEvents({ index, item, numbers }: ToldItem, after: number): NumberedEvent[] {

@@ -258,7 +258,10 @@ export class EventWriter {
 
 const placeOf = ({ index, id }: ShownItem) => ({ output_index: index, item_id: id });
 
-/** An error as an event. Upstreams have codes that are numbers. @param error OpenAI's error object */
+/**
+ * An error as an event. Upstreams have codes that are numbers.
+ * @param error OpenAI's error object
+ */
 function errorEvent(error: JsonObject): ItemEvent {
   const { code: given = null, message = "", param = null } = error;
   const code = typeof given === "number" ? String(given) : given;

@@ -308,7 +308,7 @@ describe("a limit that processes share", () => {
     expect(passed(all)).toBe(20);
   });
 
-  it("lets through all of them one after the other, whatever their other limits may yet lose", async () => {
+  it("lets all through one after the other, whatever their other limits may lose", async () => {
     const { processes } = openSharing(1);
     const [one] = processes;
     const turns = [];
@@ -352,7 +352,7 @@ describe("a limit that processes share", () => {
     expect(others).toBe(12);
   });
 
-  it("takes a few questions to the database a second, however many requests there are", async () => {
+  it("takes a few questions to the database a second, whatever comes", async () => {
     const { pass, processes } = openSharing(1);
     const [one] = processes;
     for (let second = 0; second < 10; second++) {
@@ -387,7 +387,7 @@ describe("a limit that processes share", () => {
     expect(await other?.ask("cost", 3, 0.5)).not.toBeNull();
   });
 
-  it("is free again some time after a process has died with what it used, held and had", async () => {
+  it("is free again some time after a process died with what it used and held", async () => {
     const { pass, processes } = openSharing(2);
     const [dead, other] = processes;
     await dead?.ask("requests", 10);
@@ -404,7 +404,7 @@ describe("a limit that processes share", () => {
     expect(await other?.ask("requests", 1)).not.toBeNull();
   });
 
-  it("holds as far as it is known where the database is away, and waits for that once", async () => {
+  it("holds as far as it is known with the database away, and waits once", async () => {
     const { pass, processes } = openSharing(1);
     const [one] = processes;
     expect(await one?.ask("requests", 3)).not.toBeNull();
